@@ -1,0 +1,150 @@
+"""Samples with their rate, and arithmetic on them.
+
+Samples are float32, full scale −1…1, shape ``(n,)`` for mono or ``(n, channels)``. Nothing here changes its input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
+
+SILENCE_DB = -50.0  # below the loudest frame: what trimming takes for silence
+FRAME_S = 0.01  # length of a frame in level measurements
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """Sound: float32 ``samples`` of shape ``(n,)`` or ``(n, channels)`` at ``rate`` Hz."""
+
+    samples: Samples
+    rate: int
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.rate
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.samples.ndim == 1 else self.samples.shape[1]
+
+
+def silence(seconds: float, rate: int) -> Audio:
+    """Mono silence, rounded to a whole number of samples."""
+    return Audio(np.zeros(round(seconds * rate), np.float32), rate)
+
+
+def mono(audio: Audio) -> Audio:
+    """The mean of all channels."""
+    if audio.samples.ndim == 1:
+        return audio
+    return Audio(audio.samples.mean(axis=1, dtype=np.float32), audio.rate)
+
+
+def resample(audio: Audio, rate: int) -> Audio:
+    """The same sound at another rate, by polyphase filtering; length rounded up to whole samples."""
+    if rate == audio.rate or len(audio.samples) == 0:
+        return Audio(audio.samples, rate)
+    from math import gcd
+
+    from scipy.signal import resample_poly
+
+    common = gcd(rate, audio.rate)
+    samples = resample_poly(audio.samples, rate // common, audio.rate // common, axis=0)
+    return Audio(samples.astype(np.float32), rate)
+
+
+def cut(audio: Audio, start: float, end: float) -> Audio:
+    """What sounds from ``start`` to ``end`` seconds, both held within the sound."""
+    first, last = (min(max(round(at * audio.rate), 0), len(audio.samples)) for at in (start, end))
+    return Audio(audio.samples[first : max(first, last)], audio.rate)
+
+
+def levels_db(audio: Audio, frame_s: float = FRAME_S) -> NDArray[np.float64]:
+    """RMS level of each frame in dBFS, shape ``(frames,)``; a silent frame is −120."""
+    frame = max(1, round(frame_s * audio.rate))
+    samples = mono(audio).samples
+    whole = len(samples) // frame * frame
+    frames = [samples[:whole].reshape(-1, frame)] if whole else []
+    power = [np.mean(np.square(part, dtype=np.float64), axis=1) for part in frames]
+    if whole < len(samples):
+        power.append(np.array([np.mean(np.square(samples[whole:], dtype=np.float64))]))
+    return np.asarray(10 * np.log10(np.maximum(np.concatenate(power) if power else np.zeros(0), 1e-12)))
+
+
+def trim(audio: Audio, below_db: float = SILENCE_DB, keep_s: float = 0.01) -> Audio:
+    """Without the leading and trailing silence: frames more than ``-below_db`` under the loudest one.
+
+    ``keep_s`` seconds are left on both sides, so that a soft consonant keeps its attack. All-silent sound becomes empty.
+    """
+    levels = levels_db(audio)
+    if len(levels) == 0 or levels.max() <= -100:
+        return Audio(audio.samples[:0], audio.rate)
+    loud = np.flatnonzero(levels > levels.max() + below_db)
+    return cut(audio, loud[0] * FRAME_S - keep_s, (loud[-1] + 1) * FRAME_S + keep_s)
+
+
+def fade(audio: Audio, seconds: float) -> Audio:
+    """Faded in and out by raised cosines of ``seconds`` each, or half the sound where it is shorter."""
+    length = min(round(seconds * audio.rate), len(audio.samples) // 2)
+    if length == 0:
+        return audio
+    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(length) + 0.5) / length)).astype(np.float32)
+    samples = audio.samples.copy()
+    shape = (-1,) + (1,) * (samples.ndim - 1)
+    samples[:length] *= ramp.reshape(shape)
+    samples[-length:] *= ramp[::-1].reshape(shape)
+    return Audio(samples, audio.rate)
+
+
+def gain(audio: Audio, decibels: float) -> Audio:
+    """Louder or softer by ``decibels``."""
+    return Audio(audio.samples * np.float32(10 ** (decibels / 20)), audio.rate)
+
+
+def peak_db(audio: Audio) -> float | None:
+    """Sample peak in dBFS; ``None`` for silence."""
+    highest = float(np.abs(audio.samples).max()) if audio.samples.size else 0.0
+    return 20 * float(np.log10(highest)) if highest > 0 else None
+
+
+def loudness_lufs(audio: Audio) -> float | None:
+    """Integrated loudness by ITU-R BS.1770-4 (EBU R128); ``None`` where all is below its −70 LUFS gate.
+
+    Sound shorter than the 400 ms that a measuring block needs is repeated to fill one.
+    """
+    import pyloudnorm
+
+    samples = audio.samples
+    if len(samples) == 0:
+        return None
+    block = int(0.4 * audio.rate) + 1
+    if len(samples) < block:
+        samples = np.resize(samples, (block, *samples.shape[1:]))
+    with np.errstate(divide="ignore"):
+        loudness = float(pyloudnorm.Meter(audio.rate).integrated_loudness(samples))
+    return loudness if np.isfinite(loudness) else None
+
+
+def stretch(audio: Audio, speed: float, length: int | None = None) -> Audio:
+    """Faster (``speed`` above 1) or slower at the same pitch; exactly ``length`` samples, or ``round(n / speed)``.
+
+    By the phase vocoder of Signalsmith Stretch, in this process: a child process per line costs more than the stretch.
+    """
+    wanted = round(len(audio.samples) / speed) if length is None else length
+    if wanted == len(audio.samples) or len(audio.samples) == 0:
+        return audio
+    from python_stretch import Signalsmith
+
+    engine = Signalsmith.Stretch()
+    engine.preset(1, audio.rate)
+    engine.timeFactor = len(audio.samples) / wanted
+    out = engine.process(mono(audio).samples.reshape(1, -1))[0].astype(np.float32)
+    return Audio(out[:wanted] if len(out) >= wanted else np.pad(out, (0, wanted - len(out))), audio.rate)

@@ -1,0 +1,66 @@
+"""Engines: what does the work of a stage, found by name in a table or by dotted path.
+
+Each kind (``transcription``, ``translation``, ``tts``, ``voice_activity``) is a folder: its protocol and its table
+``ENGINES`` of name → ``"module:Class"`` stand in the folder's ``__init__``; each engine is one module. A class is
+imported when it is first asked for; a dotted path such as ``"mypackage.voices:Robot"`` works wherever a name does,
+so an engine of your own needs no registration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from vtlab.errors import EngineError, SettingsError, nearest
+from vtlab.settings import explain
+
+KINDS = ("voice_activity", "transcription", "translation", "tts")
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether an engine can work here, as ``vtlab engines`` shows it.
+
+    ``languages`` are codes, or pairs such as ``pt-en`` for translation; ``fix`` is the command that makes it ready.
+    """
+
+    ready: bool
+    languages: tuple[str, ...] = ()
+    problem: str | None = None
+    fix: str | None = None
+
+
+def table(kind: str) -> Mapping[str, str]:
+    """The engines of a kind by name."""
+    engines: Mapping[str, str] = import_module(f"vtlab.engines.{kind}").ENGINES
+    return engines
+
+
+def engine_class(kind: str, name: str) -> Any:
+    """The class behind a name or dotted path; ``EngineError`` names the nearest one."""
+    path = table(kind).get(name, name)
+    module_name, _, class_name = path.partition(":")
+    if not class_name:
+        known = sorted(table(kind))
+        raise EngineError(f"Unknown {kind} engine {name!r}.{nearest(name, known)} Engines here: {', '.join(known)}.")
+    try:
+        return getattr(import_module(module_name), class_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise EngineError(f"Engine {path!r} needs the package {error.name!r}: pip install {error.name}") from error
+        raise EngineError(f"Engine {path!r}: there is no module {module_name!r}.") from error
+    except AttributeError as error:
+        raise EngineError(f"Engine {path!r}: module {module_name!r} has no {class_name!r}.") from error
+
+
+def engine_options(kind: str, name: str, options: Mapping[str, Mapping[str, Any]]) -> Any:
+    """An engine's own validated options out of a section's ``options`` (engine name → options)."""
+    model: type[BaseModel] = engine_class(kind, name).Options
+    try:
+        return model.model_validate(dict(options.get(name, {})))
+    except ValidationError as error:
+        raise SettingsError(explain(error, model, prefix=f"{kind}.options.{name}.")) from error

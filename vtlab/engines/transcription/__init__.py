@@ -1,0 +1,57 @@
+"""Transcription: what is said, word by word, with times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from vtlab.audio import Audio
+from vtlab.engines import Status
+from vtlab.segments import Interval, Word
+from vtlab.weights import Weights
+
+ENGINES = {
+    "faster_whisper": "vtlab.engines.transcription.faster_whisper:FasterWhisper",
+    "reference": "vtlab.engines.transcription.reference:Reference",
+}
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What a recogniser heard in one stretch; the stage cuts it into sentences.
+
+    ``no_speech_probability`` and ``compression_ratio`` as Whisper defines them. ``exact`` is true where the
+    utterance already is one line with exact times (a reference transcript) and must not be cut or moved.
+    """
+
+    words: tuple[Word, ...]
+    no_speech_probability: float = 0.0
+    compression_ratio: float = 1.0
+    speaker: str | None = None
+    exact: bool = False
+
+
+class Transcriber(Protocol):
+    """A recogniser. ``transcribe`` yields per span, in order, the utterances heard in it, times on the whole sound."""
+
+    Options: ClassVar[type[BaseModel]]
+    licence: ClassVar[str]
+
+    @classmethod
+    def status(cls, options: BaseModel) -> Status: ...
+
+    @classmethod
+    def weights(cls, options: BaseModel) -> tuple[Weights, ...]: ...
+
+    def __init__(self, options: BaseModel, threads: int) -> None: ...
+
+    def detect_language(self, audio: Audio) -> dict[str, float]:
+        """Probability by language code for 16 kHz mono speech of at most 30 s."""
+        ...
+
+    def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
+        """For each span (at most 30 s of 16 kHz mono sound) what was said in it."""
+        ...

@@ -1,0 +1,165 @@
+"""Progress, findings and log records as one stream of events, and the listeners that show them.
+
+A pipeline calls one plain function, ``on_event(Event)``; a terminal, a JSONL file or a server listens behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from vtlab.findings import Finding, Severity
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """``stage`` began; ``number`` counts from 1."""
+
+    stage: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
+class SegmentDone:
+    """One more segment left ``stage``; ``total`` is absent while nobody knows how many there will be."""
+
+    stage: str
+    done: int
+    total: int | None
+    reused: bool
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """``stage`` ended; ``reused`` when its whole result came from the store."""
+
+    stage: str
+    number: int
+    total: int
+    seconds: float
+    reused: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """A check found something."""
+
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class Log:
+    """A line for people: what was chosen, and what is slow."""
+
+    stage: str
+    message: str
+
+
+Event = StageStarted | SegmentDone | StageFinished | Found | Log
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The listener that shows nothing."""
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    return {"event": type(event).__name__, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **asdict(event)}
+
+
+@dataclass
+class PlainLines:
+    """One line per stage and finding, for logs and pipes; safe from several threads."""
+
+    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __call__(self, event: Event) -> None:
+        text = _line(event)
+        if text is not None:
+            with self._lock:
+                print(text, file=self.stream, flush=True)
+
+
+@dataclass
+class JsonLines:
+    """Every event as one JSON object a line."""
+
+    stream: TextIO
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            print(json.dumps(event_to_json(event), ensure_ascii=False), file=self.stream, flush=True)
+
+
+class ProgressBar:
+    """A live bar with stage, segment and time left, for a terminal; findings scroll by above it. A context manager."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(),
+            TextColumn("{task.fields[segments]:>9}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task("starting", total=100, segments="")
+        self._stages: dict[str, float] = {}
+
+    def __enter__(self) -> ProgressBar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StageStarted():
+                self._stages.setdefault(event.stage, 0.0)
+                self._progress.update(self._task, description=event.stage)
+            case SegmentDone():
+                if event.total:
+                    self._stages[event.stage] = event.done / event.total
+                count = f"{event.done}/{event.total}" if event.total else str(event.done)
+                self._progress.update(self._task, description=event.stage, segments=count)
+            case StageFinished():
+                self._stages[event.stage] = 1.0
+            case Found() | Log():
+                if (text := _line(event)) is not None:
+                    self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.update(self._task, completed=sum(SHARES.get(s, 0) * part for s, part in self._stages.items()))
+
+
+# share of a dub's time that each stage takes, in percent, as measured on the bundled clips; only the bar reads it
+SHARES = {
+    "initialization": 1, "audio_extraction": 4, "transcription": 45, "translation": 5,
+    "tts": 30, "audio_sync": 5, "subtitle_generation": 1, "video_combination": 9,
+}  # fmt: skip
+
+
+def _line(event: Event) -> str | None:
+    match event:
+        case StageFinished():
+            how = "from the store" if event.reused else f"{event.seconds:.1f} s"
+            return f"[{event.number}/{event.total}] {event.stage}: {how}"
+        case Found(finding):
+            if finding.severity is Severity.INFO:
+                return None
+            where = f" line {finding.segment}:" if finding.segment is not None else ""
+            return f"{finding.severity}: {finding.stage}:{where} {finding.message}"
+        case Log():
+            return f"{event.stage}: {event.message}"
+        case _:
+            return None
