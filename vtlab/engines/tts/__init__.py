@@ -16,7 +16,6 @@ ENGINES = {
     "kokoro": "vtlab.engines.tts.kokoro:Kokoro",
     "espeak": "vtlab.engines.tts.espeak:Espeak",
     "edge": "vtlab.engines.tts.edge:Edge",
-    "reference": "vtlab.engines.tts.reference:Reference",
 }
 
 Gender = Literal["male", "female", "neutral"]
