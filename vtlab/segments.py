@@ -98,11 +98,16 @@ class SpokenSegment:
 
 @dataclass(frozen=True)
 class PlacedSegment:
-    """A spoken segment at its place in the dub: ``stretch`` is what was done to its speed after the voice spoke."""
+    """A spoken segment at its place in the dub.
+
+    ``stretch`` is what was done to its speed after the voice spoke; ``audio`` is the line as it sounds in the dub:
+    stretched, levelled, faded, mono, starting at ``start`` and as long as ``end − start``.
+    """
 
     spoken: SpokenSegment
     start: float
     end: float
+    audio: Audio
     stretch: float = 1.0
 
     @property

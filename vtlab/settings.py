@@ -111,6 +111,7 @@ class AudioSyncSettings(Section):
     fade_s: float = Field(0.02, ge=0, description="fades at line edges, seconds")
     loudness_lufs: float = Field(-23.0, ge=-40, le=-10, description="integrated loudness of the result, EBU R128")
     peak_dbtp: float = Field(-1.0, le=0, description="highest true peak of the result")
+    keep_speech_track: bool = Field(False, description="write the dubbed speech alone beside the result, as FLAC")
     follow_loudness: float = Field(0.5, ge=0, le=1, description="how far lines follow the loudness of the original ones")
 
 
