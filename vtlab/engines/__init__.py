@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -32,6 +32,20 @@ class Status:
     languages: tuple[str, ...] = ()
     problem: str | None = None
     fix: str | None = None
+
+
+class EngineClass(Protocol):
+    """What every engine class says of itself without loading anything.
+
+    ``Options`` are its own options, closed to unknown keys; ``weights`` (options, and for translation the pair, for
+    tts the voice) resolves and hashes what it would load, and raises ``WeightsError`` where that is nowhere.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+    licence: ClassVar[str]
+
+    @classmethod
+    def status(cls, options: BaseModel) -> Status: ...
 
 
 def table(kind: str) -> Mapping[str, str]:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
-
-from pydantic import BaseModel
+from typing import Protocol
 
 from vtlab.audio import Audio
-from vtlab.engines import Status
 from vtlab.segments import Interval, Word
-from vtlab.weights import Weights
 
 ENGINES = {
     "faster_whisper": "vtlab.engines.transcription.faster_whisper:FasterWhisper",
@@ -36,17 +32,6 @@ class Utterance:
 
 class Transcriber(Protocol):
     """A recogniser. ``transcribe`` yields per span, in order, the utterances heard in it, times on the whole sound."""
-
-    Options: ClassVar[type[BaseModel]]
-    licence: ClassVar[str]
-
-    @classmethod
-    def status(cls, options: BaseModel) -> Status: ...
-
-    @classmethod
-    def weights(cls, options: BaseModel) -> tuple[Weights, ...]: ...
-
-    def __init__(self, options: BaseModel, threads: int) -> None: ...
 
     def detect_language(self, audio: Audio) -> dict[str, float]:
         """Probability by language code for 16 kHz mono speech of at most 30 s."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from pydantic import BaseModel
 
 from vtlab.audio import Audio
-from vtlab.engines import Status
-from vtlab.weights import Weights
+from vtlab.engines import EngineClass
 
 ENGINES = {
     "firefox": "vtlab.engines.translation.firefox:Firefox",
@@ -30,30 +29,22 @@ class Sentence:
 
 
 class Translator(Protocol):
-    """A translator for one pair of languages.
+    """A translator for one pair of languages, built as ``Engine(options, source, target, threads)``."""
 
-    Built and used in one thread. ``listens`` says that it translates from the speech rather than the text.
-    """
+    @property
+    def listens(self) -> bool:
+        """Whether it translates from the speech rather than the text."""
+        ...
 
-    Options: ClassVar[type[BaseModel]]
-    licence: ClassVar[str]
-    listens: ClassVar[bool]
+    def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
+        """For each sentence at least one translation, best first, at most ``candidates`` of them."""
+        ...
 
-    @classmethod
-    def status(cls, options: BaseModel) -> Status: ...
+
+class TranslatorClass(EngineClass, Protocol):
+    """What the class of a translator says of itself before it is built; ``weights`` takes the pair, too."""
 
     @classmethod
     def speaks(cls, options: BaseModel, source: str, target: str) -> bool:
         """Whether this engine, as installed and configured here, translates the pair; loads nothing heavy."""
-        ...
-
-    @classmethod
-    def weights(cls, options: BaseModel, source: str, target: str) -> tuple[Weights, ...]:
-        """The weights of the pair, resolved and hashed; ``WeightsError`` names every place tried and the fix."""
-        ...
-
-    def __init__(self, options: BaseModel, source: str, target: str, threads: int) -> None: ...
-
-    def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
-        """For each sentence at least one translation, best first, at most ``candidates`` of them."""
         ...

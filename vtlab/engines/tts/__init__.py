@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 from pydantic import BaseModel
 
 from vtlab.audio import Audio
-from vtlab.engines import Status
-from vtlab.weights import Weights
+from vtlab.engines import EngineClass
 
 ENGINES = {
     "piper": "vtlab.engines.tts.piper:Piper",
@@ -32,27 +31,27 @@ class Voice:
 
 
 class Synthesizer(Protocol):
-    """An engine that speaks. Safe to call from several threads at once; ``parallel`` says how many are worth it."""
+    """An engine that speaks. Safe to call from several threads at once."""
 
-    Options: ClassVar[type[BaseModel]]
-    licence: ClassVar[str]
-    network: ClassVar[bool]  # asks a service: paced, retried, and left alone when it keeps failing
-    parallel: ClassVar[int]
-    max_chars: ClassVar[int]  # longer text is split at sentences before it gets here
-    rates: ClassVar[tuple[float, float]]  # slowest and fastest native speaking rate
-
-    @classmethod
-    def status(cls, options: BaseModel) -> Status: ...
-
-    @classmethod
-    def voices(cls, options: BaseModel, language: str) -> tuple[Voice, ...]:
-        """Voices that speak the language here, preferred first; empty where there are none. Loads nothing heavy."""
+    @property
+    def network(self) -> bool:
+        """Whether it asks a service: paced, retried, and left alone when it keeps failing."""
         ...
 
-    @classmethod
-    def weights(cls, options: BaseModel, voice: Voice) -> tuple[Weights, ...]: ...
+    @property
+    def parallel(self) -> int:
+        """How many lines at once are worth it."""
+        ...
 
-    def __init__(self, options: BaseModel, threads: int) -> None: ...
+    @property
+    def max_chars(self) -> int:
+        """Longer text is split at sentences before it gets here."""
+        ...
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Slowest and fastest native speaking rate."""
+        ...
 
     def units(self, text: str, voice: Voice) -> float:
         """How long ``text`` is in the engine's own measure of length (phonemes, where it has them).
@@ -66,4 +65,13 @@ class Synthesizer(Protocol):
 
         Raises ``TransientError`` where another try may help and ``LineError`` where it will not.
         """
+        ...
+
+
+class SynthesizerClass(EngineClass, Protocol):
+    """What the class of a voice engine says of itself before it is built; ``weights`` takes the voice, too."""
+
+    @classmethod
+    def voices(cls, options: BaseModel, language: str) -> tuple[Voice, ...]:
+        """Voices that speak the language here, preferred first; empty where there are none. Loads nothing heavy."""
         ...
