@@ -1,0 +1,96 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vtlab.errors import InputError
+from vtlab.evaluation.dataset import load_dataset
+
+CLIP: dict[str, Any] = {
+    "id": "one",
+    "file": "clips/one.flac",
+    "source_language": "pt-BR",
+    "target_language": "en",
+    "seconds": 4.0,
+    "segments": [
+        {"start": 0.5, "end": 1.5, "text": "Bom dia.", "translation": "Good morning.", "speaker": "ana"},
+        {"start": None, "end": None, "text": "Tudo bem?", "translation": None, "speaker": None},
+    ],
+    "licence": "CC0-1.0",
+    "origin": "this test",
+}
+
+
+def write(folder: Path, *clips: dict[str, Any] | str) -> Path:
+    (folder / "clips").mkdir(parents=True)
+    (folder / "clips" / "one.flac").write_bytes(b"sound")
+    lines = [clip if isinstance(clip, str) else json.dumps(clip) for clip in clips]
+    (folder / "manifest.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def with_segment(**changes: Any) -> dict[str, Any]:
+    return CLIP | {"segments": [CLIP["segments"][0] | changes]}
+
+
+def test_a_manifest_is_read_and_its_files_are_found(tmp_path: Path) -> None:
+    dataset = load_dataset(write(tmp_path / "mine", CLIP))
+    (clip,) = dataset.clips
+    assert dataset.name == "mine"
+    assert clip.path == tmp_path / "mine" / "clips" / "one.flac"
+    assert clip.source_language == "pt"
+    assert not clip.timed and not clip.translated
+    assert dataset.clip("one") is clip
+
+
+def test_a_bare_name_is_looked_for_in_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "datasets" / "mine", CLIP)
+    monkeypatch.chdir(tmp_path)
+    assert load_dataset("mine").name == "mine"
+    with pytest.raises(InputError, match=r"Did you mean 'mine'\? Data sets here: mine\."):
+        load_dataset("mime")
+
+
+def test_the_digest_follows_references_and_media(tmp_path: Path) -> None:
+    folder = write(tmp_path / "mine", CLIP)
+    first = load_dataset(folder).digest
+    assert load_dataset(folder).digest == first
+    (folder / "clips" / "one.flac").write_bytes(b"other sound")
+    second = load_dataset(folder).digest
+    (folder / "manifest.jsonl").write_text(json.dumps(CLIP | {"origin": "elsewhere"}), encoding="utf-8")
+    assert len({first, second, load_dataset(folder).digest}) == 3
+
+
+@pytest.mark.parametrize(
+    ("clip", "sentence"),
+    [
+        ("{not json", r"line 2: Invalid JSON"),
+        ({k: v for k, v in CLIP.items() if k != "licence"}, r"line 2: field 'licence' is missing; add it\."),
+        (CLIP | {"id": "two", "license": "x"}, r"line 2: unknown field 'license'\. Did you mean 'licence'\?"),
+        (CLIP | {"id": "two", "source_language": "portugese"}, r"line 2: Unknown language 'portugese'\. Did you mean"),
+        (CLIP | {"id": "two", "file": "clips/two.flac"}, r"line 2: clip 'two' has no file .*two\.flac; correct 'file'"),
+        (with_segment(end=0.2), r"line 2: segments\.0: it ends at 0\.2 s, before it starts at 0\.5 s"),
+        (with_segment(end=9.0), r"line 2: segment 1 ends at 9 s, after the clip \(4 s\)"),
+        (with_segment(end=None), r"line 2: segments\.0: give both start and end, or null for both"),
+        (with_segment(text=""), r"line 2: segments\.0\.text: String should have at least 1 character"),
+        (CLIP, r"line 2: a second clip 'one'; rename it"),
+    ],
+)
+def test_errors_name_the_line_and_the_cure(tmp_path: Path, clip: dict[str, Any] | str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence) as caught:
+        load_dataset(write(tmp_path / "mine", CLIP, clip))
+    assert caught.value.code == "E_DATASET"
+
+
+def test_lines_out_of_order_are_refused(tmp_path: Path) -> None:
+    swapped = CLIP | {"segments": [{"start": 2, "end": 3, "text": "b"}, {"start": 1, "end": 2, "text": "a"}]}
+    with pytest.raises(InputError, match="segment 2 starts at 1 s, before the one above it; sort them"):
+        load_dataset(write(tmp_path / "mine", swapped))
+
+
+def test_an_empty_manifest_and_an_unknown_clip(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lists no clips"):
+        load_dataset(write(tmp_path / "empty", ""))
+    with pytest.raises(InputError, match=r"no clip 'onee'\. Did you mean 'one'\?"):
+        load_dataset(write(tmp_path / "mine", CLIP)).clip("onee")

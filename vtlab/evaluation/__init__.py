@@ -1,0 +1,1 @@
+"""Evaluation: data sets, and what dubs of them are worth."""
