@@ -80,6 +80,9 @@ class TranslationSettings(Section):
     candidates: int = Field(4, ge=1, le=16, description="alternatives asked of engines that give n-best")
     min_length_ratio: float = Field(0.5, gt=0, description="translations shorter than this × source are findings")
     max_length_ratio: float = Field(1.5, gt=0, description="translations longer than this × source are findings")
+    join_gap_s: float = Field(
+        1.0, ge=0, description="a sentence cut into several lines is translated whole across pauses up to this, seconds"
+    )
 
 
 class TtsSettings(Section):

@@ -1,0 +1,184 @@
+"""Where sentences and clauses end, and whether a translation went round in circles.
+
+Translation models are trained on single sentences: given two they may silently drop one, given too long a one they
+loop. So the stage and the engines cut text here first. Rules rather than a model: a wrong cut costs a little
+fluency, a missing one costs a whole line of the dub.
+"""
+
+from __future__ import annotations
+
+import re
+
+CLOSING = "\"'”’»)]"
+_END = re.compile(rf"(?P<mark>[.!?…։።।؟]+|[。！？]+)[{re.escape(CLOSING)}]*")
+_OPENING = " \t\"'“‘«([¿¡—–-"
+_CLAUSE_END = re.compile(r"[,;:،、，；：][\"”’»)]?\s*|\s+[—–-]\s+")
+
+# followed by a name, so the full stop ends nothing (English, Portuguese, Spanish, French, German)
+TITLES = frozenset({
+    "mr", "mrs", "ms", "mx", "dr", "dra", "drs", "prof", "profa", "sr", "sra", "srs", "sras", "srta", "st",
+    "sta", "sto", "gen", "col", "sgt", "lt", "capt", "cap", "rev", "gov", "sen", "rep", "pres", "d", "eng",
+    "av", "exmo", "exma", "mme", "mlle", "hr", "fr",
+})  # fmt: skip
+# followed by a number
+COUNTED = frozenset({
+    "no", "nº", "n", "nr", "p", "pp", "pg", "pág", "pag", "art", "fig", "vol", "cap", "ch", "sec", "núm", "num",
+    "tel",
+})  # fmt: skip
+
+RUN_LENGTH = 3  # a phrase said this often in a row is a loop (single words: once more), unless the source does it too
+TRUNCATED_BELOW = 0.3  # a translation shorter than this share of its source has lost something
+
+
+def has_letters(text: str) -> bool:
+    """Whether there is anything to translate: notes, dots, digits and emoji alone are not."""
+    return any(letter.isalpha() for letter in text)
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether ``text`` ends with the mark of a finished sentence (``.``, ``?!``, ``…”``); a colon ends none."""
+    stripped = text.rstrip().rstrip(CLOSING)
+    if not stripped or stripped[-1] not in ".!?…։።।؟。！？":
+        return False
+    return not (stripped.endswith(".") and _last_word(stripped[:-1]) in TITLES)
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of ``text`` in order, stripped; joined with spaces they hold every word of it.
+
+    A mark ends a sentence when space follows and what comes after does not begin in lower case (``"Where?" he
+    asked`` is one), except after titles (``Dr.``), initials (``J.``) and counted words (``no. 5``).
+    """
+    sentences, start = [], 0
+    for match in _END.finditer(text):
+        if match.start() < start or not _cuts(text, match):
+            continue
+        sentences.append(text[start : match.end()].strip())
+        start = match.end()
+    sentences.append(text[start:].strip())
+    return [sentence for sentence in sentences if sentence]
+
+
+def _cuts(text: str, match: re.Match[str]) -> bool:
+    mark, after = match["mark"], text[match.end() :]
+    if mark[0] in "。！？":
+        return bool(after.strip())
+    if not after or not after[0].isspace():
+        return False
+    following = after.lstrip(_OPENING + "\n")
+    if not following or following[0].islower():
+        return False
+    if mark != ".":
+        return True
+    word = _last_word(text[: match.start()])
+    if word.casefold() in TITLES or (len(word) == 1 and word.isupper() and word != "I"):
+        return False
+    return not (word.casefold() in COUNTED and following[0].isdigit())
+
+
+def _last_word(text: str) -> str:
+    match = re.search(r"[^\W\d_]+$", text)
+    return match.group() if match else ""
+
+
+def word_count(text: str) -> int:
+    """Words of ``text``; where a script writes no spaces, every two characters count as one."""
+    return sum(max(1, len(word) // 2 if _unspaced(word) else 1) for word in text.split())
+
+
+def _unspaced(word: str) -> bool:
+    return any(
+        "\u0e00" <= letter <= "\u0eff" or "\u1000" <= letter <= "\u109f" or letter >= "\u3040" for letter in word
+    )
+
+
+def split_clauses(text: str, max_words: int) -> list[str]:
+    """``text`` in pieces of at most ``max_words``, cut after clauses where it has any and between words where not.
+
+    The cuts lie as evenly as the clauses allow; a short text comes back whole.
+    """
+    words = word_count(text)
+    if words <= max_words:
+        return [text.strip()] if text.strip() else []
+    parts = -(-words // max_words)
+    target = words / parts
+    pieces, current = [], ""
+    for clause in _clauses(text):
+        for part in _by_words(clause, max_words):
+            together = word_count(current) + word_count(part)
+            if current and (together > max_words or word_count(current) >= target):
+                pieces.append(current)
+                current = ""
+            current = f"{current} {part}".strip()
+    return [*pieces, current] if current else pieces
+
+
+def clauses(text: str) -> list[str]:
+    """The clauses of a sentence, each of at least three words: the last resort for one that a model loops on."""
+    joined: list[str] = []
+    for clause in _clauses(text):
+        if joined and (word_count(joined[-1]) < 3 or word_count(clause) < 3):
+            joined[-1] = f"{joined[-1]} {clause}"
+        else:
+            joined.append(clause)
+    if len(joined) > 1:
+        return joined
+    words = text.split()
+    half = len(words) // 2
+    return [" ".join(words[:half]), " ".join(words[half:])] if len(words) >= 6 else [text.strip()]
+
+
+def _clauses(text: str) -> list[str]:
+    pieces, start = [], 0
+    for match in _CLAUSE_END.finditer(text):
+        between_digits = (
+            text[match.start() - 1 : match.start()].isdigit() and text[match.end() : match.end() + 1].isdigit()
+        )
+        if between_digits or (match.group() in ":," and text[match.end() : match.end() + 1].isalnum()):
+            continue
+        pieces.append(text[start : match.end()].strip())
+        start = match.end()
+    pieces.append(text[start:].strip())
+    return [piece for piece in pieces if piece]
+
+
+def _by_words(clause: str, max_words: int) -> list[str]:
+    words = clause.split()
+    if word_count(clause) <= max_words:
+        return [clause]
+    if len(words) == 1:  # a script without spaces, or one endless word
+        size = 2 * max_words
+        return [clause[at : at + size] for at in range(0, len(clause), size)]
+    half = len(words) // 2
+    return _by_words(" ".join(words[:half]), max_words) + _by_words(" ".join(words[half:]), max_words)
+
+
+def looped(source: str, translation: str) -> bool:
+    """Whether the translation says a phrase of up to eight words over and over, which the source does not."""
+    runs = _longest_runs(translation)
+    if all(count < RUN_LENGTH + (period == 1) for period, count in runs.items()):
+        return False
+    return max(runs.values()) > max(_longest_runs(source).values())
+
+
+def _longest_runs(text: str) -> dict[int, int]:
+    """For each phrase length of 1 to 8 words, how often some phrase is said in a row."""
+    words = re.findall(r"\w+", text.casefold())
+    runs = {}
+    for period in range(1, 9):
+        longest = same = 0
+        for word, earlier in zip(words[period:], words, strict=False):
+            same = same + 1 if word == earlier else 0
+            longest = max(longest, same)
+        runs[period] = 1 + longest // period
+    return runs
+
+
+def truncated(source: str, translation: str) -> bool:
+    """Whether a translation is so short that part of its source must be missing (texts of five words and more).
+
+    Not told between a script with spaces and one without, whose lengths do not compare.
+    """
+    if word_count(source) < 5 or any(map(_unspaced, (source, translation))):
+        return False
+    return len(translation) < TRUNCATED_BELOW * len(source)

@@ -1,0 +1,535 @@
+"""Translation: one whole sentence at a time, nothing lost, nothing said twice.
+
+Each segment becomes one ``TranslatedSegment``, in order and as soon as possible. Segments that cut one sentence in
+two are translated together and the translation is cut again; segments of several sentences are translated sentence by
+sentence. What has no letters passes unchanged; addresses, codes, numbers and glossary terms are kept
+(``vtlab.engines.translation.kept``); the same sentence gets the same translation. What looks wrong is redone by
+clauses once, and is a finding where that does not help. A line that cannot be translated keeps its source text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from vtlab.audio import Audio
+from vtlab.engines.translation import Sentence, Translator
+from vtlab.engines.translation.kept import (
+    CODE_WORDS,
+    TAG,
+    Kept,
+    kept_spans,
+    load_glossary,
+    localised_numbers,
+    lost,
+    masked,
+    unmasked,
+)
+from vtlab.engines.translation.sentences import (
+    CLOSING,
+    clauses,
+    ends_sentence,
+    has_letters,
+    looped,
+    split_sentences,
+    truncated,
+    word_count,
+)
+from vtlab.errors import LineError
+from vtlab.findings import Finding, Severity
+from vtlab.languages import UNSPACED, language_name
+from vtlab.segments import Segment, TranslatedSegment
+from vtlab.settings import TranslationSettings
+
+STAGE = "translation"
+VERSION = 1
+
+MAX_JOINED_SEGMENTS = 3  # more of them cut again no longer fall where they were said
+MAX_JOINED_WORDS = 60
+BATCH_SENTENCES = 16  # translated in one call where all segments are there already
+CHECKED_WORDS = 3  # shorter lines have no meaningful length ratio, and are often the same in two languages
+COPIED_SHARE = 0.7  # of the words left as they were: not translated
+
+
+def ignore(finding: Finding) -> None:
+    """The listener that drops findings."""
+
+
+def translate(
+    segments: Iterable[Segment],
+    engine: Translator,
+    settings: TranslationSettings,
+    source: str,
+    target: str,
+    *,
+    engine_name: str,
+    speech: Callable[[Segment], Audio] | None = None,
+    on_finding: Callable[[Finding], None] = ignore,
+) -> Iterator[TranslatedSegment]:
+    """One translated segment for each segment, ids and order kept, yielded as soon as its sentence is whole.
+
+    ``speech`` gives a segment's sound, 16 kHz mono, to an engine that listens. Given a list, sentences go to the
+    engine in batches; given an iterator, each goes as it comes. Raises ``SettingsError`` for a bad glossary; what
+    goes wrong with a line is a finding: ``empty``, ``failed`` (both degraded: the line keeps its source text),
+    ``length_ratio``, ``repeats``, ``untranslated``, ``not_kept`` and ``split_around``.
+    """
+    lines = _Lines(engine, settings, source, target, load_glossary(settings.glossary), on_finding)
+    if engine.listens:
+        for segment in segments:
+            yield _finished(segment, lines.heard(segment, speech), target, engine_name)
+        return
+    for batch in _batches(_groups(map(_prepared, segments), settings.join_gap_s), whole=isinstance(segments, Sequence)):
+        lines.prefetch([sentence for group in batch for sentence in split_sentences(_joined(group))])
+        for group in batch:
+            for line, candidates in zip(group, lines.of_group(group), strict=True):
+                yield _finished(line.segment, candidates, target, engine_name)
+
+
+def _finished(segment: Segment, candidates: Sequence[str], target: str, engine_name: str) -> TranslatedSegment:
+    return TranslatedSegment(segment, candidates[0], target, engine_name, tuple(candidates))
+
+
+# A line as it is translated ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A segment's text as the engine sees it: without its notes (``before``, ``after``), in sentence case if ``loud``."""
+
+    segment: Segment
+    text: str
+    before: str = ""
+    after: str = ""
+    loud: bool = False
+
+    def dressed(self, translation: str) -> str:
+        return f"{self.before}{translation.upper() if self.loud else translation}{self.after}"
+
+
+_NOTES = re.compile(r"(?P<before>[♪♫🎵🎶#*\s]*)(?P<text>.*?)(?P<after>[♪♫🎵🎶*\s]*)", re.DOTALL)
+
+
+def _prepared(segment: Segment) -> _Line:
+    text = " ".join(TAG.sub("", segment.text.replace(r"\N", " ")).split())
+    if not has_letters(text):
+        return _Line(segment, text if text != " ".join(segment.text.split()) else segment.text)
+    match = _NOTES.fullmatch(text)
+    if match is None or not has_letters(match["text"]) or not re.search(r"[♪♫🎵🎶]", match["before"] + match["after"]):
+        before, after = "", ""
+    else:
+        before, text, after = match["before"], match["text"], match["after"]
+    loud = _is_loud(text)
+    return _Line(segment, _sentence_case(text) if loud else text, before, after, loud)
+
+
+def _is_loud(text: str) -> bool:
+    """All in capitals, and not just a short name such as ``BBC`` or ``OK``: models read capitals letter by letter."""
+    words = [word for word in re.findall(r"[^\W\d_]+", text) if len(word) > 1]
+    return text.upper() == text and any(len(word) > 3 for word in words)
+
+
+def _sentence_case(text: str) -> str:
+    def quiet(word: re.Match[str]) -> str:
+        keep = any(letter.isdigit() for letter in word.group()) or word.group() == "I"
+        return word.group() if keep else word.group().lower()
+
+    lower = re.sub(r"\w+", quiet, text)
+    return " ".join(_capitalised(sentence) for sentence in _cut_as(text, lower))
+
+
+def _cut_as(capitals: str, lower: str) -> Iterator[str]:
+    """The sentences of ``lower``, cut where ``capitals``, the same text in capitals, shows their ends."""
+    at = 0
+    for sentence in split_sentences(capitals):
+        at = capitals.index(sentence, at)
+        yield lower[at : at + len(sentence)]
+        at += len(sentence)
+
+
+def _capitalised(text: str) -> str:
+    first = next((at for at, letter in enumerate(text) if letter.isalpha()), len(text))
+    return text[:first] + text[first : first + 1].upper() + text[first + 1 :]
+
+
+# Segments that make up one sentence ----------------------------------------------------------------------------------
+
+
+def _groups(lines: Iterable[_Line], join_gap_s: float) -> Iterator[list[_Line]]:
+    """Lines that a sentence runs through, together; a line that ends its sentence is not held back."""
+    group: list[_Line] = []
+    for line in lines:
+        if group and not _continues(group, line, join_gap_s):
+            yield group
+            group = []
+        group.append(line)
+        if ends_sentence(line.text) or not has_letters(line.text) or line.after or line.loud:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _continues(group: Sequence[_Line], line: _Line, join_gap_s: float) -> bool:
+    last = group[-1].segment
+    first_letter = next((letter for letter in line.text if not letter.isspace()), "")
+    return (
+        first_letter.islower()
+        and not (line.before or line.loud)
+        and line.segment.speaker == last.speaker
+        and line.segment.start - last.end <= join_gap_s
+        and len(group) < MAX_JOINED_SEGMENTS
+        and sum(word_count(other.text) for other in group) + word_count(line.text) <= MAX_JOINED_WORDS
+    )
+
+
+def _batches(groups: Iterable[list[_Line]], whole: bool) -> Iterator[list[list[_Line]]]:
+    batch: list[list[_Line]] = []
+    for group in groups:
+        batch.append(group)
+        if not whole or len(batch) >= BATCH_SENTENCES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _joined(group: Sequence[_Line]) -> str:
+    return " ".join(line.text for line in group)
+
+
+# Sentences -----------------------------------------------------------------------------------------------------------
+
+
+class _Lines:
+    """Translates lines with one engine, remembers every sentence, and reports what it finds."""
+
+    def __init__(
+        self,
+        engine: Translator,
+        settings: TranslationSettings,
+        source: str,
+        target: str,
+        terms: dict[str, str],
+        on_finding: Callable[[Finding], None],
+    ) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.source = source
+        self.target = target
+        self.terms = terms
+        self.on_finding = on_finding
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def prefetch(self, sentences: Sequence[str]) -> None:
+        """Asks for many sentences in one call; where one of them fails, each is asked again by itself later."""
+        given = list(dict.fromkeys(_framed(sentence).given for sentence in sentences if has_letters(sentence)))
+        if len(given) > 1:
+            try:
+                self._ask(given)
+            except LineError:
+                return
+
+    def of_group(self, group: Sequence[_Line]) -> list[tuple[str, ...]]:
+        """Candidates for each line of a group, best first, never empty for a line that has letters."""
+        if len(group) == 1 and not has_letters(group[0].text):
+            return [(group[0].text,)]
+        if len(group) > 1:
+            together = self._together(group)
+            if together is not None:
+                return together
+        return [self._alone(line) for line in group]
+
+    def _alone(self, line: _Line) -> tuple[str, ...]:
+        parts = [self._sentence(sentence, line.segment.id) for sentence in split_sentences(line.text)]
+        return _dressed(line, _combined(parts))
+
+    def _together(self, group: Sequence[_Line]) -> list[tuple[str, ...]] | None:
+        """Candidates per line of a group translated as one text; ``None`` where a line would be left with nothing."""
+        pieces: list[list[tuple[str, ...]]] = [[] for _ in group]
+        ends = [0]
+        for line in group:
+            ends.append(ends[-1] + len(line.text) + 1)
+        text, at = _joined(group), 0
+        for sentence in split_sentences(text):
+            start = text.index(sentence, at)
+            at = start + len(sentence)
+            shares = [max(0, min(at, ends[n + 1]) - max(start, ends[n])) for n in range(len(group))]
+            within = [n for n, share in enumerate(shares) if share > 0]
+            candidates = self._sentence(sentence, group[within[0]].segment.id)
+            cut = [split_by_shares(text, [shares[n] for n in within], self.target) for text in candidates]
+            whole = [parts for parts in cut if parts is not None]
+            if cut[0] is None:
+                return None
+            for position, n in enumerate(within):
+                pieces[n].append(tuple(parts[position] for parts in whole))
+        return [_dressed(line, _combined(parts)) for line, parts in zip(group, pieces, strict=True)]
+
+    def heard(self, segment: Segment, speech: Callable[[Segment], Audio] | None) -> tuple[str, ...]:
+        """Candidates for a segment from its speech."""
+        line = _prepared(segment)
+        if not has_letters(line.text):
+            return (line.text,)
+        if speech is None:
+            raise ValueError("an engine that listens needs the speech of each segment")
+        try:
+            answers = self.engine.translate([Sentence(line.text, speech(segment))], self.settings.candidates)[0]
+        except LineError as error:
+            return self._failed(line.text, segment.id, error)
+        candidates = tuple(tidy(answer, line.text, self.target) for answer in answers if answer.strip())
+        if not candidates:
+            return self._empty(line.text, segment.id)
+        self._check(line.text, candidates[0], segment.id)
+        return _dressed(line, candidates)
+
+    def _sentence(self, sentence: str, segment: int) -> tuple[str, ...]:
+        """Candidates for one sentence, checked; its own text where there is no translation."""
+        if not has_letters(sentence):
+            return (sentence,)
+        framed = _framed(sentence)
+        try:
+            candidates = self._kept(framed.given, segment)
+        except LineError as error:
+            return self._failed(sentence, segment, error)
+        candidates = tuple(filter(has_letters, candidates))
+        if not candidates:
+            return self._empty(sentence, segment)
+        tidied = _unique(framed.framed(tidy(text, framed.body, self.target)) for text in candidates)
+        self._check(sentence, tidied[0], segment)
+        return tidied
+
+    def _kept(self, text: str, segment: int) -> tuple[str, ...]:
+        """Translations that keep what must be kept: as it stands, else by code words, else cut around the spans."""
+        spans = kept_spans(text, self.terms, self.source, self.target)
+        answers = self._translations(text)
+        if not spans:
+            return answers
+        answers = tuple(localised_numbers(text, answer, self.source, self.target) for answer in answers)
+        missing: list[Kept] = lost(spans, text, answers[0], self.target) if answers else list(spans)
+        if not missing:
+            return tuple(answer for answer in answers if not lost(spans, text, answer, self.target))
+        for form in CODE_WORDS:
+            hidden, words = masked(text, missing, form)
+            restored = [unmasked(answer, words) for answer in self._translations(hidden)]
+            whole = [
+                localised_numbers(text, answer, self.source, self.target) for answer in restored if answer is not None
+            ]
+            good = tuple(answer for answer in whole if not lost(spans, text, answer, self.target))
+            if good:
+                return good
+            missing = sorted(
+                {*missing, *(lost(spans, text, whole[0], self.target) if whole else ())}, key=lambda s: s.start
+            )
+        if all(span.kind == "number" for span in missing):
+            # a number may be told in other words (two dozen), and a sentence cut around it reads badly
+            for span in missing:
+                said = text[span.start : span.end]
+                self._find("not_kept", Severity.WARNING, f"{said} is not in the translation of {_short(text)}", segment)
+            return answers
+        self._find("split_around", Severity.INFO, f"translated in parts around {_named(missing)}", segment)
+        return (self._around(text, [span for span in missing if span.kind != "number"]),)
+
+    def _around(self, text: str, spans: Sequence[Kept]) -> str:
+        parts, at = [], 0
+        for span in [*spans, None]:
+            between = text[at : span.start if span else None]
+            if has_letters(between):
+                lead = between[: len(between) - len(between.lstrip())]
+                answers = self._translations(between.strip())
+                between = lead + (answers[0] if answers else between.strip()) + " " * between.endswith(" ")
+            parts.append(between)
+            if span:
+                parts.append(span.wanted)
+                at = span.end
+        return "".join(parts)
+
+    def _translations(self, text: str) -> tuple[str, ...]:
+        """The engine's answers to a text, those that loop or are cut short replaced by a translation by clauses."""
+        answers = tuple(answer for answer in self._ask([text])[0] if answer.strip())
+        sound = tuple(answer for answer in answers if not looped(text, answer) and not truncated(text, answer))
+        if sound:
+            return sound
+        pieces = clauses(text)
+        if len(pieces) < 2:
+            return answers
+        return (" ".join(answer[0] for answer in self._ask(pieces) if answer),)
+
+    def _ask(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        unknown = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if unknown:
+            answers = self.engine.translate([Sentence(text) for text in unknown], self.settings.candidates)
+            self._known.update(zip(unknown, map(tuple, answers), strict=True))
+        return [self._known[text] for text in texts]
+
+    # Checks
+
+    def _check(self, text: str, translation: str, segment: int) -> None:
+        if looped(text, translation):
+            self._find("repeats", Severity.WARNING, f"says itself over and over: {_short(translation)}", segment)
+        if word_count(text) < CHECKED_WORDS:
+            return
+        if (self.source in UNSPACED) == (self.target in UNSPACED):
+            ratio = len(translation) / len(text)
+            low, high = self.settings.min_length_ratio, self.settings.max_length_ratio
+            if not low <= ratio <= high:
+                limit = low if ratio < low else high
+                message = f"the translation is {ratio:.2f} times as long as {_short(text)}"
+                self._find("length_ratio", Severity.WARNING, message, segment, value=ratio, limit=limit)
+        share = copied_share(text, translation)
+        if share is not None and share >= COPIED_SHARE:
+            message = f"still {language_name(self.source)}: {_short(translation)}"
+            self._find("untranslated", Severity.WARNING, message, segment, value=share, limit=COPIED_SHARE)
+
+    def _failed(self, text: str, segment: int, error: LineError) -> tuple[str, ...]:
+        self._find("failed", Severity.DEGRADED, f"not translated, so it keeps its own words: {error}", segment)
+        return (text,)
+
+    def _empty(self, text: str, segment: int) -> tuple[str, ...]:
+        message = f"the engine had no translation, so it keeps its own words: {_short(text)}"
+        self._find("empty", Severity.DEGRADED, message, segment)
+        return (text,)
+
+    def _find(
+        self,
+        code: str,
+        severity: Severity,
+        message: str,
+        segment: int,
+        *,
+        value: float | None = None,
+        limit: float | None = None,
+    ) -> None:
+        self.on_finding(Finding(STAGE, code, severity, message, segment, value, limit))
+
+
+def _dressed(line: _Line, candidates: Iterable[str]) -> tuple[str, ...]:
+    return _unique(map(line.dressed, candidates))
+
+
+def _combined(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Candidates of a text from those of its sentences: all the best ones, all the second ones, and so on."""
+    return _unique(" ".join(part[min(n, len(part) - 1)] for part in parts) for n in range(max(map(len, parts))))
+
+
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def _short(text: str) -> str:
+    return f"‘{text if len(text) <= 60 else text[:57] + '…'}’"
+
+
+def _named(spans: Sequence[Kept]) -> str:
+    return ", ".join(span.wanted for span in spans)
+
+
+def copied_share(text: str, translation: str) -> float | None:
+    """Share of the words of ``text`` that stand unchanged in the translation; names, numbers and codes aside.
+
+    ``None`` where fewer than three words are left to compare: a title or a list of names is the same in any language.
+    """
+    words = [word for word in re.findall(r"[^\W\d_]+", text) if word.islower() and len(word) > 1]
+    if len(words) < CHECKED_WORDS:
+        return None
+    there = set(re.findall(r"[^\W\d_]+", translation.casefold()))
+    return sum(word in there for word in words) / len(words)
+
+
+# What surrounds a sentence -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Framed:
+    """A sentence between marks that confuse models: ``lead`` (a dialogue dash) and ``tail`` (dots, or none at all).
+
+    Models want a finished sentence: Firefox made ``Thank you so much`` into "Obrigado por enviar uma edição." and
+    ``Wait...`` into "Aguarde o...", while both are right with a full stop. So one is given, and taken off again.
+    """
+
+    lead: str
+    body: str
+    tail: str
+    given: str
+
+    def framed(self, translation: str) -> str:
+        if self.given != self.body:
+            translation = translation.rstrip(".")
+        return f"{self.lead}{translation}{self.tail}"
+
+
+_FRAME = re.compile(r"(?P<lead>(?:[-–—…]|\.{2,})?\s*)(?P<body>.*?)(?P<tail>\s*(?:…|\.{2,})?)", re.DOTALL)
+
+
+def _framed(sentence: str) -> _Framed:
+    match = _FRAME.fullmatch(sentence)
+    if match is None or not has_letters(match["body"]):
+        return _Framed("", sentence, "", sentence)
+    body = match["body"]
+    last = body.rstrip(CLOSING)[-1:]
+    open_end = body[-1].isalnum() or (match["tail"] and last.isalnum())
+    return _Framed(match["lead"], body, match["tail"], f"{body}." if open_end else body)
+
+
+def tidy(translation: str, text: str, target: str) -> str:
+    """A translation with the marks, the first letter and the spacing that its source calls for."""
+    out = " ".join(translation.split())
+    out = re.sub(r"\b(US|R|A|C|HK) \$ ?(?=\d)", r"\1$ ", out)
+    if target != "fr":  # which writes a space before them
+        out = re.sub(r"(?<=\w) +([,.!?;:])(?=\s|$)", r"\1", out)
+    out = re.sub(r"([(\[]) +| +([)\]])", r"\1\2", out)
+    if out.count("(") != out.count(")") and text.count("(") == text.count(")"):
+        out = out.rstrip("( ")
+    out = _ending(out, text)
+    first, wanted = (next((letter for letter in side if letter.isalpha()), "") for side in (out, text))
+    if wanted.isupper() and first.islower():
+        return _capitalised(out)
+    if wanted.islower() and first.isupper() and target != "de" and not re.match(r"\W*I\b", out):
+        at = out.index(first)
+        word = re.match(r"\w+", out[at:])
+        if word is not None and word.group()[1:].islower() and word.group() not in text:
+            return out[:at] + first.lower() + out[at + 1 :]
+    return out
+
+
+def _ending(translation: str, text: str) -> str:
+    """Ends a question as a question and a call as a call; a voice reads them by their marks."""
+    asked, said = text.rstrip(CLOSING), translation.rstrip(CLOSING)
+    mark = re.search(r"[?!]+$", asked)
+    if mark is None or not said or said[-1] in "?!？！;؟":
+        return translation
+    closing = translation[len(said) :]
+    if said[-1] == ".":
+        said = said.rstrip(".")
+    return said + mark.group() + closing
+
+
+# Cutting a translation again -----------------------------------------------------------------------------------------
+
+
+def split_by_shares(text: str, shares: Sequence[int], language: str) -> list[str] | None:
+    """``text`` cut into as many parts as there are ``shares``, near where those say and rather after a clause.
+
+    Cuts fall between words (between characters where the language writes no spaces); joined again the parts are the
+    text. ``None`` where there are fewer words than parts.
+    """
+    unspaced = language in UNSPACED
+    spaces = range(1, len(text)) if unspaced else [match.start() for match in re.finditer(r" ", text)]
+    if len(spaces) < len(shares) - 1:
+        return None
+    total, done, at, parts = sum(shares), 0, 0, []
+    for number, share in enumerate(shares[:-1]):
+        done += share
+        ideal = len(text) * done / total
+        left = len(shares) - number - 2  # cuts still to come, which need a place each
+        room = [space for space in spaces if space > at]
+        best = min(room[: len(room) - left], key=lambda space: _distance(text, space, ideal))
+        parts.append(text[at:best].strip())
+        at = best
+    parts.append(text[at:].strip())
+    return parts if all(parts) else None
+
+
+def _distance(text: str, at: int, ideal: float) -> float:
+    """How far a cut is from where it should be, in characters; one after a clause counts as much nearer."""
+    after_clause = text[at - 1] in ",;:—–،、，；"
+    return abs(at - ideal) * (0.4 if after_clause else 1.0)
