@@ -1,0 +1,274 @@
+"""Results by their key: get, put, list, prune.
+
+A key is the stage's name and the hash of everything the result depends on, so an entry never grows stale: it is right
+or it is not looked up. An entry is written under a name unique to its writer and renamed, and carries the hash of its
+content, verified whenever it is read. A process that dies at any moment, a full disk or a damaged file therefore lead
+to a miss, never to a wrong answer; several processes may share a store.
+
+Layout: ``<stage>/<2 hex digits>/<64 hex digits>.<kind>``, where the kind is ``json``, ``audio`` or ``file``. An entry
+of kind ``file`` names the content's own file, which stands beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+
+from vtlab.audio import Audio
+from vtlab.errors import ResourceError
+from vtlab.settings import StoreSettings
+
+FORMAT = 1  # of the entries on disk; part of every key, so that another format is another entry
+MARK = b"vtlab-store "
+HASH_DIGITS = 64
+ABANDONED_S = 24 * 3600  # unfinished files older than this were left by a process that died
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One result on disk: its stage, files, size in bytes, and when it was last put or got (seconds since 1970)."""
+
+    stage: str
+    digest: str
+    files: tuple[Path, ...]
+    size: int
+    used: float
+
+
+def store_folder(settings: StoreSettings, environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder of the settings, else ``$VTLAB_STORE``, else the user's cache."""
+    if settings.folder is not None:
+        return settings.folder.expanduser()
+    if environment.get("VTLAB_STORE"):
+        return Path(environment["VTLAB_STORE"]).expanduser()
+    home = environment.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "vtlab" / "store"
+
+
+class Store:
+    """Results of stages in a folder, which is made by the first put. Safe for threads and for several processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def key(self, stage: str, *parts: Any) -> str:
+        """The key of a result: ``stage`` and all that it depends on, the stage's version among it, as JSON-able parts.
+
+        Equal parts give equal keys in every process; tuples count as lists. Raises ``TypeError`` or ``ValueError`` for
+        what JSON cannot say (sets, NaN).
+        """
+        if not re.fullmatch(r"\w+", stage):
+            raise ValueError(f"A stage is named by letters, digits and underscores, not {stage!r}")
+        canonical = json.dumps([FORMAT, stage, parts], sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return f"{stage}/{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+    def get_json(self, key: str) -> Any:
+        """What ``put_json`` kept, or ``None``."""
+        content = self._read(self._path(key, "json"))
+        return None if content is None else json.loads(content)
+
+    def put_json(self, key: str, value: Any) -> None:
+        """Keeps a JSON-able value other than ``None``; tuples come back as lists, floats exactly."""
+        if value is None:
+            raise ValueError("None stands for a result that is not there and cannot be kept")
+        self._write(self._path(key, "json"), json.dumps(value, ensure_ascii=False).encode())
+
+    def get_audio(self, key: str) -> Audio | None:
+        """What ``put_audio`` kept, exact to the bit, or ``None``."""
+        content = self._read(self._path(key, "audio"))
+        if content is None:
+            return None
+        head, _, samples = content.partition(b"\n")
+        about = json.loads(head)
+        # a copy, since an array over bytes cannot be written to and its owner may want to
+        return Audio(np.frombuffer(samples, "<f4").reshape(about["shape"]).astype(np.float32), about["rate"])
+
+    def put_audio(self, key: str, audio: Audio) -> None:
+        head = json.dumps({"rate": audio.rate, "shape": audio.samples.shape})
+        samples = np.ascontiguousarray(audio.samples, dtype="<f4")
+        self._write(self._path(key, "audio"), head.encode() + b"\n" + samples.tobytes())
+
+    def get_file(self, key: str) -> Path | None:
+        """The kept file, to be read and not changed, or ``None``."""
+        path = self._path(key, "file")
+        content = self._read(path)
+        if content is None:
+            return None
+        about = json.loads(content)
+        kept: Path = path.parent / about["name"]
+        try:
+            with kept.open("rb") as file:
+                sound = hashlib.file_digest(file, "sha256").hexdigest() == about["sha256"]
+            if sound:
+                os.utime(kept)
+                return kept
+        except FileNotFoundError:
+            sound = False
+        path.unlink(missing_ok=True)
+        kept.unlink(missing_ok=True)
+        return None
+
+    def put_file(self, key: str, source: Path, suffix: str) -> Path:
+        """Keeps a copy of ``source`` under a name that ends in ``suffix`` (``.flac``); returns the copy's path."""
+        path = self._path(key, "file")
+        unfinished = _unfinished(path)
+        with source.open("rb") as content:
+            try:
+                digest = _copy(content, unfinished)
+                # named by its content: when two processes put different files under one key, neither's is mixed with
+                # the other's entry
+                kept = path.parent / f"{path.stem}.{digest[:16]}{suffix}"
+                unfinished.replace(kept)
+            except OSError as error:
+                self._give_up(unfinished, error)
+        self._write(path, json.dumps({"name": kept.name, "sha256": digest}).encode())
+        return kept
+
+    def entries(self) -> Iterator[Entry]:
+        """All that is kept, in no particular order."""
+        for shard in self.folder.glob("*/[0-9a-f][0-9a-f]"):
+            by_digest: dict[str, list[Path]] = {}
+            for path in _listed(shard):
+                if not path.name.startswith("."):
+                    by_digest.setdefault(path.name[:HASH_DIGITS], []).append(path)
+            for digest, paths in by_digest.items():
+                with contextlib.suppress(FileNotFoundError):  # another process prunes at the same time
+                    statuses = [path.stat() for path in paths]
+                    size, used = sum(s.st_size for s in statuses), max(s.st_mtime for s in statuses)
+                    yield Entry(shard.parent.name, digest, tuple(sorted(paths)), size, used)
+
+    def size(self) -> int:
+        """Bytes of all entries."""
+        return sum(entry.size for entry in self.entries())
+
+    def prune(
+        self, older_than_s: float | None = None, max_bytes: int | None = None, now: float | None = None
+    ) -> list[Entry]:
+        """Deletes what ``to_evict`` chooses, and what dead processes left unfinished; returns the entries deleted."""
+        now = time.time() if now is None else now
+        evicted = to_evict(self.entries(), now, older_than_s, max_bytes)
+        self._delete(evicted)
+        for path in self.folder.glob("*/[0-9a-f][0-9a-f]/.*"):
+            with contextlib.suppress(FileNotFoundError):
+                if now - path.stat().st_mtime > ABANDONED_S:
+                    path.unlink()
+        return evicted
+
+    def clear(self) -> list[Entry]:
+        """Deletes every entry; returns them."""
+        entries = list(self.entries())
+        self._delete(entries)
+        return entries
+
+    def _delete(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            # the entry goes before the file that it names: read in between, it is a miss
+            for path in sorted(entry.files, key=lambda path: path.suffix != ".file"):
+                path.unlink(missing_ok=True)
+
+    def _path(self, key: str, kind: str) -> Path:
+        stage, _, digest = key.partition("/")
+        return self.folder / stage / digest[:2] / f"{digest}.{kind}"
+
+    def _read(self, path: Path) -> bytes | None:
+        try:
+            whole = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        start = len(MARK) + HASH_DIGITS + 1
+        head, content = whole[:start], whole[start:]
+        if head != _head(content):
+            path.unlink(missing_ok=True)
+            return None
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # pruned just now; a store of somebody else
+            os.utime(path)
+        return content
+
+    def _write(self, path: Path, content: bytes) -> None:
+        # not synced to the disk: that is 3 ms for each of hundreds of entries, and what a power cut loses or tears is
+        # found by its hash and made again
+        unfinished = _unfinished(path)
+        try:
+            with _created(unfinished) as file:
+                file.write(_head(content))
+                file.write(content)
+            unfinished.replace(path)
+        except OSError as error:
+            self._give_up(unfinished, error)
+
+    def _give_up(self, unfinished: Path, error: OSError) -> NoReturn:
+        with contextlib.suppress(OSError):  # what could not be made cannot be removed either
+            unfinished.unlink(missing_ok=True)
+        if error.errno in FULL:
+            raise ResourceError(
+                f"The disk of the store {self.folder} is full. Free some space, run 'vtlab store prune --max-size 1GB' "
+                "or choose another folder with VTLAB_STORE; what was kept so far is sound and will be used again."
+            ) from error
+        raise ResourceError(
+            f"The store {self.folder} cannot be written: {error.strerror}. Choose another folder with VTLAB_STORE."
+        ) from error
+
+
+def to_evict(
+    entries: Iterable[Entry], now: float, older_than_s: float | None = None, max_bytes: int | None = None
+) -> list[Entry]:
+    """Entries to delete: unused for longer than ``older_than_s``, then the longest unused beyond ``max_bytes`` in all.
+
+    What is kept was used later than all that goes for its size, so equal stores are pruned equally.
+    """
+    evicted: list[Entry] = []
+    total = 0
+    for entry in sorted(entries, key=lambda entry: (-entry.used, entry.stage, entry.digest)):
+        total += entry.size
+        too_old = older_than_s is not None and now - entry.used > older_than_s
+        if too_old or (max_bytes is not None and total > max_bytes):
+            evicted.append(entry)
+    return evicted
+
+
+def _head(content: bytes) -> bytes:
+    return MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name[:16]}-{os.getpid()}-{threading.get_ident()}-{uuid.uuid4().hex}")
+
+
+def _copy(content: BinaryIO, into: Path) -> str:
+    digest = hashlib.sha256()
+    with _created(into) as file:
+        while block := content.read(1 << 20):
+            digest.update(block)
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())  # one large result of a whole stage, worth the wait
+    return digest.hexdigest()
+
+
+def _created(path: Path) -> BinaryIO:
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
