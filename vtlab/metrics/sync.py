@@ -1,0 +1,148 @@
+"""How well a dub keeps the time of its source: pure arithmetic on intervals in seconds.
+
+``source`` and ``dubbed`` are parallel where a function speaks of segments (the same line said twice), and independent
+sets of speech intervals where it speaks of coverage. A measure over nothing is ``None``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vtlab.segments import Interval
+
+ONSET_TOLERANCE_MS = 150.0  # of sync_within_150ms
+COMPLIANCE = (0.8, 1.2)  # of duration_compliance_20: dubbed ÷ source length
+OVERRUN_S = 0.01  # lines closer than this do not run into each other: a frame of the level measurement
+
+
+@dataclass(frozen=True)
+class SyncScores:
+    """Drift over segments; every field in the unit of its name, counts and shares of ``segments``."""
+
+    segments: int
+    sync_onset_ms: tuple[float, ...]
+    sync_offset_ms: tuple[float, ...]
+    sync_onset_mean_abs_ms: float | None
+    sync_drift_mean_ms: float | None
+    sync_drift_p95_ms: float | None
+    sync_drift_max_ms: float | None
+    sync_within_150ms: float | None
+    duration_compliance_20: float | None
+    overruns: int
+
+
+@dataclass(frozen=True)
+class CoverageScores:
+    """Isochrony: when source and dub speak, whoever says what."""
+
+    speech_overlap: float | None
+    speech_iou: float | None
+    uncovered_s: float
+
+
+@dataclass(frozen=True)
+class SpeedScores:
+    """Time scale put on the voice, native rate and stretching together (1.0 = natural)."""
+
+    speed_mean: float | None
+    speed_p95: float | None
+    speed_min: float | None
+    speed_max: float | None
+    speed_step_max: float | None
+
+
+def drift(source: Sequence[Interval], dubbed: Sequence[Interval]) -> SyncScores:
+    """Drift of each dubbed segment from its source segment. Raises ``ValueError`` where their numbers differ."""
+    if len(source) != len(dubbed):
+        raise ValueError(f"{len(source)} source segments, {len(dubbed)} dubbed ones; pair them first")
+    onset = [1000 * (dub.start - said.start) for said, dub in zip(source, dubbed, strict=True)]
+    offset = [1000 * (dub.end - said.end) for said, dub in zip(source, dubbed, strict=True)]
+    worst = [max(abs(a), abs(b)) for a, b in zip(onset, offset, strict=True)]
+    # sums of binary fractions: a line at exactly 150 ms is within 150 ms
+    within = [abs(value) <= ONSET_TOLERANCE_MS + 1e-6 for value in onset]
+    compliant = [
+        COMPLIANCE[0] - 1e-9 <= dub.duration / said.duration <= COMPLIANCE[1] + 1e-9
+        for said, dub in zip(source, dubbed, strict=True)
+    ]
+    return SyncScores(
+        segments=len(source),
+        sync_onset_ms=tuple(onset),
+        sync_offset_ms=tuple(offset),
+        sync_onset_mean_abs_ms=_mean([abs(value) for value in onset]),
+        sync_drift_mean_ms=_mean(worst),
+        sync_drift_p95_ms=percentile(worst, 95),
+        sync_drift_max_ms=max(worst, default=None),
+        sync_within_150ms=_mean(within),
+        duration_compliance_20=_mean(compliant),
+        overruns=overruns(dubbed),
+    )
+
+
+def coverage(source: Sequence[Interval], dubbed: Sequence[Interval], total_s: float) -> CoverageScores:
+    """Isochrony of two sets of speech intervals within ``0…total_s`` seconds.
+
+    ``speech_overlap`` is the time in which both or neither speak ÷ total time; ``speech_iou`` the time in which both
+    speak ÷ time in which either does; ``uncovered_s`` the time in which only the source speaks.
+    """
+    said, dub = (union(clipped(intervals, total_s)) for intervals in (source, dubbed))
+    both = sum(a.overlap(b) for a in said for b in dub)
+    source_s, dubbed_s = (sum(interval.duration for interval in intervals) for intervals in (said, dub))
+    either = source_s + dubbed_s - both
+    return CoverageScores(
+        speech_overlap=(both + total_s - either) / total_s if total_s > 0 else None,
+        speech_iou=both / either if either > 0 else None,
+        uncovered_s=source_s - both,
+    )
+
+
+def speeds(values: Sequence[float]) -> SpeedScores:
+    """Statistics of the speeds of neighbouring segments, in their order."""
+    steps = [max(a, b) / min(a, b) for a, b in itertools.pairwise(values)]
+    return SpeedScores(
+        speed_mean=_mean(values),
+        speed_p95=percentile(values, 95),
+        speed_min=min(values, default=None),
+        speed_max=max(values, default=None),
+        speed_step_max=max(steps, default=None),
+    )
+
+
+def overruns(dubbed: Sequence[Interval]) -> int:
+    """Segments that begin before an earlier one has ended."""
+    count = 0
+    last_end = -math.inf
+    for interval in sorted(dubbed, key=lambda interval: interval.start):
+        count += interval.start < last_end - OVERRUN_S
+        last_end = max(last_end, interval.end)
+    return count
+
+
+def union(intervals: Sequence[Interval]) -> list[Interval]:
+    """The same time as intervals in order that do not touch."""
+    joined: list[Interval] = []
+    for interval in sorted(intervals, key=lambda interval: interval.start):
+        if joined and interval.start <= joined[-1].end:
+            joined[-1] = Interval(joined[-1].start, max(joined[-1].end, interval.end))
+        else:
+            joined.append(interval)
+    return joined
+
+
+def clipped(intervals: Sequence[Interval], total_s: float) -> list[Interval]:
+    """The parts of the intervals within ``0…total_s``."""
+    inside = (Interval(max(interval.start, 0.0), min(interval.end, total_s)) for interval in intervals)
+    return [interval for interval in inside if interval.end > interval.start]
+
+
+def percentile(values: Sequence[float], percent: float) -> float | None:
+    """By linear interpolation between the closest ranks (Hyndman and Fan 1996, type 7); ``None`` over nothing."""
+    return float(np.percentile(values, percent)) if len(values) else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if len(values) else None

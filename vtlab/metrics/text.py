@@ -1,0 +1,222 @@
+"""Scores of recognised and translated text, each with the signature that says how it was computed.
+
+Error rates are summed over the corpus, not averaged per clip (``jiwer``), after one normaliser for reference and
+hypothesis. BLEU and chrF are corpus scores of ``sacrebleu``. Where there is nothing to score the rate is ``None``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vtlab.errors import EngineError
+from vtlab.languages import UNSPACED
+
+NORMALISER = "vtlab-1"  # rises with every change of what `normalise` answers
+
+# num2words' own names where they differ: "pt" is European Portuguese there (dezanove for dezenove)
+_NUMBER_LANGUAGE = {"pt": "pt_BR", "nb": "no"}
+_PERCENT = {
+    "en": "percent",
+    "pt": "por cento",
+    "es": "por ciento",
+    "fr": "pour cent",
+    "de": "prozent",
+    "it": "per cento",
+}
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[.,\u00a0 ]\d{3})+(?![\d])")
+_ORDINAL = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+_TOKENISERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
+DEFAULT_TOKENISER = "13a"
+
+
+@dataclass(frozen=True)
+class ErrorScores:
+    """Errors over a corpus: rates over reference words (characters for ``cer``), ``None`` without any."""
+
+    wer: float | None
+    cer: float | None
+    wer_sub: float | None
+    wer_ins: float | None
+    wer_del: float | None
+    reference_words: int
+    substitutions: int
+    insertions: int
+    deletions: int
+    signature: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """A corpus score 0…100 with its signature; ``None`` over no segments."""
+
+    value: float | None
+    signature: str
+
+
+def error_rates(references: Sequence[str], hypotheses: Sequence[str], language: str) -> ErrorScores:
+    """Word and character errors of parallel texts. Raises ``ValueError`` where their numbers differ."""
+    import jiwer
+
+    _same_length(references, hypotheses)
+    said = [normalise(text, language) for text in references]
+    heard = [normalise(text, language) for text in hypotheses]
+    signature = f"jiwer:{_version('jiwer')}|norm:{NORMALISER}"
+    if not said:
+        return ErrorScores(None, None, None, None, None, 0, 0, 0, 0, signature)
+    words = jiwer.process_words(said, heard)
+    characters = jiwer.process_characters(_unspaced(said, language), _unspaced(heard, language))
+    total = words.hits + words.substitutions + words.deletions
+    wrong = characters.substitutions + characters.insertions + characters.deletions
+    total_characters = characters.hits + characters.substitutions + characters.deletions
+
+    def share(count: int) -> float | None:
+        # jiwer answers with a count where the reference is empty; a count is no rate
+        return count / total if total else None
+
+    return ErrorScores(
+        wer=share(words.substitutions + words.insertions + words.deletions),
+        cer=wrong / total_characters if total_characters else None,
+        wer_sub=share(words.substitutions),
+        wer_ins=share(words.insertions),
+        wer_del=share(words.deletions),
+        reference_words=total,
+        substitutions=words.substitutions,
+        insertions=words.insertions,
+        deletions=words.deletions,
+        signature=signature,
+    )
+
+
+def bleu(references: Sequence[str], hypotheses: Sequence[str], language: str) -> Score:
+    """Corpus BLEU of parallel segments; an empty translation counts as a bad one."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    _same_length(references, hypotheses)
+    tokeniser = _TOKENISERS.get(language, DEFAULT_TOKENISER)
+    try:
+        metric = BLEU(tokenize=tokeniser)
+    except (ImportError, RuntimeError) as error:
+        raise EngineError(f"BLEU for {language!r} needs a tokeniser: pip install 'sacrebleu[{language}]'") from error
+    if not references:
+        return Score(None, f"tok:{tokeniser}|version:{_version('sacrebleu')}")
+    value = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return Score(value, str(metric.get_signature()))
+
+
+def chrf(references: Sequence[str], hypotheses: Sequence[str]) -> Score:
+    """Corpus chrF2 (character n-grams up to 6, no word n-grams; Popović 2015) of parallel segments."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    _same_length(references, hypotheses)
+    metric = CHRF()
+    if not references:
+        return Score(None, f"nc:6|nw:0|version:{_version('sacrebleu')}")
+    value = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return Score(value, str(metric.get_signature()))
+
+
+def resegment(references: Sequence[str], hypothesis: str, language: str) -> list[str]:
+    """The hypothesis cut into as many segments as the reference, with the least word error in all.
+
+    The idea of mwerSegmenter (Matusov et al., IWSLT 2005): the alignment of both texts as one sequence of words says
+    which hypothesis words belong to which reference segment. Words that belong to neither of two neighbours go to the
+    first, up to the end of a sentence. Done with jiwer's alignment, since the library mweralign prints to the
+    process's standard error and sets up its logging.
+    """
+    import jiwer
+
+    join = "" if language in UNSPACED else " "
+    pieces = _pieces(hypothesis, language)
+    if not references:
+        return []
+    said = [[_plain(piece) for piece in _pieces(text, language)] for text in references]
+    flat = [word for words in said for word in words]
+    if not flat or not pieces:
+        return [join.join(pieces), *[""] * (len(references) - 1)]
+    chunks = jiwer.process_words(" ".join(flat), " ".join(_plain(piece) for piece in pieces)).alignments[0]
+    cuts = [0]
+    passed = 0
+    for words in said[:-1]:
+        passed += len(words)
+        cuts.append(max(cuts[-1], _cut(chunks, passed, pieces)))
+    cuts.append(len(pieces))
+    return [join.join(pieces[a:b]) for a, b in itertools.pairwise(cuts)]
+
+
+def normalise(text: str, language: str) -> str:
+    """Unicode NFKC, lower case, numbers spelt out in the language, no punctuation, single spaces."""
+    text = unicodedata.normalize("NFKC", text).lower()
+    text = text.replace("%", f" {_PERCENT.get(language, '')} ")
+    text = _spell(text, language)
+    text = re.sub(r"(?<=\w)['’](?=\w)", "", text)  # don't = dont, however the apostrophe is written
+    kept = (" " if unicodedata.category(letter)[0] in "PSZC" else letter for letter in text)
+    return " ".join("".join(kept).split())
+
+
+def _spell(text: str, language: str) -> str:
+    """Figures as words, so that ``4.000``, ``4 mil`` and ``quatro mil`` are alike; untouched where nobody knows how."""
+    if not any(letter.isdigit() for letter in text):
+        return text
+    from num2words import num2words
+
+    name = _NUMBER_LANGUAGE.get(language, language)
+
+    def words(figures: str, to: str) -> str:
+        try:
+            number = float(figures.replace(",", ".")) if re.search("[.,]", figures) else int(figures)
+            spelt = str(num2words(number, lang=name, to=to))
+        except (NotImplementedError, OverflowError):
+            return figures
+        return f" {spelt} "
+
+    text = _THOUSANDS.sub(lambda found: re.sub(r"\D", "", found[0]), text)
+    if language == "en":
+        text = _ORDINAL.sub(lambda found: words(found[1], "ordinal"), text)
+    return _NUMBER.sub(lambda found: words(found[0], "cardinal"), text)
+
+
+def _cut(chunks: Sequence[object], passed: int, pieces: Sequence[str]) -> int:
+    """Where in the hypothesis the reference's word number ``passed`` begins, by jiwer's alignment chunks."""
+    first = last = 0
+    for chunk in chunks:
+        ref_start, ref_end, hyp_start, hyp_end = (
+            getattr(chunk, name) for name in ("ref_start_idx", "ref_end_idx", "hyp_start_idx", "hyp_end_idx")
+        )
+        if ref_start < passed <= ref_end:  # the last word of the segment is in here
+            first = last = min(hyp_start + passed - ref_start, hyp_end)
+        elif ref_start == ref_end == passed:  # words that the reference does not have, just after it
+            last = hyp_end
+    for index in range(first, last):
+        if pieces[index][-1] in ".!?…。！？":
+            return index + 1
+    return last
+
+
+def _pieces(text: str, language: str) -> list[str]:
+    return list("".join(text.split())) if language in UNSPACED else text.split()
+
+
+def _plain(piece: str) -> str:
+    """A word without case and punctuation, or itself where nothing would be left (jiwer's words are never empty)."""
+    letters = "".join(letter for letter in unicodedata.normalize("NFKC", piece).lower() if letter.isalnum())
+    return letters or piece
+
+
+def _unspaced(texts: Sequence[str], language: str) -> list[str]:
+    return [text.replace(" ", "") for text in texts] if language in UNSPACED else list(texts)
+
+
+def _same_length(references: Sequence[str], hypotheses: Sequence[str]) -> None:
+    if len(references) != len(hypotheses):
+        raise ValueError(f"{len(references)} references, {len(hypotheses)} hypotheses; resegment or pair them first")
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)
