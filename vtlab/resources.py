@@ -1,0 +1,134 @@
+"""Memory, disk and CPU of this process and its machine; what fits.
+
+Megabytes are 2²⁰ bytes. A limit is the smallest one that holds: the machine's, or that of a control group around this
+process (a container), whichever would end it first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from vtlab.errors import ResourceError
+
+MB = 1 << 20
+HIGH_SHARE = 0.8  # of the memory budget: from here on memory counts as high
+WATCH_S = 10.0
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def rss_mb() -> float:
+    """Memory that this process and its children take now (resident set size), MB."""
+    import psutil
+
+    process = psutil.Process()
+    total = process.memory_info().rss
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it ended between listing and asking
+            total += child.memory_info().rss
+    return float(total / MB)
+
+
+def peak_rss_mb() -> float:
+    """The most memory that this process alone ever took, MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / MB if sys.platform == "darwin" else peak / 1024  # Linux counts in kilobytes
+
+
+def cpu_s() -> float:
+    """Processor time that this process and its ended children have used, seconds, user and system."""
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def memory_limit_mb() -> float:
+    """Memory that this process can have at most, MB: the machine's, or less where a control group says so."""
+    import psutil
+
+    return float(min([psutil.virtual_memory().total, *_cgroup_limits()]) / MB)
+
+
+def disk_free_mb(path: Path) -> float:
+    """Free space where ``path`` is or would be made, MB."""
+    existing = path.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    return shutil.disk_usage(existing).free / MB
+
+
+def check_disk(path: Path, needed_mb: float) -> None:
+    """Raises ``ResourceError`` where ``path`` has less than ``needed_mb`` free."""
+    free = disk_free_mb(path)
+    if free < needed_mb:
+        raise ResourceError(
+            f"{path} has {free:.0f} MB free and about {needed_mb:.0f} MB are needed. Free some space or choose another "
+            "folder."
+        )
+
+
+class Watch:
+    """Looks at memory every ``every_s`` seconds while its ``with`` block runs.
+
+    ``on_high(MB)`` is called, in the watching thread, each time memory is above ``HIGH_SHARE`` of ``budget_mb``.
+    ``peak_mb`` is the most that was seen of this process and its children together.
+    """
+
+    def __init__(
+        self,
+        budget_mb: float,
+        on_high: Callable[[float], None],
+        every_s: float = WATCH_S,
+        measure: Callable[[], float] = rss_mb,
+    ) -> None:
+        self.peak_mb = 0.0
+        self._budget_mb, self._on_high, self._every_s, self._measure = budget_mb, on_high, every_s, measure
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="memory watch", daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            now = self._measure()
+            self.peak_mb = max(self.peak_mb, now)
+            if now > HIGH_SHARE * self._budget_mb:
+                self._on_high(now)
+            if self._ended.wait(self._every_s):
+                return
+
+
+def _cgroup_limits(groups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> list[int]:
+    """Limits in bytes of the control groups around this process, version 2 (``memory.max``) or 1."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return []  # no control groups here: not Linux
+    limits = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, name = groups, "memory.max"
+        elif "memory" in controllers.split(","):
+            root, name = groups / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        # a parent's limit holds for its children; inside a container the path may name folders not mounted here
+        inside = Path(path.lstrip("/"))
+        for folder in (root / part for part in (inside, *inside.parents)):
+            with contextlib.suppress(OSError, ValueError):  # not there, or "max": no limit
+                limits.append(int((folder / name).read_text()))
+    return limits
