@@ -63,10 +63,10 @@ def main() -> None:
     parser.add_argument("--voices", type=Path, help="voices for kokoro_onnx; none: the packaged ones")
     options = parser.parse_args()
     if options.model is None or options.voices is None:
-        from vtlab.weights import packaged
+        from vtlab.weights import fetch
 
-        options.model = options.model or packaged("kokoro/model").path
-        options.voices = options.voices or packaged("kokoro/voices").path
+        options.model = options.model or fetch("kokoro/model")
+        options.voices = options.voices or fetch("kokoro/voices")
 
     texts = yaml.safe_load((HERE / "texts.yaml").read_text(encoding="utf-8"))
     unknown = set(options.clips) - {text["id"] for text in texts}
