@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel
 
@@ -70,6 +70,11 @@ class Synthesizer(Protocol):
 
 class SynthesizerClass(EngineClass, Protocol):
     """What the class of a voice engine says of itself before it is built; ``weights`` takes the voice, too."""
+
+    network: ClassVar[bool]
+    parallel: ClassVar[int]
+    max_chars: ClassVar[int]
+    rates: ClassVar[tuple[float, float]]
 
     @classmethod
     def voices(cls, options: BaseModel, language: str) -> tuple[Voice, ...]:

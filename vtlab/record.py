@@ -1,0 +1,122 @@
+"""The record of a dub, ``*.dub.json``: one schema for notebooks, server and ``vtlab measure``.
+
+``python -m vtlab.record`` prints the JSON schema. Times are seconds on the picture's clock; a value that was not
+measured is null. The number of the schema rises when a field changes its meaning or goes away.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Part):
+    file: str = Field(description="path as it was given")
+    sha256: str
+    seconds: float
+    container: str
+    video: dict[str, Any] | None = Field(description="codec, width, height, frames a second; null for sound alone")
+    audio_stream: int = Field(description="the audio stream that was dubbed, counted from 0")
+    audio_streams: int
+    language: str
+    language_confidence: float | None = Field(description="0…1 where it was detected, null where it was given")
+
+
+class EngineRun(_Part):
+    stage: str
+    engine: str = Field(description="the engine that really ran")
+    options: dict[str, Any]
+    weights: list[dict[str, str]] = Field(description="name, path, sha256 and where it was found")
+    languages: str = Field(description="pt, or pt-en for a translation")
+
+
+class FindingRecord(_Part):
+    stage: str
+    code: str
+    severity: str
+    message: str
+    segment: int | None
+    value: float | None
+    limit: float | None
+
+
+class WordRecord(_Part):
+    text: str
+    start: float
+    end: float
+    probability: float
+
+
+class SegmentRecord(_Part):
+    id: int
+    start: float = Field(description="where the source says it")
+    end: float
+    text: str
+    words: list[WordRecord]
+    speaker: str | None
+    confidence: float | None
+    translation: str
+    candidates: list[str] = Field(description="translations considered, best first")
+    spoken_text: str = Field(description="what was given to the voice")
+    voice: str | None
+    engine: str | None
+    attempts: int
+    failed: str | None = Field(description="why the line is silent, if no engine could speak it")
+    rate: float = Field(description="speaking rate asked of the voice, 1 = natural")
+    speed: float = Field(description="rate and stretching together")
+    planned_start: float = Field(description="where the dub says it, by the plan")
+    planned_end: float
+    measured_start: float | None = Field(description="the same, measured on the speech track that was written")
+    measured_end: float | None
+
+
+class StageRecord(_Part):
+    stage: str
+    seconds: float = Field(description="from its start to its end; stages 3 to 5 overlap")
+    cpu_s: float = Field(description="processor time of the whole program in that span")
+    load_s: float = Field(description="loading of engines within it")
+    reused: int = Field(description="answers that came from the store")
+    computed: int
+    from_store: bool = Field(description="nothing was computed")
+
+
+class Output(_Part):
+    kind: str = Field(description="video, audio, subtitles_pt, speech_track …")
+    file: str
+    sha256: str
+    bytes: int
+
+
+class Record(_Part):
+    schema_version: int = SCHEMA
+    vtlab: str
+    created: str = Field(description="UTC, ISO 8601")
+    source: Source
+    source_language: str
+    target_language: str
+    settings: dict[str, Any]
+    fingerprint: str
+    engines: list[EngineRun]
+    segments: list[SegmentRecord]
+    speech: list[tuple[float, float]] = Field(description="where the source speaks, by voice activity")
+    findings: list[FindingRecord]
+    stages: list[StageRecord]
+    loudness_lufs: float | None
+    true_peak_dbtp: float | None
+    completeness: float = Field(description="lines spoken ÷ lines that have something to say")
+    degraded: bool
+    wall_s: float
+    peak_rss_mb: float
+    outputs: list[Output]
+
+
+if __name__ == "__main__":
+    print(json.dumps(Record.model_json_schema(), indent=1))

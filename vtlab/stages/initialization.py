@@ -1,0 +1,82 @@
+"""Stage 1: everything a run needs is found, verified and hashed before any work; nothing is loaded yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from vtlab.engines import engine_class, engine_options
+from vtlab.errors import EngineError, LanguageError, SettingsError, WeightsError
+from vtlab.languages import language_name
+from vtlab.resources import check_disk
+from vtlab.settings import EngineOptions, InitializationSettings, Settings
+from vtlab.weights import Weights
+
+STAGE = "initialization"
+
+STORE_MB_PER_MINUTE = 12.0  # speech of the lines, the mix and the transcripts of a minute of video
+FIXED_MB = 50.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine as it will run: its name, class, validated options and the weights it will load."""
+
+    kind: str
+    name: str
+    engine: Any
+    options: BaseModel
+    weights: tuple[Weights, ...]
+
+
+def resolve(
+    kind: str, name: str, options: EngineOptions, initialization: InitializationSettings, *weights_of: Any
+) -> Choice:
+    """The engine of that name with its weights; ``weights_of`` is what its ``weights`` takes besides the options.
+
+    Raises ``EngineError``, ``SettingsError`` or ``WeightsError``, each with the command that mends it.
+    """
+    engine = engine_class(kind, name)
+    checked = engine_options(kind, name, with_offline(kind, name, options, initialization))
+    try:
+        found = engine.weights(checked, *weights_of)
+    except WeightsError:
+        raise
+    except ModuleNotFoundError as error:
+        fix = engine.status(checked).fix
+        raise EngineError(f"The {kind} engine {name!r} needs the package {error.name!r}: {fix}") from error
+    return Choice(kind, name, engine, checked, found)
+
+
+def with_offline(
+    kind: str, name: str, options: EngineOptions, initialization: InitializationSettings
+) -> EngineOptions:
+    """The options, with ``offline`` handed down to engines that know it."""
+    if not initialization.offline or "offline" not in engine_class(kind, name).Options.model_fields:
+        return options
+    return {**options, name: {"offline": True, **options.get(name, {})}}
+
+
+def target_language(settings: Settings) -> str:
+    """The language to dub into; ``SettingsError`` where none is set, ``LanguageError`` where it is the source's."""
+    target = settings.target_language
+    if target is None:
+        raise SettingsError("No target language: say --to en, or set target_language.")
+    check_pair(settings.source_language, target)
+    return target
+
+
+def check_pair(source: str | None, target: str) -> None:
+    """``LanguageError`` where source and target are one language."""
+    if source == target:
+        name = language_name(target)
+        raise LanguageError(f"The video is in {name} already ({target}): source and target language are the same.")
+
+
+def check_room(video: Path, seconds: float, out: Path, store: Path) -> None:
+    """``ResourceError`` where the result or the store would not fit on its disk."""
+    check_disk(out, 1.2 * video.stat().st_size / 2**20 + FIXED_MB)
+    check_disk(store, STORE_MB_PER_MINUTE * seconds / 60 + FIXED_MB)

@@ -1,0 +1,234 @@
+"""Engines whose answers are kept in the store.
+
+Each class here speaks the protocol of its engine, looks an answer up by key, and asks the real engine only where there
+is none; the real engine is built on the first such miss. A stage sees an engine like any other, a killed run finds all
+that was answered before, and a run that finds everything loads no model.
+
+Keys are made of the engine's name, options and weights' hashes, and of what it was asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from vtlab.audio import Audio
+from vtlab.engines.transcription import Transcriber, Utterance
+from vtlab.engines.translation import Sentence, Translator
+from vtlab.engines.tts import Synthesizer, SynthesizerClass, Voice
+from vtlab.engines.voice_activity import VoiceActivity
+from vtlab.segments import Interval, Word
+from vtlab.store import Store
+from vtlab.weights import Weights
+
+Engine = TypeVar("Engine")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What an engine's answers depend on besides the question."""
+
+    name: str
+    options: BaseModel
+    weights: tuple[Weights, ...] = ()
+
+    def parts(self) -> list[Any]:
+        """The identity as plain data, for a key."""
+        return [self.name, self.options.model_dump(mode="json"), [weights.sha256 for weights in self.weights]]
+
+
+@dataclass
+class Tally:
+    """How often the store had the answer and how often it was computed, and the seconds that loading took."""
+
+    reused: int = 0
+    computed: int = 0
+    load_s: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def count(self, *, reused: int = 0, computed: int = 0, load_s: float = 0.0) -> None:
+        with self._lock:
+            self.reused += reused
+            self.computed += computed
+            self.load_s += load_s
+
+
+class OnFirstUse(Generic[Engine]):
+    """An engine that is built when it is first needed, once, whatever thread asks."""
+
+    def __init__(self, build: Callable[[], Engine], tally: Tally) -> None:
+        self._build = build
+        self._tally = tally
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                start = time.perf_counter()
+                self._engine = self._build()
+                self._tally.count(load_s=time.perf_counter() - start)
+            return self._engine
+
+
+class StoredVoiceActivity:
+    """Voice activity of one sound, kept under ``sound`` (what names the sound, such as its file's hash)."""
+
+    def __init__(
+        self, engine: OnFirstUse[VoiceActivity], identity: Identity, store: Store, tally: Tally, sound: str
+    ) -> None:
+        self._engine, self._identity, self._store, self._tally, self._sound = engine, identity, store, tally, sound
+
+    def speech(self, audio: Audio, threshold: float, min_speech_s: float, min_silence_s: float) -> list[Interval]:
+        key = self._store.key(
+            "voice_activity", 1, *self._identity.parts(), self._sound, threshold, min_speech_s, min_silence_s
+        )
+        known = self._store.get_json(key)
+        if known is None:
+            found = self._engine().speech(audio, threshold, min_speech_s, min_silence_s)
+            known = [asdict(interval) for interval in found]
+            self._store.put_json(key, known)
+            self._tally.count(computed=1)
+        else:
+            self._tally.count(reused=1)
+        return [Interval(**interval) for interval in known]
+
+
+class StoredTranscriber:
+    """Recognition of one sound, kept span by span."""
+
+    def __init__(
+        self, engine: OnFirstUse[Transcriber], identity: Identity, store: Store, tally: Tally, sound: str
+    ) -> None:
+        self._engine, self._identity, self._store, self._tally, self._sound = engine, identity, store, tally, sound
+
+    def detect_language(self, audio: Audio) -> dict[str, float]:
+        key = self._store.key("detect_language", 1, *self._identity.parts(), sound_hash(audio))
+        known = self._store.get_json(key)
+        if known is None:
+            known = self._engine().detect_language(audio)
+            self._store.put_json(key, known)
+        return dict(known)
+
+    def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
+        keys = [
+            self._store.key("transcription", 1, *self._identity.parts(), self._sound, asdict(span), language)
+            for span in spans
+        ]
+        at = 0
+        while at < len(spans):
+            known = self._store.get_json(keys[at])
+            if known is not None:
+                self._tally.count(reused=1)
+                yield [_utterance(data) for data in known]
+                at += 1
+                continue
+            # one call for all spans in a row that nobody has heard yet: the engine batches them
+            last = at + 1
+            while last < len(spans) and self._store.get_json(keys[last]) is None:
+                last += 1
+            for key, heard in zip(
+                keys[at:last], self._engine().transcribe(audio, spans[at:last], language), strict=True
+            ):
+                self._store.put_json(key, [asdict(utterance) for utterance in heard])
+                self._tally.count(computed=1)
+                yield heard
+            at = last
+
+
+class StoredTranslator:
+    """Translations, kept sentence by sentence."""
+
+    def __init__(
+        self, engine: OnFirstUse[Translator], identity: Identity, pair: str, listens: bool, store: Store, tally: Tally
+    ) -> None:
+        self._engine, self._identity, self._pair, self._listens = engine, identity, pair, listens
+        self._store, self._tally = store, tally
+
+    @property
+    def listens(self) -> bool:
+        return self._listens
+
+    def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
+        keys = [self._key(sentence, candidates) for sentence in sentences]
+        answers = [self._store.get_json(key) for key in keys]
+        missing = [index for index, answer in enumerate(answers) if answer is None]
+        if missing:
+            found = self._engine().translate([sentences[index] for index in missing], candidates)
+            for index, translations in zip(missing, found, strict=True):
+                answers[index] = list(translations)
+                self._store.put_json(keys[index], answers[index])
+        self._tally.count(reused=len(keys) - len(missing), computed=len(missing))
+        return [tuple(answer) for answer in answers]
+
+    def _key(self, sentence: Sentence, candidates: int) -> str:
+        speech = None if sentence.speech is None else sound_hash(sentence.speech)
+        return self._store.key(
+            "translation", 1, *self._identity.parts(), self._pair, sentence.text, speech, candidates
+        )
+
+
+class StoredSynthesizer:
+    """Speech, kept line by line."""
+
+    def __init__(
+        self,
+        engine: OnFirstUse[Synthesizer],
+        engine_class: type[SynthesizerClass],
+        identity: Callable[[Voice], Identity],
+        store: Store,
+        tally: Tally,
+    ) -> None:
+        self._engine, self._class, self._identity = engine, engine_class, identity
+        self._store, self._tally = store, tally
+
+    @property
+    def network(self) -> bool:
+        return bool(self._class.network)
+
+    @property
+    def parallel(self) -> int:
+        return int(self._class.parallel)
+
+    @property
+    def max_chars(self) -> int:
+        return int(self._class.max_chars)
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        slowest, fastest = self._class.rates
+        return slowest, fastest
+
+    def units(self, text: str, voice: Voice) -> float:
+        key = self._store.key("tts_units", 1, *self._identity(voice).parts(), voice.name, text)
+        known = self._store.get_json(key)
+        if known is None:
+            known = self._engine().units(text, voice)
+            self._store.put_json(key, known)
+        return float(known)
+
+    def speak(self, text: str, voice: Voice, rate: float) -> Audio:
+        key = self._store.key("tts", 1, *self._identity(voice).parts(), voice.name, text, rate)
+        known = self._store.get_audio(key)
+        if known is not None:
+            self._tally.count(reused=1)
+            return known
+        audio = self._engine().speak(text, voice, rate)
+        self._store.put_audio(key, audio)
+        self._tally.count(computed=1)
+        return audio
+
+
+def sound_hash(audio: Audio) -> str:
+    """SHA-256 of samples and rate."""
+    return hashlib.sha256(audio.samples.tobytes() + str(audio.rate).encode()).hexdigest()
+
+
+def _utterance(data: dict[str, Any]) -> Utterance:
+    return Utterance(**{**data, "words": tuple(Word(**word) for word in data["words"])})
