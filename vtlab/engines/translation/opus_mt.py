@@ -1,0 +1,106 @@
+"""OPUS-MT by the University of Helsinki: one Marian model per pair, ``Helsinki-NLP/opus-mt-{source}-{target}``.
+
+Pairs that were never published alone are taken from the bigger ``tc-big`` models or those of the Romance languages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from vtlab import weights
+from vtlab.engines import Status
+from vtlab.engines.translation import Sentence
+from vtlab.engines.translation.seq2seq import (
+    INSTALL,
+    Languages,
+    Seq2Seq,
+    Seq2SeqOptions,
+    here,
+    installed,
+    located,
+    on_hub,
+)
+from vtlab.languages import LANGUAGES, three_letters
+from vtlab.weights import Weights
+
+ROMANCE = frozenset({"ca", "es", "fr", "gl", "it", "pt", "ro"})
+SETTING = "translation.options.opus_mt"
+
+
+class OpusMtOptions(Seq2SeqOptions):
+    prefix: str | None = Field(
+        None,
+        description="text before each source for models of several targets, such as >>por<<; empty: by the tokenizer",
+    )
+
+
+class OpusMt:
+    """One pair of languages on one Marian model, with n-best."""
+
+    Options: ClassVar = OpusMtOptions
+    licence: ClassVar = "CC-BY-4.0 (models), Apache-2.0 (transformers), MIT (ctranslate2)"
+    listens: ClassVar = False
+
+    @classmethod
+    def status(cls, options: OpusMtOptions) -> Status:
+        problem = installed()
+        if problem is not None:
+            return Status(False, problem=problem, fix=INSTALL)
+        pairs = tuple(
+            f"{source}-{target}"
+            for source in LANGUAGES
+            for target in LANGUAGES
+            if source != target and any(weights.hub_cached(name) for name in repositories(options, source, target))
+        )
+        if options.folder is not None or pairs:
+            return Status(True, pairs)
+        return Status(False, problem="no model is here", fix="hf download Helsinki-NLP/opus-mt-tc-big-en-pt")
+
+    @classmethod
+    def speaks(cls, options: OpusMtOptions, source: str, target: str) -> bool:
+        """A folder or model named in the options speaks whatever pair it is used for: its user knows which."""
+        if installed() is not None:
+            return False
+        if options.folder is not None:
+            return (options.folder / "config.json").is_file()
+        names = repositories(options, source, target)
+        return any(map(here, names)) or (not options.offline and any(map(on_hub, names)))
+
+    @classmethod
+    def weights(cls, options: OpusMtOptions, source: str, target: str) -> tuple[Weights, ...]:
+        return (located(options, repositories(options, source, target), SETTING),)
+
+    def __init__(self, options: OpusMtOptions, source: str, target: str, threads: int) -> None:
+        (found,) = self.weights(options, source, target)
+
+        def prefix(tokenizer: Any) -> str:
+            return options.prefix if options.prefix is not None else target_prefix(tokenizer, target)
+
+        self._model = Seq2Seq(found, options, Languages(prefix=prefix), threads)
+
+    def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
+        return self._model.translate([sentence.text for sentence in sentences], candidates)
+
+
+def repositories(options: OpusMtOptions, source: str, target: str) -> list[str]:
+    """Names on the hub of the models for a pair, the one to prefer first."""
+    if options.model is not None:
+        return [options.model]
+    names = [f"{source}-{target}", f"tc-big-{source}-{target}"]
+    if target == "en" and source in ROMANCE:
+        names.append("ROMANCE-en")
+    if source == "en" and target in ROMANCE:
+        names.append("en-ROMANCE")
+    return [f"Helsinki-NLP/opus-mt-{name}" for name in names]
+
+
+def target_prefix(tokenizer: Any, target: str) -> str:
+    """``>>por<<`` where the tokenizer's model speaks several languages and this is the token of ``target``."""
+    known = getattr(tokenizer, "supported_language_codes", None) or []
+    for code in (target, three_letters(target)):
+        if f">>{code}<<" in known:
+            return f">>{code}<<"
+    return ""

