@@ -41,7 +41,10 @@ class UserError(VtlabError):
 
 
 class InputError(UserError):
-    """The media file cannot be dubbed: ``E_NO_FILE``, ``E_NO_AUDIO``, ``E_NO_SPEECH``, ``E_UNREADABLE``, ``E_PLAYLIST``."""
+    """The media file cannot be dubbed.
+
+    Codes: ``E_NO_FILE``, ``E_NO_AUDIO``, ``E_NO_SPEECH``, ``E_UNREADABLE``, ``E_PLAYLIST``.
+    """
 
     code = "E_INPUT"
 

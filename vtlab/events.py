@@ -70,7 +70,11 @@ def ignore(event: Event) -> None:
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
-    return {"event": type(event).__name__, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **asdict(event)}
+    return {
+        "event": type(event).__name__,
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        **asdict(event),
+    }
 
 
 @dataclass

@@ -64,7 +64,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class TranslatedSegment:
-    """A segment with its translation; ``candidates`` holds the alternatives considered, best first, ``text`` among them."""
+    """A segment with its translation; ``candidates``: what was considered, best first, ``text`` among it."""
 
     source: Segment
     text: str

@@ -51,7 +51,9 @@ class VoiceActivitySettings(Section):
     options: EngineOptions = Field(default_factory=dict, description="options per engine name")
     threshold: float = Field(0.5, gt=0, lt=1, description="probability above which a frame is speech")
     min_speech_s: float = Field(0.25, ge=0, description="shorter speech is ignored, seconds")
-    min_silence_s: float = Field(0.5, ge=0, description="shorter silence does not end a stretch for recognition, seconds")
+    min_silence_s: float = Field(
+        0.5, ge=0, description="shorter silence does not end a stretch for recognition, seconds"
+    )
     pad_s: float = Field(0.2, ge=0, description="added around stretches given to the recogniser, seconds")
 
 
@@ -115,7 +117,9 @@ class AudioSyncSettings(Section):
     loudness_lufs: float = Field(-23.0, ge=-40, le=-10, description="integrated loudness of the result, EBU R128")
     peak_dbtp: float = Field(-1.0, le=0, description="highest true peak of the result")
     keep_speech_track: bool = Field(False, description="write the dubbed speech alone beside the result, as FLAC")
-    follow_loudness: float = Field(0.5, ge=0, le=1, description="how far lines follow the loudness of the original ones")
+    follow_loudness: float = Field(
+        0.5, ge=0, le=1, description="how far lines follow the loudness of the original ones"
+    )
 
 
 class SubtitleSettings(Section):
@@ -140,7 +144,9 @@ class VideoCombinationSettings(Section):
 
 
 class StoreSettings(Section):
-    folder: Path | None = Field(None, description="where stage results are kept; empty: $VTLAB_STORE, then the user's cache")
+    folder: Path | None = Field(
+        None, description="where stage results are kept; empty: $VTLAB_STORE, then the user's cache"
+    )
 
 
 class Settings(Section):
@@ -274,7 +280,7 @@ def _put(data: dict[str, Any], path: Sequence[str], value: Any) -> None:
     for depth, part in enumerate(path[:-1]):
         below = data.setdefault(part, {})
         if not isinstance(below, dict):
-            raise SettingsError(f"Setting {'.'.join(path)!r}: {'.'.join(path[: depth + 1])!r} is a value, not a section.")
+            raise SettingsError(f"Setting {'.'.join(path)!r}: {'.'.join(path[: depth + 1])!r} is no section.")
         data = below
     data[path[-1]] = value
 
