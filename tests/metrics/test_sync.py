@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtlab.metrics.sync import coverage, drift, overruns, percentile, speeds, union
+from vtlab.metrics.sync import common, coverage, drift, overruns, percentile, speeds, union
 from vtlab.segments import Interval
 
 
@@ -25,6 +25,14 @@ def test_drift_of_three_lines_by_hand() -> None:
     assert scores.sync_within_150ms == pytest.approx(2 / 3)
     assert scores.duration_compliance_20 == pytest.approx(1 / 3)  # 0.9, 1.275, 1.5
     assert scores.overruns == 0
+
+
+def test_a_line_that_is_missing_is_not_on_time() -> None:
+    scores = drift(spans((1.0, 3.0), (4.0, 6.0)), [Interval(1.0, 3.1), None])
+    assert (scores.segments, scores.unmatched) == (2, 1)
+    assert scores.sync_within_150ms == 0.5
+    assert scores.sync_onset_mean_abs_ms == 0.0
+    assert scores.sync_drift_max_ms == pytest.approx(100)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +74,11 @@ def test_speeds_by_hand() -> None:
 )
 def test_overruns(dubbed: list[Interval], count: int) -> None:
     assert overruns(dubbed) == count
+
+
+def test_common_time() -> None:
+    assert common(spans((0, 2), (3, 6)), spans((1, 4), (5, 9))) == spans((1, 2), (3, 4), (5, 6))
+    assert common(spans((0, 1)), spans((1, 2))) == []
 
 
 def test_nothing_measured_is_absent() -> None:

@@ -22,9 +22,13 @@ OVERRUN_S = 0.01  # lines closer than this do not run into each other: a frame o
 
 @dataclass(frozen=True)
 class SyncScores:
-    """Drift over segments; every field in the unit of its name, counts and shares of ``segments``."""
+    """Drift over segments; every field in the unit of its name, shares of ``segments``.
+
+    ``unmatched`` segments have no dubbed counterpart: they are not on time, and no mean counts them.
+    """
 
     segments: int
+    unmatched: int
     sync_onset_ms: tuple[float, ...]
     sync_offset_ms: tuple[float, ...]
     sync_onset_mean_abs_ms: float | None
@@ -56,30 +60,32 @@ class SpeedScores:
     speed_step_max: float | None
 
 
-def drift(source: Sequence[Interval], dubbed: Sequence[Interval]) -> SyncScores:
-    """Drift of each dubbed segment from its source segment. Raises ``ValueError`` where their numbers differ."""
+def drift(source: Sequence[Interval], dubbed: Sequence[Interval | None]) -> SyncScores:
+    """Drift of each dubbed segment from its source segment, ``None`` where the dub does not say it.
+
+    Raises ``ValueError`` where their numbers differ.
+    """
     if len(source) != len(dubbed):
         raise ValueError(f"{len(source)} source segments, {len(dubbed)} dubbed ones; pair them first")
-    onset = [1000 * (dub.start - said.start) for said, dub in zip(source, dubbed, strict=True)]
-    offset = [1000 * (dub.end - said.end) for said, dub in zip(source, dubbed, strict=True)]
+    pairs = [(said, dub) for said, dub in zip(source, dubbed, strict=True) if dub is not None]
+    onset = [1000 * (dub.start - said.start) for said, dub in pairs]
+    offset = [1000 * (dub.end - said.end) for said, dub in pairs]
     worst = [max(abs(a), abs(b)) for a, b in zip(onset, offset, strict=True)]
-    # sums of binary fractions: a line at exactly 150 ms is within 150 ms
-    within = [abs(value) <= ONSET_TOLERANCE_MS + 1e-6 for value in onset]
-    compliant = [
-        COMPLIANCE[0] - 1e-9 <= dub.duration / said.duration <= COMPLIANCE[1] + 1e-9
-        for said, dub in zip(source, dubbed, strict=True)
-    ]
+    # differences of binary fractions: a line at exactly 150 ms is within 150 ms
+    on_time = sum(abs(value) <= ONSET_TOLERANCE_MS + 1e-6 for value in onset)
+    compliant = [COMPLIANCE[0] - 1e-9 <= dub.duration / said.duration <= COMPLIANCE[1] + 1e-9 for said, dub in pairs]
     return SyncScores(
         segments=len(source),
+        unmatched=len(source) - len(pairs),
         sync_onset_ms=tuple(onset),
         sync_offset_ms=tuple(offset),
         sync_onset_mean_abs_ms=_mean([abs(value) for value in onset]),
         sync_drift_mean_ms=_mean(worst),
         sync_drift_p95_ms=percentile(worst, 95),
         sync_drift_max_ms=max(worst, default=None),
-        sync_within_150ms=_mean(within),
+        sync_within_150ms=on_time / len(source) if source else None,
         duration_compliance_20=_mean(compliant),
-        overruns=overruns(dubbed),
+        overruns=overruns([dub for _, dub in pairs]),
     )
 
 
@@ -131,6 +137,17 @@ def union(intervals: Sequence[Interval]) -> list[Interval]:
         else:
             joined.append(interval)
     return joined
+
+
+def common(ones: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
+    """The time that both sets of intervals hold."""
+    spans = (
+        Interval(max(a.start, b.start), min(a.end, b.end))
+        for a in union(ones)
+        for b in union(others)
+        if a.overlap(b) > 0
+    )
+    return list(spans)
 
 
 def clipped(intervals: Sequence[Interval], total_s: float) -> list[Interval]:
