@@ -65,6 +65,11 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @classmethod
+    def of(cls, settings: StoreSettings) -> Store:
+        """The store that the settings and the environment name."""
+        return cls(store_folder(settings))
+
     def key(self, stage: str, *parts: Any) -> str:
         """The key of a result: ``stage`` and all that it depends on, the stage's version among it, as JSON-able parts.
 
