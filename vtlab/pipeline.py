@@ -112,23 +112,401 @@ def dub(
         extraction = audio_extraction.extract(video, settings.audio_extraction, settings.source_language)
         for finding in extraction.findings:
             run.found(finding)
-    source = _Source(extraction, content_hash(video))
+        source = _Source(extraction, content_hash(video))
 
     transcript = _transcribe(run, source, listeners)
     initialization.check_pair(transcript.language, target)
-    translators = initialization.choose_translators(settings, transcript.language, target)
-    translated = in_background(_translate(run, transcript, source, translators, target))
-    spoken = list(_speak(run, translated, transcript, voices, info.duration_s))
+    legs = initialization.choose_translators(settings, transcript.language, target)
+    translated = in_background(_translate(run, transcript, source, legs, target))
+    spoken_key = _speech_key(run, _translation_key(run, transcript, legs), voices)
+    spoken = list(_speak(run, translated, spoken_key, voices, info.duration_s))
 
     with _work_folder(out) as work:
-        mixed = _mix(run, spoken, transcript, source, work)
+        placing = _Placing(run, spoken, spoken_key, transcript, source)
+        placed = placing.place()
         with run.stage("subtitle_generation"):
-            subtitles = _subtitles(run, mixed.placed, transcript.language, target, source, work)
+            subtitles = _subtitles(run, placed, transcript.language, target, info, work)
         with run.stage("video_combination"):
+            mix = placing.mix(placed, work)
             suffix = video_combination.output_suffix(info, settings.video_combination)
             dubbed = work / f"dub{suffix}"
             for finding in video_combination.combine(
-                extraction, mixed.file, subtitles, settings.video_combination, dubbed, work, checkpoint
+                extraction, mix.file, subtitles, settings.video_combination, dubbed, work, checkpoint
             ):
                 run.found(finding)
-        files = {"video" if info.video else "audio": (dubbed, f"{target}{suffix}")}
+        files = {
+            "video" if info.video else "audio": (dubbed, f"{target}{suffix}"),
+            **{f"subtitles_{file.language}_{file.path.suffix[1:]}": (file.path, file.path.name) for file in subtitles},
+        }
+        if mix.speech_track is not None:
+            files["speech_track"] = (_copied(mix.speech_track, work), f"{target}.speech.flac")
+        named = _named(video, files, f"{target}.dub.json")
+        record = _record(run, source, transcript, target, placed, mix, _engine_runs(...), began, named)
+        return Dub(_publish(out, named, record), record)
+
+
+def memory_budget_mb(settings: Settings) -> float:
+    """What loaded engines may take: the setting, else what the machine or its cgroup allows."""
+    return settings.initialization.memory_budget_mb or resources.memory_limit_mb()
+
+
+# ---------------------------------------------------------------- stages 2 and 3: the sound and its transcript
+
+
+class _Source:
+    """The file being dubbed: its streams, its name by content, and its speech, decoded when first needed."""
+
+    def __init__(self, extraction: audio_extraction.Extraction, sha256: str) -> None:
+        self.extraction = extraction
+        self.info = extraction.info
+        self.sha256 = sha256
+        self.sound = f"{sha256}:{extraction.stream.index}:{audio_extraction.VERSION}"
+
+    @cached_property
+    def speech(self) -> Audio:
+        """16 kHz mono, on the picture's clock."""
+        return audio_extraction.speech_of(self.extraction)
+
+
+@dataclass(frozen=True)
+class _Transcript:
+    """What is known before the first line: the language and where somebody speaks; and the lines, as they come."""
+
+    language: str
+    confidence: float | None
+    speech: tuple[Interval, ...]
+    key: str
+    lines: Iterable[Segment]
+
+
+def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice]) -> _Transcript:
+    """The language and the speech now, the lines as the reader asks for them."""
+    settings = run.settings.transcription
+    tally = run.tallies["transcription"]
+    activity, recogniser = listeners
+    voice_activity = StoredVoiceActivity(
+        _on_first_use(run, "transcription", activity), _identity(activity), run.store, tally, source.sound
+    )
+    engine = StoredTranscriber(
+        _on_first_use(run, "transcription", recogniser), _identity(recogniser), run.store, tally, source.sound
+    )
+    depends = (
+        transcription.VERSION,
+        source.sound,
+        run.settings.source_language,
+        settings.model_dump(mode="json"),
+        *_identity(activity).parts(),
+        *_identity(recogniser).parts(),
+    )
+    opening_key = run.store.key("transcription_opening", *depends)
+    run.start("transcription")
+    opening = run.store.get_json(opening_key)
+    if opening is None:
+        speech = transcription.find_speech(source.speech, voice_activity, settings.voice_activity)
+        if run.settings.source_language is not None:
+            language, confidence = run.settings.source_language, None
+        else:
+            detection = transcription.detect_language(source.speech, speech, engine, settings, run.found)
+            language, confidence = detection.language, detection.confidence
+        opening = {
+            "language": language,
+            "confidence": confidence,
+            "speech": [(interval.start, interval.end) for interval in speech],
+        }
+        run.store.put_json(opening_key, opening)
+    spoken = tuple(Interval(start, end) for start, end in opening["speech"])
+    key = run.store.key("transcription_lines", *depends)
+
+    def recognise(_: Iterable[None]) -> Iterator[Segment]:
+        return transcription.transcribe(source.speech, spoken, engine, settings, opening["language"], run.found)
+
+    lines = run.kept_lines(
+        "transcription", key, (), recognise, segment_to_json, lambda data, _: segment_from_json(data)
+    )
+    return _Transcript(opening["language"], opening["confidence"], spoken, key, lines)
+
+
+# ---------------------------------------------------------------- stage 4: translation
+
+
+def _translate(
+    run: Run, transcript: _Transcript, source: _Source, legs: Sequence[Leg], target: str
+) -> Iterator[TranslatedSegment]:
+    settings = run.settings.translation
+    tally = run.tallies["translation"]
+    translators = [
+        StoredTranslator(
+            _on_first_use(run, "translation", leg.choice, leg.source, leg.target),
+            _identity(leg.choice),
+            f"{leg.source}-{leg.target}",
+            leg.choice.engine.listens,
+            run.store,
+            tally,
+        )
+        for leg in legs
+    ]
+    engine = translators[0] if len(translators) == 1 else Pivot(*translators)
+    name = "+".join(leg.choice.name for leg in legs)
+
+    def speech_of(segment: Segment) -> Audio:
+        return cut(source.speech, segment.start, segment.end)
+
+    def translate(segments: Iterable[Segment]) -> Iterator[TranslatedSegment]:
+        return translation.translate(
+            segments, engine, settings, transcript.language, target,
+            engine_name=name, speech=speech_of, on_finding=run.found,
+        )  # fmt: skip
+
+    return run.kept_lines(
+        "translation",
+        _translation_key(run, transcript, legs),
+        in_background(transcript.lines),
+        translate,
+        translated_to_json,
+        lambda data, _: translated_from_json(data),
+    )
+
+
+def _translation_key(run: Run, transcript: _Transcript, legs: Sequence[Leg]) -> str:
+    glossary = run.settings.translation.glossary
+    return run.store.key(
+        "translation_lines",
+        translation.VERSION,
+        transcript.key,
+        run.settings.translation.model_dump(mode="json"),
+        None if glossary is None else content_hash(glossary),
+        [[leg.source, leg.target, *_identity(leg.choice).parts()] for leg in legs],
+    )
+
+
+# ---------------------------------------------------------------- stages 6 and 8: places and mix
+
+
+@dataclass(frozen=True)
+class _Mix:
+    """The sound of the dub as a file, the speech alone where it is asked for, and what was measured on them."""
+
+    file: Path
+    speech_track: Path | None
+    loudness_lufs: float | None
+    true_peak_dbtp: float | None
+
+
+class _Placing:
+    """Stage 6 and the sound of stage 8: kept in the store together, so that neither needs the other's sound again."""
+
+    def __init__(
+        self, run: Run, spoken: Sequence[SpokenSegment], spoken_key: str, transcript: _Transcript, source: _Source
+    ) -> None:
+        self._run, self._spoken, self._transcript, self._source = run, spoken, transcript, source
+        combination = run.settings.video_combination.model_dump(mode="json", include=MIX_SETTINGS)
+        depends = (
+            audio_sync.VERSION,
+            video_combination.VERSION,
+            spoken_key,
+            source.sound,
+            run.settings.audio_sync.model_dump(mode="json"),
+            combination,
+        )
+        self._key, self._file_key, self._track_key = (
+            run.store.key(name, *depends) for name in ("audio_sync_mix", "video_combination_mix", "speech_track")
+        )
+        self._known = run.store.get_json(self._key)
+        self._files = (run.store.get_file(self._file_key), run.store.get_file(self._track_key))
+        if self._files[0] is None or (self._wants_track and self._files[1] is None):
+            self._known = None
+
+    @property
+    def _wants_track(self) -> bool:
+        return self._run.settings.audio_sync.keep_speech_track
+
+    def place(self) -> list[PlacedSegment]:
+        """Every line at its place; without its sound where the mix is in the store already."""
+        run = self._run
+        with run.stage("audio_sync") as tally:
+            if self._known is not None:
+                tally.count(reused=len(self._known["lines"]))
+                run.found_again(self._known["findings"], "audio_sync")
+                return [
+                    PlacedSegment(line, data["start"], data["end"], line.audio, data["stretch"])
+                    for line, data in zip(self._spoken, self._known["lines"], strict=True)
+                ]
+            tally.count(computed=len(self._spoken))
+            return audio_sync.synchronise(
+                self._spoken,
+                self._source.speech,
+                self._source.info.duration_s,
+                run.settings.audio_sync,
+                run.found,
+                run.checkpoint,
+            )
+
+    def mix(self, placed: Sequence[PlacedSegment], work: Path) -> _Mix:
+        """The lines and the background as one file; called within stage 8."""
+        run = self._run
+        tally = run.tallies["video_combination"]
+        if self._known is not None:
+            tally.count(reused=1)
+            run.found_again(self._known["findings"], "video_combination")
+            file, track = self._files
+            assert file is not None
+            return _Mix(file, track if self._wants_track else None, **self._known["mix"])
+        tally.count(computed=1)
+        settings = run.settings
+        report = video_combination.mix(
+            self._source.extraction,
+            placed,
+            self._transcript.speech,
+            settings.audio_sync,
+            settings.video_combination,
+            work / "mix.m4a",
+            work,
+            run.checkpoint,
+        )
+        for finding in report.findings:
+            run.found(finding)
+        track = None
+        if self._wants_track:
+            rate = self._source.extraction.stream.rate
+            blocks = video_combination.speech_track(placed, rate, self._source.info.duration_s)
+            track = media.write_flac(blocks, rate, work / "speech.flac")
+            track = run.store.put_file(self._track_key, track, ".flac")
+        measured = {"loudness_lufs": report.loudness_lufs, "true_peak_dbtp": report.true_peak_dbtp}
+        file = run.store.put_file(self._file_key, work / "mix.m4a", ".m4a")
+        lines = [{"start": line.start, "end": line.end, "stretch": line.stretch} for line in placed]
+        findings = [asdict(f) for f in run.findings if f.stage in ("audio_sync", "video_combination")]
+        run.store.put_json(self._key, {"lines": lines, "mix": measured, "findings": findings})
+        return _Mix(file, track, **measured)
+
+
+# ---------------------------------------------------------------- stage 7: subtitles
+
+
+def _subtitles(
+    run: Run, placed: Sequence[PlacedSegment], source_language: str, target: str, info: media.MediaInfo, work: Path
+) -> list[video_combination.SubtitleFile]:
+    """SRT and WebVTT in both languages, written into ``work``."""
+    settings = run.settings.subtitle_generation
+    frame_s = float(1 / info.video.fps) if info.video else 0.04
+    segments = [line.spoken.source.source for line in placed]
+    written = []
+    for language, cues in (
+        (source_language, subtitle_generation.source_cues(segments, settings, frame_s, info.duration_s)),
+        (target, subtitle_generation.target_cues(placed, settings, frame_s, info.duration_s)),
+    ):
+        for finding in subtitle_generation.check(cues, settings):
+            run.found(finding)
+        for suffix in (".srt", ".vtt"):
+            path = work / f"{language}{suffix}"
+            subtitle_generation.write_subtitles(cues, path)
+            written.append(video_combination.SubtitleFile(language, path))
+    return written
+
+
+# ---------------------------------------------------------------- the results
+
+
+def _record(
+    run: Run,
+    source: _Source,
+    transcript: _Transcript,
+    target: str,
+    placed: Sequence[PlacedSegment],
+    mix: _Mix,
+    engines: list[EngineRun],
+    began: float,
+    files: dict[str, tuple[Path, str]],
+) -> Record:
+    info, stream = source.info, source.extraction.stream
+    segments = [_segment_record(line) for line in placed]
+    lines = [line for line in placed if not line.spoken.silent or line.spoken.failed]
+    failed = [line for line in lines if line.spoken.failed]
+    degraded = bool(failed) or any(finding.severity is Severity.DEGRADED for finding in run.findings)
+    return Record(
+        vtlab=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        source=Source(
+            file=str(info.path),
+            sha256=source.sha256,
+            seconds=info.duration_s,
+            container=info.container,
+            video=None
+            if info.video is None
+            else {
+                "codec": info.video.codec,
+                "width": info.video.width,
+                "height": info.video.height,
+                "fps": float(info.video.fps),
+            },
+            audio_stream=stream.index,
+            audio_streams=len(info.audio),
+            language=transcript.language,
+            language_confidence=transcript.confidence,
+        ),
+        source_language=transcript.language,
+        target_language=target,
+        settings=run.settings.model_dump(mode="json"),
+        fingerprint=fingerprint(run.settings),
+        engines=engines,
+        segments=segments,
+        speech=[(interval.start, interval.end) for interval in transcript.speech],
+        findings=run.finding_records(),
+        stages=[run.stages[stage] for stage in STAGES if stage in run.stages],
+        loudness_lufs=mix.loudness_lufs,
+        true_peak_dbtp=mix.true_peak_dbtp,
+        completeness=1 - len(failed) / len(lines) if lines else 1.0,
+        degraded=degraded,
+        wall_s=round(time.perf_counter() - began, 3),
+        peak_rss_mb=round(resources.peak_rss_mb(), 1),
+        outputs=[
+            Output(kind=kind, file=name, sha256=file_hash(path), bytes=path.stat().st_size)
+            for kind, (path, name) in files.items()
+        ],
+    )
+
+
+def _segment_record(line: PlacedSegment) -> SegmentRecord:
+    spoken = line.spoken
+    translated = spoken.source
+    source = translated.source
+    return SegmentRecord(
+        id=source.id,
+        start=source.start,
+        end=source.end,
+        text=source.text,
+        words=[WordRecord(**asdict(word)) for word in source.words],
+        speaker=source.speaker,
+        confidence=source.confidence,
+        translation=translated.text,
+        candidates=list(translated.candidates),
+        spoken_text=spoken.text,
+        voice=spoken.voice,
+        engine=spoken.engine,
+        attempts=spoken.attempts,
+        failed=spoken.failed,
+        rate=spoken.rate,
+        speed=round(line.speed, 4),
+        planned_start=line.start,
+        planned_end=line.end,
+    )
+
+
+@contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
+    """A folder in ``out`` for what is being made, gone at the end; those of runs that were killed go, too."""
+    for left in out.glob(".vtlab-*"):
+        process = left.name.split("-")[1]
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=f".vtlab-{os.getpid()}-", dir=out))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _names(video: Path, endings: Sequence[str]) -> dict[str, str]:
+    """File names after the video, its stem cut where the longest would not fit a file system."""
+    longest = max(len(ending.encode()) for ending in endings)
+    stem = video.stem.encode()[: NAME_BYTES - longest - 1].decode(errors="ignore")
+    return {ending: f"{stem}.{ending}" for ending in endings}

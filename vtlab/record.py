@@ -72,9 +72,9 @@ class SegmentRecord(_Part):
     failed: str | None = Field(description="why the line is silent, if no engine could speak it")
     rate: float = Field(description="speaking rate asked of the voice, 1 = natural")
     speed: float = Field(description="rate and stretching together")
-    planned_start: float = Field(description="where the dub says it, by the plan")
+    planned_start: float = Field(description="where the dub says it")
     planned_end: float
-    measured_start: float | None = Field(description="the same, measured on the speech track that was written")
+    measured_start: float | None = Field(description="where it is heard in the line's sound as mixed; null: not mixed")
     measured_end: float | None
 
 

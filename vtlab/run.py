@@ -83,6 +83,12 @@ class Run:
             self.findings.append(finding)
         self.on_event(Found(finding))
 
+    def found_again(self, findings: Iterable[dict[str, Any]], stage: str) -> None:
+        """Takes the findings of a stage as they were kept."""
+        for finding in findings:
+            if finding["stage"] == stage:
+                self.found(Finding(**{**finding, "severity": Severity(finding["severity"])}))
+
     def kept_lines(
         self,
         stage: str,
@@ -103,8 +109,7 @@ class Run:
         done = 0
         if known is not None:
             self.tallies[stage].count(reused=len(known["lines"]))
-            for finding in known["findings"]:
-                self.found(Finding(**{**finding, "severity": Severity(finding["severity"])}))
+            self.found_again(known["findings"], stage)
             items = iter(source)
             for data in known["lines"]:
                 self.checkpoint()

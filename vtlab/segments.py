@@ -101,7 +101,8 @@ class PlacedSegment:
     """A spoken segment at its place in the dub.
 
     ``stretch`` is what was done to its speed after the voice spoke; ``audio`` is the line as it sounds in the dub:
-    stretched, levelled, faded, mono, starting at ``start`` and as long as ``end − start``.
+    stretched, levelled, faded, mono, starting at ``start`` and as long as ``end − start``. ``heard`` is where it is
+    audible in that sound, as measured; absent where the sound was not made in this run.
     """
 
     spoken: SpokenSegment
@@ -109,6 +110,7 @@ class PlacedSegment:
     end: float
     audio: Audio
     stretch: float = 1.0
+    heard: Interval | None = None
 
     @property
     def speed(self) -> float:

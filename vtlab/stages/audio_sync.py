@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vtlab.audio import Audio, cut, fade, gain, loudness_lufs, peak_db, stretch
+from vtlab.audio import FRAME_S, Audio, cut, fade, gain, levels_db, loudness_lufs, peak_db, stretch
 from vtlab.findings import Finding, Severity
 from vtlab.segments import Interval, PlacedSegment, SpokenSegment
 from vtlab.settings import AudioSyncSettings
@@ -23,6 +23,7 @@ VERSION = 1
 FOLLOWED_DB = 4.0  # a line gets at most this much louder or softer than the others by following the original
 STRETCH_HEARD = 0.005  # a stretch smaller than this is left to the silence after the line
 PEAK_DB = -1.0
+AUDIBLE_DB = -40.0
 
 
 def synchronise(
@@ -83,7 +84,17 @@ def _render(line: SpokenSegment, placement: Placement, level: float, settings: A
         room = np.inf if peak is None else PEAK_DB - peak
         audio = gain(audio, min(level - loudness, room))
     audio = fade(audio, settings.fade_s)
-    return PlacedSegment(line, placement.start, placement.start + audio.duration, audio, speed)
+    start = placement.start
+    return PlacedSegment(line, start, start + audio.duration, audio, speed, _heard(audio, start))
+
+
+def _heard(audio: Audio, start: float) -> Interval | None:
+    """From the first to the last frame within ``AUDIBLE_DB`` of the loudest."""
+    levels = levels_db(audio)
+    loud = np.flatnonzero(levels > levels.max(initial=-120.0) + AUDIBLE_DB)
+    if len(loud) == 0:
+        return None
+    return Interval(start + loud[0] * FRAME_S, start + min((loud[-1] + 1) * FRAME_S, audio.duration))
 
 
 def _check(placed: Sequence[PlacedSegment], settings: AudioSyncSettings, on_finding: Callable[[Finding], None]) -> None:
