@@ -1,0 +1,69 @@
+"""Where the program starts, and the one place where its errors are caught.
+
+Exit codes: 0 done; 1 a fault of this program; 2 the user must fix something; 3 the dub is degraded; 130 stopped.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from vtlab import cli
+from vtlab.errors import VtlabError
+
+FAULT_EXIT = 1
+STOPPED_EXIT = 130
+STOPPED = "Stopped. What was computed is kept: the same command goes on from there."
+
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, cli.stop)
+    # names of files may hold bytes that are no text; they are printed as they are
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        cli.app()
+    except SystemExit as end:
+        # typer has caught Ctrl-C and ends with 130
+        return _told(STOPPED, STOPPED_EXIT) if cli.stopped.is_set() else _exit_code(end)
+    except VtlabError as error:
+        if cli.stopped.is_set() or error.exit_code == STOPPED_EXIT:
+            return _told(STOPPED, STOPPED_EXIT)
+        return _told(str(error), error.exit_code, error)
+    except Exception as error:
+        kept = _keep_traceback(error)
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return _told(f"A fault in vtlab ({what}). The traceback is in {kept}.", FAULT_EXIT, error)
+    return 0
+
+
+def _told(sentence: str, code: int, error: Exception | None = None) -> int:
+    if error is not None and cli.debugging.is_set():
+        traceback.print_exception(error)
+    print(f"vtlab: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+def _exit_code(end: SystemExit) -> int:
+    return end.code if isinstance(end.code, int) else int(end.code is not None)
+
+
+def _keep_traceback(error: Exception) -> Path:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="vtlab-", suffix=".traceback.txt", delete=False, encoding="utf-8", errors="backslashreplace"
+    ) as file:
+        traceback.print_exception(error, file=file)
+    return Path(file.name)
+
+
+if __name__ == "__main__":
+    main()
