@@ -448,7 +448,8 @@ def _named(spans: Sequence[Kept]) -> str:
 def copied_share(text: str, translation: str) -> float | None:
     """Share of the words of ``text`` that stand unchanged in the translation; names, numbers and codes aside.
 
-    ``None`` where fewer than three different words are left to compare: a title or a list of names is the same in any language.
+    ``None`` where fewer than three different words are left to compare: a title or a list of names is the same in any
+    language.
     """
     words = {word for word in re.findall(r"[^\W\d_]+", text) if word.islower() and len(word) > 1}
     if len(words) < CHECKED_WORDS:
@@ -515,14 +516,11 @@ def tidy(translation: str, text: str, target: str) -> str:
 
 def _ending(translation: str, text: str) -> str:
     """Ends a question as a question and a call as a call; a voice reads them by their marks."""
-    asked, said = text.rstrip(CLOSING), translation.rstrip(CLOSING)
+    asked, said = text.rstrip(CLOSING), translation.rstrip(f"{CLOSING}.")
     mark = re.search(r"[?!]+$", asked)
     if mark is None or not said or said[-1] in "?!？！;؟":
         return translation
-    closing = translation[len(said) :]
-    if said[-1] == ".":
-        said = said.rstrip(".")
-    return said + mark.group() + closing
+    return said + mark.group() + translation[len(said) :].replace(".", "")
 
 
 # Cutting a translation again -----------------------------------------------------------------------------------------

@@ -5,12 +5,13 @@ Pairs that were never published alone are taken from the bigger ``tc-big`` model
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from vtlab import weights
 from vtlab.engines import Status
 from vtlab.engines.translation import Sentence
 from vtlab.engines.translation.seq2seq import (
@@ -23,7 +24,7 @@ from vtlab.engines.translation.seq2seq import (
     located,
     on_hub,
 )
-from vtlab.languages import LANGUAGES, three_letters
+from vtlab.languages import three_letters
 from vtlab.weights import Weights
 
 ROMANCE = frozenset({"ca", "es", "fr", "gl", "it", "pt", "ro"})
@@ -49,12 +50,7 @@ class OpusMt:
         problem = installed()
         if problem is not None:
             return Status(False, problem=problem, fix=INSTALL)
-        pairs = tuple(
-            f"{source}-{target}"
-            for source in LANGUAGES
-            for target in LANGUAGES
-            if source != target and any(weights.hub_cached(name) for name in repositories(options, source, target))
-        )
+        pairs = tuple(sorted(_cached_pairs()))
         if options.folder is not None or pairs:
             return Status(True, pairs)
         return Status(False, problem="no model is here", fix="hf download Helsinki-NLP/opus-mt-tc-big-en-pt")
@@ -95,6 +91,14 @@ def repositories(options: OpusMtOptions, source: str, target: str) -> list[str]:
     if source == "en" and target in ROMANCE:
         names.append("en-ROMANCE")
     return [f"Helsinki-NLP/opus-mt-{name}" for name in names]
+
+
+def _cached_pairs() -> set[str]:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    names = (path.name for path in Path(HF_HUB_CACHE).glob("models--Helsinki-NLP--opus-mt-*"))
+    found = (re.fullmatch(r"models--Helsinki-NLP--opus-mt-(?:tc-big-)?([a-z]{2})-([a-z]{2})", name) for name in names)
+    return {f"{match[1]}-{match[2]}" for match in found if match is not None}
 
 
 def target_prefix(tokenizer: Any, target: str) -> str:

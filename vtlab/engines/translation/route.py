@@ -81,7 +81,8 @@ def _nobody(settings: TranslationSettings, source: str, target: str, offline: bo
         elif status.problem is not None:
             notes.append(f"{name}: {status.problem} ({status.fix})")
     pair = f"{source}-{target}"
-    through = f", directly or through {language_name(settings.pivot)}" if settings.pivot else ""
+    pivots = settings.pivot is not None and settings.pivot not in (source, target)
+    through = f", directly or through {language_name(settings.pivot or '')}" if pivots else ""
     there = f" Pairs here: {', '.join(sorted(pairs))}." if pairs else " No pair is installed."
     missing = f" Not ready: {'; '.join(notes)}." if notes else ""
     return LanguageError(

@@ -40,7 +40,7 @@ def ends_sentence(text: str) -> bool:
     stripped = text.rstrip().rstrip(CLOSING)
     if not stripped or stripped[-1] not in ".!?…։።।؟。！？":
         return False
-    return not (stripped.endswith(".") and _last_word(stripped[:-1]) in TITLES)
+    return not (stripped.endswith(".") and _last_word(stripped[:-1]).casefold() in TITLES)
 
 
 def split_sentences(text: str) -> list[str]:

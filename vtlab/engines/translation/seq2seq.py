@@ -323,12 +323,14 @@ def _device(options: Seq2SeqOptions, runtime: str) -> str:
 def _tokenizer(found: Weights, languages: Languages) -> Any:
     try:
         from transformers import AutoTokenizer
+        from transformers.utils import logging
     except ImportError as error:
         raise EngineError(f"{found.name} needs the package transformers: {INSTALL}") from error
     given = {} if languages.source is None else {"src_lang": languages.source, "tgt_lang": languages.target}
+    logging.disable_progress_bar()  # "Loading weights" would scroll through the dub's own progress
     try:
         return AutoTokenizer.from_pretrained(found.path, **given)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:  # whichever a missing or damaged file leads to
         raise _broken(found, error) from error
 
 

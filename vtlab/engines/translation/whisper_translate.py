@@ -151,8 +151,9 @@ def _located(options: WhisperTranslateOptions) -> Weights:
     if not options.offline:
         from faster_whisper import download_model
 
+        failures: tuple[type[Exception], ...] = (ValueError, *hub_errors())
         try:
             return weights.resolved(name, Path(download_model(options.model)), "hub download")
-        except (ValueError, *hub_errors()) as error:
+        except failures as error:
             tried.append(f"model hub ({type(error).__name__})")
     raise weights.not_found(name, tried, f"hf download {repository}, or set {SETTING} to base")
