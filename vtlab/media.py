@@ -1,0 +1,545 @@
+"""Media files: probe and decode (PyAV); encode, mux and burn (ffmpeg, the only module that starts it).
+
+One clock for everything: seconds since the file's first timestamp, which is what the picture is shown by. Sound that
+starts late or has holes keeps its place on it. Only plain local containers are opened: what points elsewhere
+(playlists, concat scripts, external references) is refused before a demuxer sees it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vtlab.audio import Audio
+from vtlab.errors import InputError, LanguageError, VtlabError
+from vtlab.languages import language_code, three_letters
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+    Block = NDArray[np.float32]  # (samples, channels)
+
+SPEECH_HZ = 16000
+SNIFFED_BYTES = 4096
+# names of libavformat's demuxers that read one local file and nothing else
+DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,wav,w64,flac,mp3,aac,aiff,caf,au,amr,"
+    "ac3,eac3,dv,mxf,nut,wv,tta,ape,gif"
+)
+# codecs that MP4 holds and players find there; anything else goes to Matroska
+MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "h263"})
+HOLE_S = 0.03  # timestamps of sound this far off are a hole or an overlap, not rounding
+TRUNCATED_S = 3.0  # data that ends this much before the length in the header is cut off
+ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
+OUT_OF_PHASE = 0.1  # a mono mix with less than this share of the channels' power cancels itself
+FFMPEG_START_S = 60.0
+FFMPEG_PER_SECOND = 20.0  # time limit per second of media: x264 on a slow machine
+
+
+@dataclass(frozen=True)
+class VideoStream:
+    """The picture; ``frames`` is absent where the container does not say."""
+
+    codec: str
+    width: int
+    height: int
+    fps: Fraction
+    frames: int | None
+    rotation: int = 0
+
+
+@dataclass(frozen=True)
+class AudioStream:
+    """A sound track; ``index`` counts audio streams from 0, ``start_s`` is on the file's clock."""
+
+    index: int
+    codec: str
+    rate: int
+    channels: int
+    language: str | None
+    default: bool
+    start_s: float
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What a file holds; an attached cover picture is no video. ``subtitles`` are codec names."""
+
+    path: Path
+    container: str
+    duration_s: float
+    video: VideoStream | None
+    audio: tuple[AudioStream, ...]
+    subtitles: tuple[str, ...] = ()
+
+
+# ---------------------------------------------------------------- probe
+
+
+def probe(path: Path) -> MediaInfo:
+    """What the file holds.
+
+    Raises ``InputError``: ``E_NO_FILE`` (missing, a folder), ``E_EMPTY``, ``E_PLAYLIST``, ``E_UNREADABLE`` (no media,
+    or cut off), ``E_NO_AUDIO``.
+    """
+    _sniff(path)
+    with _opened(path) as container:
+        if not container.streams.audio:
+            raise InputError(f"{path} has no sound, so there is nothing to dub.", code="E_NO_AUDIO")
+        start = _start(container)
+        duration = _duration(container, path)
+        return MediaInfo(
+            path,
+            container.format.name,
+            duration,
+            _video(container, duration),
+            tuple(_audio(stream, index, start) for index, stream in enumerate(container.streams.audio)),
+            tuple(stream.codec_context.name for stream in container.streams.subtitles if stream.codec_context),
+        )
+
+
+def choose_audio(info: MediaInfo, stream: int | None, language: str | None) -> AudioStream:
+    """The stream of that number, else one in the language, else the default one, else the first."""
+    if stream is not None:
+        if stream >= len(info.audio):
+            count = len(info.audio)
+            raise InputError(f"{info.path} has {count} audio stream{'s' * (count > 1)} (from 0): there is no {stream}.")
+        return info.audio[stream]
+    spoken = [audio for audio in info.audio if language is not None and audio.language == language]
+    flagged = [audio for audio in info.audio if audio.default]
+    return (spoken or flagged or list(info.audio))[0]
+
+
+def _sniff(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(SNIFFED_BYTES)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.", code="E_NO_FILE") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; name a video in it.", code="E_NO_FILE") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", code="E_NO_FILE") from error
+    if not head:
+        raise InputError(f"{path} is empty (0 bytes); copy or download it again.", code="E_EMPTY")
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"#extm3u", b"ffconcat", b"[playlist]", b"[reference]", b"v=0", b"rtsptext")) or (
+        text.startswith(b"<")
+        and any(mark in text for mark in (b"<mpd", b"<asx", b"<smil", b"smoothstreaming", b"xspf"))
+    ):
+        raise InputError(
+            f"{path} is a playlist: playlists are not opened, since they point at other files. Name the video itself.",
+            code="E_PLAYLIST",
+        )
+    if b"\0" not in head and _is_text(head):
+        raise InputError(f"{path} is a text file, not a video or a sound file.", code="E_UNREADABLE")
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4  # a character cut by the end of what was read
+    return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[InputContainer]:
+    import av
+
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": DEMUXERS,
+        "enable_drefs": "0",
+        "use_absolute_path": "0",
+    }
+    try:
+        container = av.open(_url(path), options=options, metadata_errors="replace")
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(
+            f"{path} cannot be read as video or sound ({error.strerror or error}): it is damaged, cut off, or of a "
+            "kind that is not supported.",
+            code="E_UNREADABLE",
+        ) from error
+    with container:
+        yield container
+
+
+def _url(path: Path) -> str:
+    """The path for ffmpeg, safe against leading dashes and names that look like protocols."""
+    return f"file:{path.absolute()}"
+
+
+def _start(container: InputContainer) -> float:
+    return (container.start_time or 0) / 1_000_000
+
+
+def _duration(container: InputContainer, path: Path) -> float:
+    """Seconds from the file's first timestamp to its last; the data must be there up to it."""
+    declared = None if container.duration is None else container.duration / 1_000_000
+    exact = any(name in container.format.name for name in ("mov", "matroska", "avi"))
+    if declared is None or declared <= 0:
+        declared, exact = None, False
+    if declared is not None and not exact:
+        return declared
+    seconds = _end_of_data(container, path, declared)
+    if seconds <= 0:
+        raise InputError(f"{path} holds no data; copy or download it again.", code="E_UNREADABLE")
+    if declared is not None:
+        if seconds < declared - max(TRUNCATED_S, 0.02 * declared):
+            raise InputError(
+                f"{path} is cut off: it should last {declared:.1f} s, but its data ends at {seconds:.1f} s. "
+                "Copy or download it again.",
+                code="E_UNREADABLE",
+            )
+        return declared
+    return seconds
+
+
+def _end_of_data(container: InputContainer, path: Path, declared: float | None) -> float:
+    import av
+
+    if declared is not None and declared > 2 * TRUNCATED_S:
+        container.seek(int((declared - TRUNCATED_S) * 1_000_000) + (container.start_time or 0))
+    last = 0.0
+    try:
+        for packet in container.demux():
+            if packet.pts is not None and packet.time_base is not None and packet.stream.type in ("audio", "video"):
+                last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    except (av.FFmpegError, OSError) as error:
+        if last == 0:
+            raise InputError(f"{path} is damaged: {error.strerror or error}.", code="E_UNREADABLE") from error
+    container.seek(container.start_time or 0)
+    return last - _start(container)
+
+
+def _video(container: InputContainer, duration: float) -> VideoStream | None:
+    pictures = [stream for stream in container.streams.video if not int(stream.disposition) & ATTACHED_PICTURE]
+    if not pictures:
+        return None
+    stream = pictures[0]
+    if stream.codec_context is None:
+        raise InputError("The picture is in a format that nobody here knows.", code="E_UNREADABLE")
+    fps = stream.average_rate or stream.guessed_rate or Fraction(25)
+    return VideoStream(
+        stream.codec_context.name,
+        stream.codec_context.width,
+        stream.codec_context.height,
+        Fraction(fps),
+        stream.frames or None,
+    )
+
+
+def _audio(stream: Any, index: int, start: float) -> AudioStream:
+    context = stream.codec_context
+    if context is None:
+        raise InputError("The sound is in a format that nobody here knows.", code="E_UNREADABLE")
+    begins = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base) - start
+    return AudioStream(
+        index,
+        context.name,
+        context.sample_rate,
+        context.channels,
+        _language(stream.metadata.get("language")),
+        bool(int(stream.disposition) & 1),
+        max(0.0, begins),
+    )
+
+
+def _language(tag: str | None) -> str | None:
+    if tag is None or tag in ("und", "mul", "zxx"):
+        return None
+    try:
+        return language_code(tag)
+    except LanguageError:
+        return None
+
+
+def count_frames(path: Path) -> int:
+    """Packets of the picture, which for every codec here are its frames."""
+    with _opened(path) as container:
+        pictures = [stream for stream in container.streams.video if not int(stream.disposition) & ATTACHED_PICTURE]
+        if not pictures:
+            return 0
+        return pictures[0].frames or sum(1 for packet in container.demux(pictures[0]) if packet.size)
+
+
+# ---------------------------------------------------------------- decode
+
+
+def decode_speech(path: Path, stream: AudioStream, duration_s: float) -> Audio:
+    """16 kHz mono float32 on the file's clock, exactly ``round(duration_s × 16000)`` samples.
+
+    Channels that cancel each other are subtracted instead of added; of surround sound, the centre leads.
+    """
+    length = round(duration_s * SPEECH_HZ)
+    samples, mixed, separate = _mono(path, stream, length, sign=1)
+    if stream.channels == 2 and mixed < OUT_OF_PHASE * separate:
+        samples, _, _ = _mono(path, stream, length, sign=-1)
+    return Audio(samples, SPEECH_HZ)
+
+
+def _mono(path: Path, stream: AudioStream, length: int, sign: int) -> tuple[NDArray[np.float32], float, float]:
+    """The mono sound, its power, and the mean power of the channels it was made of."""
+    samples = np.zeros(length, np.float32)
+    mixed = separate = 0.0
+    for at, block, names in _on_clock(path, stream, SPEECH_HZ, None):
+        if block.shape[1] == 2:
+            sound = (block[:, 0] + sign * block[:, 1]) / 2
+        elif "FC" in names:
+            sides = [names.index(name) for name in ("FL", "FR") if name in names]
+            sound = block[:, names.index("FC")] + (0.5 * block[:, sides].sum(axis=1) if sides else 0)
+        else:
+            sound = block.mean(axis=1)
+        mixed += float(np.square(sound, dtype=np.float64).sum())
+        separate += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
+        end = min(at + len(sound), length)
+        if at < length:
+            samples[at:end] = sound[: end - at]
+    return samples, mixed, separate
+
+
+def decode_blocks(
+    path: Path, stream: AudioStream, rate: int, channels: int, duration_s: float, block_s: float = 10.0
+) -> Iterator[Block]:
+    """The sound at full quality in blocks of ``block_s``, shape ``(n, channels)``, on the file's clock.
+
+    ``round(duration_s × rate)`` samples in all; 1 or 2 channels, surround sound mixed down.
+    """
+    total, size = round(duration_s * rate), round(block_s * rate)
+    frames = _on_clock(path, stream, rate, "mono" if channels == 1 else "stereo")
+    rest: list[tuple[int, Block]] = []
+    ended = False
+    for first in range(0, total, size):
+        last = min(first + size, total)
+        block = np.zeros((last - first, channels), np.float32)
+        while not ended and (not rest or rest[-1][0] + len(rest[-1][1]) < last):
+            found = next(frames, None)
+            if found is None:
+                ended = True
+            else:
+                rest.append((found[0], found[1]))
+        for at, sound in rest:
+            low, high = max(at, first), min(at + len(sound), last)
+            if low < high:
+                block[low - first : high - first] = sound[low - at : high - at]
+        rest = [(at, sound) for at, sound in rest if at + len(sound) > last]
+        yield block
+
+
+def _on_clock(path: Path, stream: AudioStream, rate: int, layout: str | None) -> Iterator[tuple[int, Block, list[str]]]:
+    """Decoded sound at ``rate`` with the sample number at which it belongs, and its channels' names.
+
+    Where timestamps jump, the resampler is emptied and what follows is put at its own time.
+    """
+    import av
+
+    with _opened(path) as container:
+        source = container.streams.audio[stream.index]
+        start = _start(container)
+        resampler, at, expected = None, 0, None
+        names: list[str] = []
+        try:
+            for frame in container.decode(source):
+                begins = frame.time - start if frame.time is not None else expected or 0.0
+                if resampler is None or expected is None or abs(begins - expected) > HOLE_S:
+                    if resampler is not None:
+                        yield from _resampled(resampler, None, at, names)
+                    names = [channel.name for channel in frame.layout.channels]
+                    resampler = av.AudioResampler(format="fltp", layout=layout or frame.layout, rate=rate)
+                    at = round(begins * rate)
+                    expected = begins
+                for found in _resampled(resampler, frame, at, names):
+                    at = found[0] + len(found[1])
+                    yield found
+                expected += frame.samples / frame.sample_rate
+            if resampler is not None:
+                yield from _resampled(resampler, None, at, names)
+        except (av.FFmpegError, ValueError) as error:
+            raise InputError(f"The sound of {path} is damaged: {error}.", code="E_UNREADABLE") from error
+
+
+def _resampled(resampler: Any, frame: Any, at: int, names: list[str]) -> Iterator[tuple[int, Block, list[str]]]:
+    for out in resampler.resample(frame):
+        block = out.to_ndarray().T.astype(np.float32, copy=False)
+        if at < 0:  # sound from before the first picture
+            block, at = block[-at:], 0
+        if len(block):
+            yield at, block, names
+            at += len(block)
+
+
+# ---------------------------------------------------------------- encode
+
+
+def write_aac(blocks: Iterable[Block], rate: int, channels: int, bitrate_kbps: int, out: Path) -> Path:
+    """AAC in MP4 from float32 blocks ``(n, channels)``; the encoder's lead-in is marked, so the sound starts at 0."""
+    options = {"b": str(bitrate_kbps * 1000), "aac_coder": "fast"}
+    return _write(blocks, rate, channels, out, "mp4", "aac", "fltp", options)
+
+
+def write_flac(blocks: Iterable[Block], rate: int, out: Path) -> Path:
+    """FLAC, 16 bit mono, from float32 blocks ``(n,)`` or ``(n, 1)``."""
+    shaped = (block.reshape(-1, 1) for block in blocks)
+    return _write(shaped, rate, 1, out, "flac", "flac", "s16", {})
+
+
+def _write(
+    blocks: Iterable[Block],
+    rate: int,
+    channels: int,
+    out: Path,
+    form: str,
+    codec: str,
+    sample: str,
+    options: dict[str, str],
+) -> Path:
+    import av
+
+    with av.open(str(out), "w", format=form) as container:
+        stream: Any = container.add_stream(codec, rate=rate, options=options)
+        stream.layout = "mono" if channels == 1 else "stereo"
+        stream.format = sample
+        at = 0
+        for block in blocks:
+            samples: NDArray[Any] = np.ascontiguousarray(block.T)
+            if sample == "s16":
+                samples = np.clip(np.round(samples * 32767), -32768, 32767).astype(np.int16).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(samples, format=sample, layout="mono" if channels == 1 else "stereo")
+            frame.sample_rate = rate
+            frame.pts = at
+            frame.time_base = Fraction(1, rate)
+            at += block.shape[0]
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return out
+
+
+# ---------------------------------------------------------------- ffmpeg
+
+
+def ffmpeg_binary() -> str:
+    """The ffmpeg to run: ``$VTLAB_FFMPEG``, the system's, or the one that imageio-ffmpeg ships."""
+    chosen = os.environ.get("VTLAB_FFMPEG") or shutil.which("ffmpeg")
+    if chosen is None:
+        import imageio_ffmpeg
+
+        chosen = imageio_ffmpeg.get_ffmpeg_exe()
+    return str(chosen)
+
+
+@dataclass(frozen=True)
+class SubtitleTrack:
+    """A subtitle file to put into the result, with its language."""
+
+    language: str
+    path: Path
+
+
+def mux(
+    info: MediaInfo,
+    dub: Path,
+    out: Path,
+    *,
+    language: str,
+    subtitles: Sequence[SubtitleTrack] = (),
+    original: AudioStream | None = None,
+    burn: Path | None = None,
+    encode: bool = False,
+    crf: int = 20,
+    folder: Path,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Path:
+    """The picture with the dub as its first sound, optional original sound and soft subtitles, into ``out``.
+
+    The picture is copied unless ``burn`` names subtitles to draw or ``encode`` asks for H.264. Streams other than the
+    picture and the chosen sound are left out. ``folder`` is the run's own, for temporary files.
+    """
+    import ffmpeg
+
+    source = ffmpeg.input(_url(info.path), protocol_whitelist="file")
+    sound = ffmpeg.input(_url(dub), protocol_whitelist="file")
+    streams: list[Any] = []
+    options: dict[str, Any] = {"c:a": "copy", "map_metadata": 0, "map_chapters": 0}
+    if info.video is not None:
+        picture = source["V:0"]
+        if burn is not None or encode:
+            picture = picture.filter("pad", "ceil(iw/2)*2", "ceil(ih/2)*2")
+            if burn is not None:
+                shutil.copyfile(burn, folder / "burn.srt")
+                picture = picture.filter("subtitles", "burn.srt")
+            options |= {
+                "c:v": "libx264",
+                "crf": crf,
+                "preset": "veryfast",
+                "pix_fmt": "yuv420p",
+                "fps_mode": "passthrough",
+            }
+        else:
+            options["c:v"] = "copy"
+            if info.video.codec == "hevc" and out.suffix == ".mp4":
+                options["tag:v"] = "hvc1"  # the tag that Apple's players ask for
+        streams.append(picture)
+    streams.append(sound["a:0"])
+    options |= {"metadata:s:a:0": _tag(language), "disposition:a:0": "default"}
+    if original is not None:
+        streams.append(source[f"a:{original.index}"])
+        options |= {"metadata:s:a:1": _tag(original.language), "disposition:a:1": "0", "c:a:1": "aac"}
+    for number, track in enumerate(subtitles):
+        streams.append(ffmpeg.input(_url(track.path), protocol_whitelist="file")["s:0"])
+        options[f"metadata:s:s:{number}"] = _tag(track.language)
+    if subtitles:
+        options["c:s"] = "mov_text" if out.suffix in (".mp4", ".m4a", ".mov") else "srt"
+    if out.suffix in (".mp4", ".m4a", ".mov"):
+        options["movflags"] = "+faststart"
+    spec = ffmpeg.output(*streams, _url(out), **options)
+    run_ffmpeg(spec, _time_limit(info.duration_s), checkpoint, folder)
+    return out
+
+
+def _tag(language: str | None) -> str:
+    return f"language={'und' if language is None else three_letters(language)}"
+
+
+def _time_limit(media_s: float) -> float:
+    return FFMPEG_START_S + FFMPEG_PER_SECOND * media_s
+
+
+def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], folder: Path) -> None:
+    """Runs one ffmpeg in ``folder``; it dies with the run, and at its time limit.
+
+    Raises ``VtlabError`` with the end of what it printed.
+    """
+    command = [ffmpeg_binary(), "-nostdin", "-hide_banner", "-loglevel", "error", *spec.get_args(), "-y"]
+    with tempfile.TemporaryFile() as messages:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, cwd=folder)
+        began = time.monotonic()
+        try:
+            while True:
+                checkpoint()
+                try:
+                    code = process.wait(timeout=0.05)
+                    break
+                except subprocess.TimeoutExpired:
+                    if time.monotonic() - began > timeout_s:
+                        raise VtlabError(f"ffmpeg took longer than {timeout_s:.0f} s and was stopped.") from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if code != 0:
+            messages.seek(0)
+            tail = messages.read().decode(errors="replace").strip().splitlines()[-3:]
+            raise VtlabError(f"ffmpeg failed ({code}): {' '.join(tail)}", code="E_FFMPEG")

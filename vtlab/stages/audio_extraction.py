@@ -1,0 +1,74 @@
+"""Stage 2: which sound of the file is dubbed, and its speech as recognisers want it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vtlab.audio import Audio, levels_db, peak_db
+from vtlab.findings import Finding, Severity
+from vtlab.languages import language_name
+from vtlab.media import AudioStream, MediaInfo, choose_audio, decode_speech
+from vtlab.settings import AudioExtractionSettings
+
+STAGE = "audio_extraction"
+VERSION = 1
+
+CLIPPED = 0.999  # a sample this near full scale was cut off by it
+CLIPPED_SHARE = 0.001
+SILENCE_DBFS = -60.0
+QUIET_DBFS = -40.0  # a peak below this is hardly a recording
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """The file and the stream of it that is dubbed."""
+
+    info: MediaInfo
+    stream: AudioStream
+
+    @property
+    def duration_s(self) -> float:
+        return self.info.duration_s
+
+
+def extract(
+    info: MediaInfo, settings: AudioExtractionSettings, language: str | None, on_finding: Callable[[Finding], None]
+) -> Extraction:
+    """The stream to dub: the one set, else one in the source language, else the default one, else the first.
+
+    Raises ``InputError`` where the setting names a stream that is not there.
+    """
+    stream = choose_audio(info, settings.stream, language)
+    if len(info.audio) > 1:
+        spoken = f" ({language_name(stream.language)})" if stream.language else ""
+        message = f"Of {len(info.audio)} audio streams, number {stream.index}{spoken} is dubbed."
+        on_finding(Finding(STAGE, "stream_chosen", Severity.INFO, message, None, stream.index, len(info.audio)))
+    if info.subtitles:
+        message = f"Subtitles that were in the file ({', '.join(info.subtitles)}) are left out of the dub."
+        on_finding(Finding(STAGE, "subtitles_left_out", Severity.INFO, message))
+    return Extraction(info, stream)
+
+
+def speech_of(extraction: Extraction, on_finding: Callable[[Finding], None]) -> Audio:
+    """The sound of the chosen stream: 16 kHz mono on the picture's clock, as long as the file."""
+    audio = decode_speech(extraction.info.path, extraction.stream, extraction.duration_s)
+    _check(audio, on_finding)
+    return audio
+
+
+def _check(audio: Audio, on_finding: Callable[[Finding], None]) -> None:
+    peak = peak_db(audio)
+    if peak is None or peak < QUIET_DBFS:
+        message = "The sound is silent." if peak is None else f"The sound is very quiet: its peak is {peak:.0f} dBFS."
+        on_finding(Finding(STAGE, "quiet", Severity.WARNING, message, None, peak, QUIET_DBFS))
+        return
+    clipped = float(np.mean(np.abs(audio.samples) >= CLIPPED))
+    if clipped > CLIPPED_SHARE:
+        message = f"The sound is clipped: {clipped:.1%} of it is at full scale."
+        on_finding(Finding(STAGE, "clipped", Severity.WARNING, message, None, clipped, CLIPPED_SHARE))
+    silent = float(np.mean(levels_db(audio) < SILENCE_DBFS))
+    on_finding(Finding(STAGE, "silence_share", Severity.INFO, f"{silent:.0%} of the sound is silence.", None, silent))
