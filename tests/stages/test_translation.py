@@ -221,6 +221,12 @@ def test_candidates_are_carried_and_those_that_lose_a_number_are_not():
     assert (line.engine, line.language) == ("x", "pt")
 
 
+def test_a_shorter_form_is_one_more_candidate():
+    engine = Scripted(**{"Não sei.": "I do not know."})
+    (line,) = translate(lines("Não sei."), engine, SETTINGS, "pt", "en", engine_name="x")
+    assert (line.text, line.candidates) == ("I do not know.", ("I do not know.", "I don't know."))
+
+
 def test_a_lost_number_is_a_finding():
     engine = Scripted(**dict.fromkeys(("I have 31 dogs.", "I have X1 dogs.", "I have Q1Z dogs."), "Tenho cães demais."))
     texts, found = dubbed(engine, "en", "pt", "I have 31 dogs.")

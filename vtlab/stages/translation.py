@@ -36,6 +36,7 @@ from vtlab.engines.translation.sentences import (
     truncated,
     word_count,
 )
+from vtlab.engines.translation.shorter import shorter
 from vtlab.errors import LineError
 from vtlab.findings import Finding, Severity
 from vtlab.languages import UNSPACED, language_name
@@ -89,7 +90,10 @@ def translate(
 
 
 def _finished(segment: Segment, candidates: Sequence[str], target: str, engine_name: str) -> TranslatedSegment:
-    return TranslatedSegment(segment, candidates[0], target, engine_name, tuple(candidates))
+    """The best candidate as the text; its shorter form, if there is one, is one more candidate, the last choice."""
+    short = shorter(candidates[0], target)
+    every = candidates if short is None else (*candidates, short)
+    return TranslatedSegment(segment, candidates[0], target, engine_name, _unique(every))
 
 
 # A line as it is translated ------------------------------------------------------------------------------------------

@@ -327,7 +327,7 @@ def _tokenizer(found: Weights, languages: Languages) -> Any:
     except ImportError as error:
         raise EngineError(f"{found.name} needs the package transformers: {INSTALL}") from error
     given = {} if languages.source is None else {"src_lang": languages.source, "tgt_lang": languages.target}
-    logging.disable_progress_bar()  # "Loading weights" would scroll through the dub's own progress
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # "Loading weights" would scroll through the dub's own progress
     try:
         return AutoTokenizer.from_pretrained(found.path, **given)
     except (OSError, ValueError, TypeError, KeyError) as error:  # whichever a missing or damaged file leads to
