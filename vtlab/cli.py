@@ -133,7 +133,8 @@ def engines(settings: SettingsFile = None, overrides: Overrides = None, as_json:
     for report in reports:
         state = "ready" if report.ready else f"not ready: {report.problem}"
         print(f"{report.kind:<15} {report.name:<18} {state}")
-        print(f"{'':<34} licence: {report.licence}")
+        if report.licence is not None:
+            print(f"{'':<34} licence: {report.licence}")
         if report.languages:
             print(f"{'':<34} languages: {_shortened(report.languages)}")
         if report.fix is not None:

@@ -1,0 +1,217 @@
+"""What is there, what is missing, and the command that fixes it: the facts behind ``vtlab doctor`` and its sisters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from vtlab import resources
+from vtlab.engines import KINDS, engine_class, engine_options, table
+from vtlab.errors import UserError, WeightsError
+from vtlab.settings import EngineOptions, Settings
+from vtlab.store import Store
+from vtlab.weights import CARRIED, packaged
+
+USER_EXIT = UserError.exit_code
+LEAST_DISK_MB = 500.0
+LEAST_MEMORY_MB = 2000.0  # the default configuration stays under this
+FFMPEG_S = 20.0
+MUXING = ("aac", "mov_text", "srt")  # encoders that a result is made with
+BURNING = ("libx264", "subtitles", "pad")  # and those, with filters, for subtitles drawn into the picture
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """An engine as it is here; ``fix`` is the command that makes it ready."""
+
+    kind: str
+    name: str
+    ready: bool
+    languages: tuple[str, ...]
+    licence: str | None
+    problem: str | None
+    fix: str | None
+
+
+@dataclass(frozen=True)
+class WeightReport:
+    """Weights that packages carry; ``path`` is absent where they are not here or not what they should be."""
+
+    name: str
+    path: Path | None
+    place: str
+    sha256: str
+    licence: str
+    command: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at; ``needed`` where no dub can run without it."""
+
+    name: str
+    ok: bool
+    needed: bool
+    detail: str
+    fix: str | None = None
+
+
+def engine_reports(settings: Settings) -> list[EngineReport]:
+    """Every engine of every table, with the options that the settings give it."""
+    return [_engine_report(kind, name, settings) for kind in KINDS for name in table(kind)]
+
+
+def weight_reports() -> list[WeightReport]:
+    """All weights that packages carry; those that are here are verified (and joined, the first time)."""
+    return [_weight_report(name) for name in CARRIED]
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """Everything that a dub needs, then what it may use."""
+    yield _python()
+    yield from _packages()
+    yield from _ffmpeg()
+    yield from _engines(settings)
+    yield from _weights()
+    yield from _room(settings)
+
+
+def _engine_report(kind: str, name: str, settings: Settings) -> EngineReport:
+    options: Mapping[str, EngineOptions] = {
+        "voice_activity": settings.transcription.voice_activity.options,
+        "transcription": settings.transcription.options,
+        "translation": settings.translation.options,
+        "tts": settings.tts.options,
+    }
+    licence: str | None = None
+    try:
+        engine: Any = engine_class(kind, name)
+        licence = engine.licence
+        status = engine.status(engine_options(kind, name, options[kind]))
+    except UserError as error:
+        return EngineReport(kind, name, False, (), licence, str(error), None)
+    return EngineReport(kind, name, status.ready, status.languages, licence, status.problem, status.fix)
+
+
+def _weight_report(name: str) -> WeightReport:
+    carried = CARRIED[name]
+    facts: Mapping[str, str] = {
+        "place": carried.place,
+        "sha256": carried.sha256,
+        "licence": carried.licence,
+        "command": carried.command,
+    }
+    try:
+        return WeightReport(name, packaged(name), **facts)
+    except WeightsError as error:
+        return WeightReport(name, None, **facts, problem=str(error))
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("Python", sys.version_info >= (3, 11), True, version, "install Python 3.11 or newer")
+
+
+def _packages() -> Iterator[Check]:
+    from packaging.requirements import Requirement
+
+    for text in metadata.requires("vtlab") or []:
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield Check(requirement.name, False, True, "not installed", f"pip install '{requirement}'")
+            continue
+        right = requirement.specifier.contains(version, prereleases=True)
+        if not right:
+            detail = f"{version} is installed, {requirement.specifier} is needed"
+            yield Check(requirement.name, False, True, detail, f"pip install '{requirement}'")
+    yield Check("vtlab", True, True, metadata.version("vtlab"))
+
+
+def _ffmpeg() -> Iterator[Check]:
+    """The ffmpeg that a dub would run, and whether it has what is asked of it."""
+    from vtlab import media
+
+    fix = "pip install imageio-ffmpeg, or install ffmpeg and set VTLAB_FFMPEG to its path"
+    try:
+        program = media.ffmpeg_binary()
+        said = [
+            subprocess.run(
+                [program, "-hide_banner", listing], capture_output=True, text=True, timeout=FFMPEG_S, check=True
+            ).stdout
+            for listing in ("-encoders", "-filters")
+        ]
+    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+        yield Check("ffmpeg", False, True, f"does not run: {error}", fix)
+        return
+    # a line of both listings is: flags, name, description
+    offered = {line.split()[1] for line in "\n".join(said).splitlines() if len(line.split()) > 1}
+    for name, features, needed in (("ffmpeg", MUXING, True), ("ffmpeg, to burn subtitles", BURNING, False)):
+        lacking = [feature for feature in features if feature not in offered]
+        yield Check(name, not lacking, needed, f"{program} lacks {', '.join(lacking)}" if lacking else program, fix)
+
+
+def _engines(settings: Settings) -> Iterator[Check]:
+    for kind in KINDS:
+        reports = [report for report in engine_reports(settings) if report.kind == kind]
+        wanted = _wanted(kind, settings)
+        ready = [report.name for report in reports if report.ready and report.name in wanted]
+        detail = f"{', '.join(ready)} ready" if ready else f"none of {', '.join(wanted)} is ready"
+        fixes = [report.fix for report in reports if report.name in wanted and report.fix is not None]
+        yield Check(kind, bool(ready), True, detail, fixes[0] if fixes else None)
+        for report in reports:
+            if not report.ready:
+                problem = report.problem or "not ready"
+                yield Check(f"{kind}: {report.name}", False, False, problem, report.fix)
+
+
+def _wanted(kind: str, settings: Settings) -> tuple[str, ...]:
+    match kind:
+        case "voice_activity":
+            return (settings.transcription.voice_activity.engine,)
+        case "transcription":
+            return (settings.transcription.engine,)
+        case "translation":
+            return settings.translation.engines
+        case _:
+            return settings.tts.engines
+
+
+def _weights() -> Iterator[Check]:
+    for report in weight_reports():
+        detail = str(report.path) if report.path is not None else report.problem or "not here"
+        yield Check(f"weights {report.name}", report.path is not None, False, detail, report.command)
+
+
+def _room(settings: Settings) -> Iterator[Check]:
+    folder = Store.of(settings.store).folder
+    free = resources.disk_free_mb(folder)
+    yield Check(
+        "disk", free >= LEAST_DISK_MB, True, f"{free:.0f} MB free at {folder}", "free some space or set VTLAB_STORE"
+    )
+    memory = resources.memory_limit_mb()
+    yield Check(
+        "memory", memory >= LEAST_MEMORY_MB, False, f"{memory:.0f} MB", f"give this machine {LEAST_MEMORY_MB:.0f} MB"
+    )
+    yield _writable(folder)
+
+
+def _writable(folder: Path) -> Check:
+    import tempfile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Check("store", False, True, f"{folder} cannot be written: {error.strerror}", "set VTLAB_STORE")
+    return Check("store", True, True, str(folder))
