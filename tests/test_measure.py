@@ -78,6 +78,13 @@ def test_a_clip_as_its_own_dub_is_in_sync() -> None:
     assert scores.coverage.speech_overlap is not None and scores.coverage.speech_overlap > 0.97
     assert scores.completeness == 1.0 and scores.overruns == 0
 
+    gone = sound.samples.copy()
+    gone[round(reference[2].start * RATE) - 800 : round(reference[2].end * RATE) + 800] = 0
+    without = measure_speech(Audio(gone, RATE), lines, sound, reference)
+    assert without.heard[2] is None and without.sync.unmatched == 1
+    assert without.completeness == pytest.approx(8 / 9)
+    assert without.coverage.uncovered_s > 1.0
+
     late = Audio(np.concatenate([np.zeros(round(0.3 * RATE), np.float32), sound.samples]), RATE)
     moved = [replace(line, planned=Interval(line.planned.start + 0.3, line.planned.end + 0.3)) for line in lines]
     shifted = measure_speech(late, moved, sound, reference)

@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -34,6 +35,7 @@ from vtlab.measure import DubbedLine, measure_speech
 from vtlab.metrics.sound import true_peak_dbtp
 from vtlab.metrics.sync import percentile
 from vtlab.metrics.text import chrf, error_rates, resegment
+from vtlab.record import Record
 from vtlab.segments import Interval
 from vtlab.weights import fetch
 
@@ -188,19 +190,18 @@ def vtlab_result(figures: Figures, clip: Clip, out: Path) -> tuple[list[DubbedLi
     stem = out / "vtlab" / f"{clip.path.stem}.{clip.target_language}"
     if figures.failed is not None:
         return [], Path(), Path()
-    record = json.loads(Path(f"{stem}.dub.json").read_text(encoding="utf-8"))
-    for finding in record["findings"]:
-        figures.findings[finding["code"]] = figures.findings.get(finding["code"], 0) + 1
+    record = Record.model_validate_json(Path(f"{stem}.dub.json").read_text(encoding="utf-8"))
+    figures.findings = dict(Counter(finding.code for finding in record.findings))
     lines = [
         DubbedLine(
-            Interval(segment["start"], segment["end"]),
-            Interval(segment["planned_start"], segment["planned_end"]),
-            segment["speed"],
-            segment["spoken_text"],
+            Interval(segment.start, segment.end),
+            Interval(segment.planned_start, segment.planned_end),
+            segment.speed,
+            segment.spoken_text,
         )
-        for segment in record["segments"]
+        for segment in record.segments
     ]
-    result = next(output["file"] for output in record["outputs"] if output["kind"] in ("video", "audio"))
+    result = next(output.file for output in record.outputs if output.kind in ("video", "audio"))
     return lines, Path(f"{stem}.speech.flac"), out / "vtlab" / Path(result).name
 
 
@@ -342,7 +343,8 @@ def pooled(figures: Sequence[Figures]) -> dict[str, float | None]:
     overlapped = [(f.overlap, f.seconds) for f in figures if f.overlap is not None]
     references = [text for f in figures for text in f.references]
     hypotheses = [text for f in figures for text in f.hypotheses]
-    rush = [max(f.speeds) / f.speed_needed for f in figures if f.speeds and (f.speed_needed or 0) > 1]
+    crowded = [(max(f.speeds), f.speed_needed) for f in figures if f.speeds and f.speed_needed is not None]
+    rush = [fastest / needed for fastest, needed in crowded if needed > 1]
     return {
         "clips": float(len(figures)),
         "lines": float(lines),

@@ -93,7 +93,7 @@ def translator(source: str, target: str) -> Callable[[str], str]:
         next(folder.glob(pattern)).read_bytes() for pattern in ("model.*.bin", "vocab.*.spm", "lex.*.bin")
     )
     engine = fxtranslate.Translator(model, vocabulary, vocabulary, shortlist)
-    return lambda text: str(engine.translate(text))
+    return lambda text: str(engine.translate_long(text))
 
 
 def voice(language: str) -> Callable[[str], Audio]:

@@ -8,9 +8,11 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from benchmark import Figures, pooled, shown, speed_needed, tables  # noqa: E402
+from benchmark import Figures, pooled, shown, speed_needed, tables, vtlab_result  # noqa: E402
 
+from vtlab.evaluation.dataset import load_dataset  # noqa: E402
 from vtlab.measure import DubbedLine  # noqa: E402
+from vtlab.record import FindingRecord, Output, Record, SegmentRecord, Source  # noqa: E402
 from vtlab.segments import Interval  # noqa: E402
 
 
@@ -50,6 +52,35 @@ def test_a_tool_that_failed_is_named_and_not_counted() -> None:
     text = tables([figures("straight", lines=2, within_150ms=0.5), figures("vtlab", failed="exit 1: no weights")])
     assert "| onsets within ±150 ms | 0.500 |  |" in text
     assert "- clip (vtlab): exit 1: no weights" in text
+
+
+def test_the_record_of_a_dub_is_read(tmp_path: Path) -> None:
+    clip = load_dataset(HERE.parents[1] / "datasets" / "people").clip("fox_pt")
+    segment = SegmentRecord(
+        id=0, start=0.4, end=3.6, text="Uma raposa.", words=[], speaker=None, confidence=0.9, translation="A fox.",
+        candidates=["A fox."], spoken_text="A fox!", voice="joe", engine="piper", attempts=1, failed=None, rate=1.1,
+        speed=1.2, planned_start=0.5, planned_end=3.0, measured_start=None, measured_end=None,
+    )  # fmt: skip
+    source = Source(
+        file="fox_pt.flac", sha256="", seconds=4.4, container="flac", video=None, audio_stream=0, audio_streams=1,
+        language="pt", language_confidence=None,
+    )  # fmt: skip
+    finding = FindingRecord(
+        stage="audio_sync", code="rushed", severity="warning", message="", segment=0, value=1.3, limit=1.2
+    )
+    record = Record(
+        vtlab="0", created="", source=source, source_language="pt", target_language="en", settings={}, fingerprint="",
+        engines=[], segments=[segment], speech=[], findings=[finding, finding], stages=[], loudness_lufs=None,
+        true_peak_dbtp=None, completeness=1.0, degraded=False, wall_s=1.0, peak_rss_mb=1.0,
+        outputs=[Output(kind="audio", file="/elsewhere/fox_pt.en.m4a", sha256="", bytes=1)],
+    )  # fmt: skip
+    (tmp_path / "vtlab").mkdir()
+    (tmp_path / "vtlab" / "fox_pt.en.dub.json").write_text(record.model_dump_json(), encoding="utf-8")
+    ours = figures("vtlab")
+    lines, track, result = vtlab_result(ours, clip, tmp_path)
+    assert lines == [DubbedLine(Interval(0.4, 3.6), Interval(0.5, 3.0), 1.2, "A fox!")]
+    assert (track, result) == (tmp_path / "vtlab" / "fox_pt.en.speech.flac", tmp_path / "vtlab" / "fox_pt.en.m4a")
+    assert ours.findings == {"rushed": 2}
 
 
 def test_the_straight_script_dubs_a_sentence(tmp_path: Path) -> None:
