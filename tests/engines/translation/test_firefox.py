@@ -1,13 +1,16 @@
 import gc
+import json
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from vtlab import weights
 from vtlab.engines.translation import Sentence
-from vtlab.engines.translation.firefox import Firefox, FirefoxOptions
+from vtlab.engines.translation.firefox import Firefox, FirefoxOptions, _offered_pairs
 from vtlab.errors import WeightsError
 
 OFFLINE = FirefoxOptions(offline=True)
@@ -107,3 +110,64 @@ def test_an_incomplete_or_broken_folder_is_refused(tmp_path: Path):
     (model.parent / "vocab.enfr.spm").write_bytes(b"no vocabulary")
     with pytest.raises(WeightsError, match="not a Firefox model"):
         Firefox(options, "en", "fr", 1)
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    import fxtranslate
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    root = Path(fxtranslate.Cache().root)
+    if not root.is_relative_to(tmp_path):
+        pytest.skip("this platform keeps the cache of fxtranslate elsewhere")
+    return root
+
+
+def test_a_pair_that_fxtranslate_fetched_before_is_found(own_cache):
+    packaged = weights.packaged("firefox/en-pt")
+    assert packaged is not None
+    shutil.copytree(packaged, own_cache / "en-gl")
+    (found,) = Firefox.weights(OFFLINE, "en", "gl")
+    assert (found.path, found.place) == (own_cache / "en-gl", "cache of fxtranslate")
+    assert "en-gl" in Firefox.status(OFFLINE).languages
+
+
+@pytest.fixture
+def records(monkeypatch):
+    """Mozilla's list of models on a loopback port, offering English to French."""
+
+    class Records(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            attachment = {"hash": "ab" * 32, "size": 3, "location": "no/such.bin"}
+            pair = {"sourceLanguage": "en", "targetLanguage": "fr", "version": "3.0", "decompressedHash": "ab" * 32}
+            files = [
+                {"name": f"{kind}.enfr", "fileType": kind, "attachment": attachment, **pair}
+                for kind in ("model", "vocab")
+            ]
+            body = json.dumps({"data": files}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Records)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("FXTRANSLATE_RECORDS_URL", f"http://127.0.0.1:{server.server_port}/records")
+    _offered_pairs.cache_clear()
+    yield
+    server.shutdown()
+    server.server_close()
+    _offered_pairs.cache_clear()
+
+
+def test_pairs_that_mozilla_offers_are_spoken_unless_offline(own_cache, records):
+    online = FirefoxOptions()
+    assert Firefox.speaks(online, "en", "fr")
+    assert not Firefox.speaks(online, "fr", "en")
+    assert not Firefox.speaks(OFFLINE, "en", "fr")
+    with pytest.raises(WeightsError, match="en-fr could not be fetched"):
+        Firefox.weights(online, "en", "fr")
