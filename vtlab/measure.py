@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AUDIBLE_DB = -40.0  # below a line's loudest frame: what a listener no longer hears as speech
-SILENT_DBFS = -80.0  # a line that never gets louder than this is not there
+SILENT_DBFS = -80.0  # a line that never gets louder than this is not there …
+MIN_HEARD_S = 0.05  # … nor is one of which less than this is heard in its planned time: the neighbour's last breath
 REACH_S = 0.3  # how far from its plan the edges of a line are looked for
 SENTENCE_PAUSE_S = 0.08  # a shorter silence inside a line does not part two sentences
 SHARED = 0.5  # a dubbed line says a source line when they share this much of either's time
@@ -109,7 +110,7 @@ def heard_lines(track: Audio, planned: Sequence[Interval]) -> list[Interval | No
         # lines on top of each other cannot be told apart by ear: the plan's edge is taken
         first = line.start if before > line.start else max(before, line.start - REACH_S)
         last = line.end if after < line.end else min(after, line.end + REACH_S)
-        found.append(_audible(levels, first, last))
+        found.append(_audible(levels, line, first, last))
     return found
 
 
@@ -150,13 +151,16 @@ def _shares(source: Interval, line: Interval) -> bool:
     return source.overlap(line) >= SHARED * min(source.duration, line.duration) > 0
 
 
-def _audible(levels: NDArray[np.float64], start: float, end: float) -> Interval | None:
+def _audible(levels: NDArray[np.float64], planned: Interval, start: float, end: float) -> Interval | None:
     first, last = max(0, round(start / FRAME_S)), round(end / FRAME_S)
     inside = levels[first:last]
     if len(inside) == 0 or inside.max() < SILENT_DBFS:
         return None
-    loud = np.flatnonzero(inside > inside.max() + AUDIBLE_DB)
-    return Interval((first + int(loud[0])) * FRAME_S, (first + int(loud[-1]) + 1) * FRAME_S)
+    loud = first + np.flatnonzero(inside > inside.max() + AUDIBLE_DB)
+    due = (loud >= round(planned.start / FRAME_S)) & (loud < round(planned.end / FRAME_S))
+    if np.count_nonzero(due) * FRAME_S < MIN_HEARD_S:
+        return None
+    return Interval(int(loud[0]) * FRAME_S, (int(loud[-1]) + 1) * FRAME_S)
 
 
 def _parted(levels: NDArray[np.float64], span: Interval, count: int) -> list[Interval]:
