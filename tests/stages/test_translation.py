@@ -47,7 +47,6 @@ def dubbed(engine, source, target, *texts, settings=SETTINGS, **how):
 # Real models
 
 
-@pytest.mark.skipif(not CASE.is_file(), reason="the case has not been made")
 def test_kept_in_translation(en_pt):
     case = json.loads(CASE.read_text(encoding="utf-8"))
     segments = [Segment(row["id"], 3.0 * row["id"], 3.0 * row["id"] + 2.5, row["text"]) for row in case["segments"]]
