@@ -164,10 +164,12 @@ class Settings(Section):
     video_combination: VideoCombinationSettings = Field(default_factory=VideoCombinationSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
 
-    @field_validator("source_language", "target_language")
+    @field_validator("source_language", "target_language", mode="before")
     @classmethod
-    def _known_language(cls, value: str | None) -> str | None:
-        return None if value is None else language_code(value)
+    def _known_language(cls, value: Any) -> Any:
+        if value is False:
+            return language_code("no")  # unquoted, Norwegian's code is a boolean in YAML
+        return language_code(value) if isinstance(value, str) else value
 
 
 def load_settings(

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vtlab.errors import LanguageError, SettingsError
+from vtlab.settings import (
+    Section,
+    Settings,
+    described,
+    dump_yaml,
+    fingerprint,
+    load_settings,
+    settings_from_dict,
+)
+
+
+def load(file: Path | None = None, *overrides: str, **environment: str) -> Settings:
+    return load_settings(file, overrides, environment)
+
+
+def test_each_source_is_stronger_than_the_one_before(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("tts: {voice: file, pace_s: 1}\n")
+    assert load().tts.voice is None
+    assert load(file).tts.voice == "file"
+    assert load(file, VTLAB_TTS__VOICE="environment").tts.voice == "environment"
+    both = load(file, "tts.voice=override", VTLAB_TTS__VOICE="environment")
+    assert both.tts.voice == "override"
+    assert both.tts.pace_s == 1  # what nobody overrides stays
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "key", "value"),
+    [
+        ("tts.pace_s=0.25", "tts", "pace_s", 0.25),
+        ("tts.engines=[kokoro, espeak]", "tts", "engines", ("kokoro", "espeak")),
+        ("tts.voice=", "tts", "voice", None),
+        ("tts.voice=a=b", "tts", "voice", "a=b"),
+        ("video_combination.burn_subtitles=true", "video_combination", "burn_subtitles", True),
+        ("translation.options.firefox.download=false", "translation", "options", {"firefox": {"download": False}}),
+        ("tts.speakers.Ana=pf_dora", "tts", "speakers", {"Ana": "pf_dora"}),
+    ],
+)
+def test_overrides_are_read_as_yaml(override: str, section: str, key: str, value: object) -> None:
+    assert getattr(getattr(load(None, override), section), key) == value
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["tts.voce=x"], "Unknown setting 'tts.voce'. Did you mean 'voice'?"),
+        (["transcripton.engine=x"], "Did you mean 'transcription'?"),
+        (["transcription.voice_activity.treshold=0.4"], "Did you mean 'threshold'?"),
+        (["tts.pace_s=-1"], "Setting 'tts.pace_s'"),
+        (["tts.voice_gender=other"], "(got 'other')"),
+        (["tts.engines=[]"], "Setting 'tts.engines'"),
+        (["tts.voice"], "has no value"),
+        (["tts.voice=x", "tts.voice.name=y"], "is no section"),
+    ],
+)
+def test_mistakes_are_told(overrides: list[str], said: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(None, *overrides)
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("tts: [", "is not YAML"),
+        ("- a\n- b", "holds no mapping"),
+        ("1: x", "setting names are words"),
+        ("tts: {voce: x}", "Did you mean 'voice'?"),
+        ("\xff", "is not YAML"),
+    ],
+)
+def test_bad_files_are_told(tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_bytes(content.encode("latin-1"))
+    with pytest.raises(SettingsError) as raised:
+        load(file)
+    assert said in str(raised.value)
+
+
+def test_a_missing_file_is_told_and_an_empty_one_is_fine(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load(tmp_path / "nothing.yaml")
+    (tmp_path / "empty.yaml").touch()
+    assert load(tmp_path / "empty.yaml") == Settings()
+
+
+def test_a_misspelt_variable_is_told_and_folders_are_no_settings() -> None:
+    with pytest.raises(SettingsError, match="Did you mean 'voice'"):
+        load(VTLAB_TTS__VOCE="x")
+    assert load(VTLAB_STORE="/a", VTLAB_WEIGHTS="/b", VTLAB_FFMPEG="/c", OTHER="d") == Settings()
+
+
+@pytest.mark.parametrize(("text", "code"), [("por", "pt"), ("no", "nb"), ("pt-BR", "pt"), ("", None)])
+def test_languages_are_reduced_to_codes(text: str, code: str | None) -> None:
+    assert load(None, f"target_language={text}").target_language == code
+
+
+def test_an_unknown_language_is_told() -> None:
+    with pytest.raises(LanguageError, match="portuguese"):
+        load(None, "source_language=portugese")
+
+
+@given(
+    voice=st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=20),
+    pace=st.floats(0, 100),
+    engines=st.lists(st.sampled_from(["piper", "a.b:C"]), min_size=1, max_size=3),
+    language=st.sampled_from([None, "pt", "nb", "en"]),
+)
+def test_a_dump_loads_to_the_same_settings(
+    tmp_path_factory: pytest.TempPathFactory,
+    voice: str | None,
+    pace: float,
+    engines: list[str],
+    language: str | None,
+) -> None:
+    settings = settings_from_dict(
+        {"target_language": language, "tts": {"voice": voice, "pace_s": pace, "engines": engines}}
+    )
+    file = tmp_path_factory.getbasetemp() / "dumped.yaml"
+    file.write_text(dump_yaml(settings), encoding="utf-8")
+    assert load(file) == settings
+    assert fingerprint(load(file)) == fingerprint(settings)
+
+
+def test_the_fingerprint_names_what_changes_the_dub() -> None:
+    assert fingerprint(load(None, "tts.voice=a")) != fingerprint(load(None, "tts.voice=b"))
+    assert fingerprint(load(None, "store.folder=/a")) == fingerprint(Settings())
+    assert len(fingerprint(Settings())) == 12
+
+
+def test_every_setting_is_explained() -> None:
+    rows = list(described(Settings()))
+    keys = [key for key, _, _ in rows]
+    assert len(set(keys)) == len(keys)
+    assert {"target_language", "tts.voice", "transcription.voice_activity.threshold"} <= set(keys)
+    assert [key for key, _, explanation in rows if not explanation] == []
+
+
+def test_sections_cannot_be_changed_in_place() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().tts.voice = "x"  # type: ignore[misc]
+    assert issubclass(Settings, Section)
