@@ -57,7 +57,7 @@ class VideoStream:
     height: int
     fps: Fraction
     frames: int | None
-    rotation: int = 0
+    pixel_format: str | None
 
 
 @dataclass(frozen=True)
@@ -239,6 +239,7 @@ def _video(container: InputContainer, duration: float) -> VideoStream | None:
         stream.codec_context.height,
         Fraction(fps),
         stream.frames or None,
+        stream.codec_context.pix_fmt,
     )
 
 

@@ -56,13 +56,16 @@ def synchronise(
 
 
 def _levels(lines: Sequence[SpokenSegment], original: Audio, settings: AudioSyncSettings) -> dict[int, float]:
-    """Wanted loudness of each line, LUFS: the target, moved by how loud the original line is among the others."""
+    """Wanted loudness of each line, LUFS: that of the original lines, each line moved by how loud its original is.
+
+    Lines at the original's level keep the balance with the background; the whole mix gets its loudness later.
+    """
     heard = [loudness_lufs(cut(original, *_span(line.source.source.interval))) for line in lines]
     known = [level for level in heard if level is not None]
-    middle = float(np.median(known)) if known else 0.0
+    middle = float(np.median(known)) if known else settings.loudness_lufs
     moved = [0.0 if level is None else settings.follow_loudness * (level - middle) for level in heard]
     return {
-        id(line): settings.loudness_lufs + float(np.clip(move, -FOLLOWED_DB, FOLLOWED_DB))
+        id(line): middle + float(np.clip(move, -FOLLOWED_DB, FOLLOWED_DB))
         for line, move in zip(lines, moved, strict=True)
     }
 

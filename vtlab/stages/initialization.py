@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from vtlab.engines import engine_class, engine_options
+from vtlab.engines.translation.route import choose as choose_route
 from vtlab.errors import EngineError, LanguageError, SettingsError, WeightsError
 from vtlab.languages import language_name
 from vtlab.resources import check_disk
@@ -32,6 +33,15 @@ class Choice:
     weights: tuple[Weights, ...]
 
 
+@dataclass(frozen=True)
+class Leg:
+    """A translator and the pair it translates."""
+
+    choice: Choice
+    source: str
+    target: str
+
+
 def resolve(
     kind: str, name: str, options: EngineOptions, initialization: InitializationSettings, *weights_of: Any
 ) -> Choice:
@@ -51,13 +61,35 @@ def resolve(
     return Choice(kind, name, engine, checked, found)
 
 
-def with_offline(
-    kind: str, name: str, options: EngineOptions, initialization: InitializationSettings
-) -> EngineOptions:
+def with_offline(kind: str, name: str, options: EngineOptions, initialization: InitializationSettings) -> EngineOptions:
     """The options, with ``offline`` handed down to engines that know it."""
     if not initialization.offline or "offline" not in engine_class(kind, name).Options.model_fields:
         return options
     return {**options, name: {"offline": True, **options.get(name, {})}}
+
+
+def choose_listeners(settings: Settings) -> tuple[Choice, Choice]:
+    """The voice activity and the recogniser that the settings name."""
+    section = settings.transcription
+    activity = section.voice_activity
+    return (
+        resolve("voice_activity", activity.engine, activity.options, settings.initialization),
+        resolve("transcription", section.engine, section.options, settings.initialization),
+    )
+
+
+def choose_translators(settings: Settings, source: str, target: str) -> tuple[Leg, ...]:
+    """One translator for the pair, or two that meet in the pivot language, each with its weights."""
+    section, initialization = settings.translation, settings.initialization
+    route = choose_route(section, source, target, initialization.offline)
+    return tuple(
+        Leg(
+            resolve("translation", leg.engine, section.options, initialization, leg.source, leg.target),
+            leg.source,
+            leg.target,
+        )
+        for leg in route.legs
+    )
 
 
 def target_language(settings: Settings) -> str:

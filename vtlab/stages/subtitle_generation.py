@@ -1,0 +1,245 @@
+"""Stage 7: subtitles in both languages: whole sentences, two lines of 42, time enough to read.
+
+The limits are those of the field's style guides (BBC, Netflix): 17 characters a second, one to seven seconds, two
+frames between cues. A cue may stay into the silence after its line; it never covers the next one.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vtlab.errors import VtlabError
+from vtlab.findings import Finding, Severity
+from vtlab.segments import Cue, PlacedSegment, Segment
+from vtlab.settings import SubtitleSettings
+
+STAGE = "subtitle_generation"
+VERSION = 1
+
+CLOCK_MS = 100 * 3600 * 1000  # SubRip's clock has two digits for hours
+CLAUSE_ENDS = ",;:.!?…、，；：。！？"
+NO_LINE_END = frozenset(
+    (
+        "a",
+        "an",
+        "the",
+        "of",
+        "to",
+        "in",
+        "on",
+        "and",
+        "or",
+        "o",
+        "os",
+        "as",
+        "um",
+        "uma",
+        "de",
+        "do",
+        "da",
+        "e",
+        "em",
+        "que",
+    )
+)  # words that lean on the next one: a line does not break after them
+
+
+def source_cues(
+    segments: Sequence[Segment], settings: SubtitleSettings, frame_s: float, duration_s: float
+) -> list[Cue]:
+    """Subtitles of the source, timed by its words."""
+    cues = []
+    for segment in segments:
+        parts = _parts(_clean(segment.text), segment.duration, settings)
+        cues += _timed(parts, segment.start, segment.end, [(word.text, word.start) for word in segment.words])
+    return _settled(cues, settings, frame_s, duration_s)
+
+
+def target_cues(
+    placed: Sequence[PlacedSegment], settings: SubtitleSettings, frame_s: float, duration_s: float
+) -> list[Cue]:
+    """Subtitles of the dub, timed by where it speaks; a line that could not be spoken is shown where its source is."""
+    cues = []
+    for line in placed:
+        source = line.spoken.source.source
+        start, end = (line.start, line.end) if line.end > line.start else (source.start, source.end)
+        parts = _parts(_clean(line.spoken.text or line.spoken.source.text), end - start, settings)
+        cues += _timed(parts, start, end, [])
+    return _settled(cues, settings, frame_s, duration_s)
+
+
+def check(cues: Sequence[Cue], settings: SubtitleSettings, language: str) -> list[Finding]:
+    """What a reader would mind: too fast, too long a line, too short a cue."""
+    findings = []
+    for number, cue in enumerate(cues):
+        seconds = cue.end - cue.start
+        cps = _chars(cue.text) / seconds if seconds > 0 else float("inf")
+        longest = max(len(line) for line in cue.text.split("\n"))
+        for code, value, limit, bad in (
+            ("reading_speed", cps, settings.max_cps, cps > settings.max_cps * 1.05),
+            ("line_chars", longest, settings.max_line_chars, longest > settings.max_line_chars),
+            ("cue_short", seconds, settings.min_duration_s, seconds < settings.min_duration_s - 0.01),
+        ):
+            if bad:
+                message = f"Cue {number + 1} ({language}): {code.replace('_', ' ')} {value:.1f}, limit {limit:g}."
+                findings.append(Finding(STAGE, code, Severity.INFO, message, None, float(value), float(limit)))
+    return findings
+
+
+def write_subtitles(cues: Sequence[Cue], path: Path) -> Path:
+    """Writes SubRip (``.srt``) or WebVTT (``.vtt``), UTF-8, times rounded to whole milliseconds.
+
+    Times before 0 become 0; a cue that would last no millisecond lasts a second, or up to the next one. Raises
+    ``VtlabError`` (``E_SUBTITLES``) beyond 99:59:59.999, which these files cannot say.
+    """
+    import pysubs2
+
+    file = pysubs2.SSAFile()
+    starts = [max(0, round(cue.start * 1000)) for cue in cues]
+    for index, cue in enumerate(cues):
+        start, end = starts[index], round(cue.end * 1000)
+        if end <= start:
+            following = starts[index + 1] if index + 1 < len(cues) else start + 1000
+            end = min(start + 1000, following) if following > start else start + 1000
+        if end >= CLOCK_MS:
+            raise VtlabError(f"A subtitle ends after 100 hours: {path.suffix} files cannot say so.", code="E_SUBTITLES")
+        text = html.escape(cue.text, quote=False) if path.suffix == ".vtt" else cue.text
+        file.append(pysubs2.SSAEvent(start, end, text.replace("\n", r"\N")))
+    file.save(str(path), encoding="utf-8", format_="vtt" if path.suffix == ".vtt" else "srt")
+    return path
+
+
+# ---------------------------------------------------------------- text
+
+
+def _clean(text: str) -> str:
+    """The text as a cue may hold it: no line breaks, tags or marks that the formats take for their own."""
+    text = re.sub(r"</?[a-zA-Z][^>]*>|\{\\[^}]*\}", "", text.replace(r"\N", " "))
+    text = text.replace("-->", "→").replace("{", "(").replace("}", ")").replace("\\", "/")
+    return " ".join(text.split())
+
+
+def _parts(text: str, seconds: float, settings: SubtitleSettings) -> list[str]:
+    """The text in as few cues as hold it, cut at clauses, each broken into lines."""
+    room = settings.max_lines * settings.max_line_chars
+    pieces = _pieces(text)
+    for count in range(
+        max(1, -(-len(text) // room), -(-int(seconds * 100) // int(settings.max_duration_s * 100))), 10**6
+    ):
+        if count >= len(pieces):
+            count = len(pieces)
+        groups = _balanced(pieces, count)
+        lines = [_lines(group, settings) for group in groups]
+        fits = all(len(cue) <= settings.max_lines for cue in lines)
+        if fits or count == len(pieces):
+            return ["\n".join(cue) for cue in lines if cue]
+    return []
+
+
+def _pieces(text: str) -> list[str]:
+    """What may not be broken: words, or single characters of a script that has no spaces."""
+    if " " in text or len(text) < 20 or text.isascii():
+        return text.split(" ") if text else []
+    return list(text)
+
+
+def _joined(pieces: Sequence[str]) -> str:
+    single = len(pieces) > 1 and all(len(piece) == 1 for piece in pieces) and not pieces[0].isascii()
+    return ("" if single else " ").join(pieces)
+
+
+def _balanced(pieces: Sequence[str], count: int) -> list[list[str]]:
+    """The pieces in ``count`` groups of like length, cut after clauses where one ends nearby."""
+    groups: list[list[str]] = []
+    rest = list(pieces)
+    for left in range(count, 1, -1):
+        ideal = len(_joined(rest)) / left
+        best, best_cost = 1, float("inf")
+        for cut in range(1, len(rest) - left + 2):
+            off = abs(len(_joined(rest[:cut])) - ideal) / max(ideal, 1)
+            cost = off + _break_cost(rest[cut - 1])
+            if cost < best_cost:
+                best, best_cost = cut, cost
+        groups.append(rest[:best])
+        rest = rest[best:]
+    return [*groups, rest]
+
+
+def _break_cost(word: str) -> float:
+    if word[-1:] in CLAUSE_ENDS:
+        return -0.3
+    return 0.3 if word.lower() in NO_LINE_END else 0.0
+
+
+def _lines(pieces: Sequence[str], settings: SubtitleSettings) -> list[str]:
+    """One line where it fits, else two or more of like length; a word longer than a line is cut."""
+    text = _joined(pieces)
+    width = settings.max_line_chars
+    if len(text) <= width:
+        return [text] if text else []
+    whole = [part for piece in pieces for part in (piece[i : i + width] for i in range(0, len(piece), width))]
+    for count in range(2, len(whole) + 1):
+        lines = [_joined(group) for group in _balanced(whole, count)]
+        if all(len(line) <= width for line in lines):
+            return lines
+    return whole
+
+
+# ---------------------------------------------------------------- time
+
+
+def _timed(parts: Sequence[str], start: float, end: float, words: Sequence[tuple[str, float]]) -> list[Cue]:
+    """Cues for the parts of one line: cut at the words' times where they match, else by share of the characters."""
+    total = sum(map(_chars, parts)) or 1
+    edges = [start]
+    said = 0
+    for part in parts[:-1]:
+        said += _chars(part)
+        at = start + (end - start) * said / total
+        if words:
+            heard = 0
+            all_words = sum(_chars(text) for text, _ in words) or 1
+            for text, begins in words:
+                if heard / all_words >= said / total - 0.005:
+                    at = begins
+                    break
+                heard += _chars(text)
+        edges.append(min(max(at, edges[-1]), end))
+    edges.append(end)
+    return [Cue(edges[i], edges[i + 1], part) for i, part in enumerate(parts)]
+
+
+def _chars(text: str) -> int:
+    return len(text.replace("\n", " ").strip())
+
+
+def _settled(cues: Sequence[Cue], settings: SubtitleSettings, frame_s: float, duration_s: float) -> list[Cue]:
+    """Cues in order, apart, long enough to read where the silence after them allows it."""
+    gap = settings.gap_frames * frame_s
+    ordered = sorted((cue for cue in cues if cue.text), key=lambda cue: cue.start)
+    out: list[Cue] = []
+    for index, cue in enumerate(ordered):
+        start = max(0.0, cue.start, out[-1].end + gap if out else 0.0)
+        following = ordered[index + 1].start - gap if index + 1 < len(ordered) else duration_s
+        wanted = max(cue.end, start + settings.min_duration_s, start + _chars(cue.text) / settings.max_cps)
+        end = min(wanted, max(following, start + frame_s), start + settings.max_duration_s)
+        if index + 1 == len(ordered):
+            end = min(end, max(duration_s, start + frame_s))
+        if out and end - start < settings.min_duration_s and (merged := _merged(out[-1], cue.text, end, settings)):
+            out[-1] = merged
+        else:
+            out.append(replace(cue, start=start, end=end))
+    return out
+
+
+def _merged(before: Cue, text: str, end: float, settings: SubtitleSettings) -> Cue | None:
+    """A cue too short to read, in one with the cue before it, where that holds both."""
+    lines = before.text.split("\n")
+    both = _lines(_pieces(_joined([*" ".join(lines).split(" "), *text.replace("\n", " ").split(" ")])), settings)
+    if len(both) > settings.max_lines or end - before.start > settings.max_duration_s:
+        return None
+    return Cue(before.start, end, "\n".join(both))
