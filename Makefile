@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 PEOPLE := datasets/people/clips
 
-.PHONY: setup demo test lint benchmark clean
+.PHONY: setup demo test lint benchmark soak clean
 
 setup: .venv/ready
 
@@ -37,6 +37,10 @@ lint: setup
 # the speed and quality of vtlab and of a straight script, on the same clips in one run; takes a while
 benchmark: setup
 	$(BIN)/python tests/speed/benchmark.py --out out/benchmark
+
+# many dubs in one process: does memory, or anything else, grow?
+soak: setup
+	$(BIN)/python tests/speed/soak.py
 
 clean:
 	rm -rf .venv out build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
