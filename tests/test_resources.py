@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -48,6 +49,28 @@ def test_control_groups(tmp_path: Path, membership: str, files: dict[str, str], 
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert resources._cgroup_limits(tmp_path, tmp_path / "self") == limits
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"box/cpu.max": "150000 100000", "cpu.max": "max 100000"}, [1.5]),
+        ({"box/cpu.max": "50000 100000", "cpu.max": "400000 100000"}, [0.5, 4.0]),
+        ({}, []),
+    ],
+)
+def test_cores_of_control_groups(tmp_path: Path, files: dict[str, str], cores: list[float]) -> None:
+    (tmp_path / "self").write_text("0::/box")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert resources._cgroup_cores(tmp_path, tmp_path / "self") == cores
+
+
+def test_there_is_at_least_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 <= resources.cores() <= (os.cpu_count() or 1)
+    monkeypatch.setattr(resources, "_cgroup_cores", lambda: [0.5])
+    assert resources.cores() == 1
 
 
 def test_no_control_groups_at_all(tmp_path: Path) -> None:

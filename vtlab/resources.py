@@ -7,6 +7,8 @@ process (a container), whichever would end it first.
 from __future__ import annotations
 
 import contextlib
+import math
+import os
 import resource
 import shutil
 import sys
@@ -21,6 +23,7 @@ MB = 1 << 20
 HIGH_SHARE = 0.8  # of the memory budget: from here on memory counts as high
 WATCH_S = 10.0
 CGROUPS = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def rss_mb() -> float:
@@ -52,6 +55,12 @@ def memory_limit_mb() -> float:
     import psutil
 
     return float(min([psutil.virtual_memory().total, *_cgroup_limits()]) / MB)
+
+
+def cores() -> int:
+    """Processor cores that this process may keep busy: those it is bound to, or fewer where a control group says so."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([bound, *map(math.floor, _cgroup_cores())]))
 
 
 def disk_free_mb(path: Path) -> float:
@@ -111,24 +120,36 @@ class Watch:
                 return
 
 
-def _cgroup_limits(groups: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> list[int]:
+def _cgroup_limits(groups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> list[int]:
     """Limits in bytes of the control groups around this process, version 2 (``memory.max``) or 1."""
+    texts = _cgroup_files("memory", "memory.max", "memory.limit_in_bytes", groups, membership)
+    return [int(text) for text in texts if text != "max"]
+
+
+def _cgroup_cores(groups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> list[float]:
+    """Cores that the control groups around this process allow; ``cpu.max`` holds "quota period" or "max period"."""
+    texts = [text.split() for text in _cgroup_files("cpu", "cpu.max", "", groups, membership)]
+    return [int(quota) / int(period) for quota, period in texts if quota != "max"]
+
+
+def _cgroup_files(controller: str, name: str, name_1: str, groups: Path, membership: Path) -> list[str]:
+    """What the control groups around this process say in the file ``name``, or ``name_1`` in version 1."""
     try:
         lines = membership.read_text().splitlines()
     except OSError:
         return []  # no control groups here: not Linux
-    limits = []
+    texts = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            root, name = groups, "memory.max"
-        elif "memory" in controllers.split(","):
-            root, name = groups / "memory", "memory.limit_in_bytes"
+            root, file = groups, name
+        elif controller in controllers.split(",") and name_1:
+            root, file = groups / controller, name_1
         else:
             continue
         # a parent's limit holds for its children; inside a container the path may name folders not mounted here
         inside = Path(path.lstrip("/"))
         for folder in (root / part for part in (inside, *inside.parents)):
-            with contextlib.suppress(OSError, ValueError):  # not there, or "max": no limit
-                limits.append(int((folder / name).read_text()))
-    return limits
+            with contextlib.suppress(OSError):  # no such group here, or no limit of this kind
+                texts.append((folder / file).read_text().strip())
+    return texts
