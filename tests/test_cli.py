@@ -16,11 +16,12 @@ import vtlab
 from vtlab import __main__, cli, pipeline
 from vtlab.audio import silence
 from vtlab.errors import Cancelled, InputError, SettingsError
+from vtlab.record import FindingRecord, Record
 from vtlab.settings import Settings, load_settings
 from vtlab.store import Store
 
 HELP_S = 0.5
-ROOT = Path(vtlab.__file__).parents[1]
+FOX = Path(vtlab.__file__).parents[1] / "datasets" / "people" / "clips" / "fox_pt.flac"
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -153,6 +154,35 @@ def test_debug_shows_the_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, ar
     assert code == 2
     assert err.startswith("Traceback")
     assert err.endswith("vtlab: a.mp4 has no sound.\n")
+
+
+def test_a_recording_is_dubbed_and_the_second_run_reuses_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    arguments = ["dub", str(FOX), "--from=pt", "--to=en", "--set=tts.engines=[piper]", "--out", str(tmp_path / "a b")]
+    code, out, err = run(*arguments)
+    assert code == 0, err
+    names = {Path(line).name for line in out.splitlines()}
+    assert {"fox_pt.en.m4a", "fox_pt.en.srt", "fox_pt.pt.vtt", "fox_pt.en.dub.json"} <= names
+    assert all((tmp_path / "a b" / name).stat().st_size > 0 for name in names)
+    assert "[8/8] video_combination" in err
+
+    # on a terminal there is a bar, and stdout stays clean
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    code, out, err = run(*arguments, "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert record["completeness"] == 1
+    assert all(stage["computed"] == 0 for stage in record["stages"])
+    assert "━" in err
+
+    # the same record with a line missing
+    missing = {"stage": "tts", "code": "failed", "severity": "degraded", "message": "no voice could speak it"}
+    finding = FindingRecord(**missing, segment=4, value=None, limit=None)
+    degraded = Record.model_validate(record).model_copy(update={"degraded": True, "findings": [finding]})
+    monkeypatch.setattr(pipeline, "dub", lambda *_, **__: pipeline.Dub({"video": Path("a.mp4")}, degraded))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    assert run(*arguments) == (3, "a.mp4\n", "The dub is degraded: line 4: no voice could speak it.\n")
 
 
 def test_checkpoints_raise_once_stopped() -> None:
