@@ -235,7 +235,7 @@ def test_ctrl_c_and_sigterm_end_threads_too(number: signal.Signals) -> None:
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert out == "Cancelled\n"
-    assert err == f"vtlab: {__main__.STOPPED}\n"
+    assert err == f"{cli.STOPPING.decode()}vtlab: {__main__.STOPPED}\n"
 
 
 def test_settings_explain_themselves(run: Run) -> None:

@@ -7,6 +7,7 @@ answers at once. Errors are not caught here: ``vtlab.__main__`` turns them into 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from vtlab.store import Entry, Store
 
 DEGRADED_EXIT = 3
+STDERR = 2
+STOPPING = b"vtlab: Stopping; again to stop at once.\n"
 
 app = typer.Typer(
     name="vtlab",
@@ -45,6 +48,9 @@ debugging = threading.Event()  # set by --debug: errors keep their traceback
 
 def stop(number: int, frame: FrameType | None) -> None:
     """The handler of SIGINT and SIGTERM."""
+    if not stopped.is_set():
+        # a model that computes is let finish its call; written straight, since print may be what was interrupted
+        os.write(STDERR, STOPPING)
     stopped.set()
     raise KeyboardInterrupt
 
