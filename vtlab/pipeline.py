@@ -8,29 +8,32 @@ Only this module and its books (``vtlab.run``) know the store.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import psutil
 
 from vtlab import __version__, media, resources
-from vtlab.audio import Audio
+from vtlab.audio import Audio, cut
 from vtlab.background import in_background
 from vtlab.engines.pool import EnginePool
-from vtlab.errors import InputError
-from vtlab.events import Listener, Log, ignore
+from vtlab.engines.translation.pivot import Pivot
+from vtlab.engines.tts import Voice
+from vtlab.events import Listener, ignore
 from vtlab.findings import Finding, Severity
 from vtlab.record import EngineRun, Output, Record, SegmentRecord, Source, WordRecord
-from vtlab.run import Run
+from vtlab.run import STAGES, Run
 from vtlab.segments import (
     Interval,
     PlacedSegment,
@@ -53,7 +56,7 @@ from vtlab.stages import (
     tts,
     video_combination,
 )
-from vtlab.stages.initialization import Choice
+from vtlab.stages.initialization import Cast, Choice, Leg
 from vtlab.store import Store
 from vtlab.stored import (
     Identity,
@@ -65,6 +68,7 @@ from vtlab.stored import (
 )
 from vtlab.weights import content_hash
 
+MIX_SETTINGS = {"background", "audio_bitrate_kbps"}  # of video_combination: what the mix depends on
 NAME_BYTES = 255  # the longest file name that common file systems take
 
 
@@ -105,19 +109,18 @@ def dub(
         initialization.check_room(video, info.duration_s, out, run.store.folder)
         listeners = initialization.choose_listeners(settings)
         voices = initialization.choose_voices(settings, target, run.found)
+        run.note("initialization", f"voice: {voices[0].choice.name}, {voices[0].voice_of(None).name}")
         if settings.source_language is not None:
             initialization.choose_translators(settings, settings.source_language, target)
 
     with run.stage("audio_extraction"):
-        extraction = audio_extraction.extract(video, settings.audio_extraction, settings.source_language)
-        for finding in extraction.findings:
-            run.found(finding)
-        source = _Source(extraction, content_hash(video))
+        extraction = audio_extraction.extract(info, settings.audio_extraction, settings.source_language, run.found)
+        source = _Source(extraction, content_hash(video), run.found)
 
     transcript = _transcribe(run, source, listeners)
     initialization.check_pair(transcript.language, target)
     legs = initialization.choose_translators(settings, transcript.language, target)
-    translated = in_background(_translate(run, transcript, source, legs, target))
+    translated = in_background(_translate(run, transcript, source, legs))
     spoken_key = _speech_key(run, _translation_key(run, transcript, legs), voices)
     spoken = list(_speak(run, translated, spoken_key, voices, info.duration_s))
 
@@ -130,24 +133,74 @@ def dub(
             mix = placing.mix(placed, work)
             suffix = video_combination.output_suffix(info, settings.video_combination)
             dubbed = work / f"dub{suffix}"
-            for finding in video_combination.combine(
-                extraction, mix.file, subtitles, settings.video_combination, dubbed, work, checkpoint
-            ):
-                run.found(finding)
-        files = {
-            "video" if info.video else "audio": (dubbed, f"{target}{suffix}"),
-            **{f"subtitles_{file.language}_{file.path.suffix[1:]}": (file.path, file.path.name) for file in subtitles},
-        }
+            video_combination.combine(
+                extraction,
+                mix.file,
+                target,
+                [track for track in subtitles if track.path.suffix == ".srt"],
+                settings.video_combination,
+                dubbed,
+                work,
+                checkpoint,
+                run.found,
+            )
+        files = {"video" if info.video else "audio": (dubbed, f"{target}{suffix}")}
+        for track in subtitles:
+            files[f"subtitles_{track.language}_{track.path.suffix[1:]}"] = (track.path, track.path.name)
         if mix.speech_track is not None:
-            files["speech_track"] = (_copied(mix.speech_track, work), f"{target}.speech.flac")
-        named = _named(video, files, f"{target}.dub.json")
-        record = _record(run, source, transcript, target, placed, mix, _engine_runs(...), began, named)
-        return Dub(_publish(out, named, record), record)
+            files["speech_track"] = (mix.speech_track, f"{target}.speech.flac")
+        engines = _engines(listeners, legs, voices, transcript.language)
+        names = _names(video, [ending for _, ending in files.values()] + [f"{target}.dub.json"])
+        record = _record(run, source, transcript, target, placed, mix, engines, began)
+        return _publish(out, {kind: (path, names[ending]) for kind, (path, ending) in files.items()}, record, names)
 
 
 def memory_budget_mb(settings: Settings) -> float:
     """What loaded engines may take: the setting, else what the machine or its cgroup allows."""
     return settings.initialization.memory_budget_mb or resources.memory_limit_mb()
+
+
+# ---------------------------------------------------------------- engines
+
+
+def _on_first_use(run: Run, stage: str, choice: Choice, *pair: str) -> OnFirstUse[Any]:
+    """The engine, from the pool or built when the first answer is missing from the store."""
+    threads = run.settings.initialization.threads or resources.cores()
+    key = (choice.kind, choice.name, choice.options.model_dump_json(), str(threads), *pair)
+
+    def build() -> Any:
+        run.note(stage, f"loading {choice.name}{' ' + '-'.join(pair) if pair else ''}")
+        return run.pool.get(key, lambda: choice.engine(choice.options, *pair, threads))
+
+    return OnFirstUse(build, run.tallies[stage])
+
+
+def _identity(choice: Choice) -> Identity:
+    return Identity(choice.name, choice.options, choice.weights)
+
+
+def _voice_identity(choice: Choice, voice: Voice) -> Identity:
+    return Identity(choice.name, choice.options, choice.engine.weights(choice.options, voice))
+
+
+def _engines(
+    listeners: Sequence[Choice], legs: Sequence[Leg], voices: Sequence[Cast], language: str
+) -> list[EngineRun]:
+    """What ran, as the record tells it; of the voices also those that would have stood in."""
+    target = legs[-1].target
+    runs = [("transcription", choice, language) for choice in listeners]
+    runs += [("translation", leg.choice, f"{leg.source}-{leg.target}") for leg in legs]
+    runs += [("tts", cast.choice, target) for cast in voices]
+    return [
+        EngineRun(
+            stage=stage,
+            engine=choice.name,
+            options=choice.options.model_dump(mode="json"),
+            weights=[{**asdict(weights), "path": str(weights.path)} for weights in choice.weights],
+            languages=languages,
+        )
+        for stage, choice, languages in runs
+    ]
 
 
 # ---------------------------------------------------------------- stages 2 and 3: the sound and its transcript
@@ -156,16 +209,25 @@ def memory_budget_mb(settings: Settings) -> float:
 class _Source:
     """The file being dubbed: its streams, its name by content, and its speech, decoded when first needed."""
 
-    def __init__(self, extraction: audio_extraction.Extraction, sha256: str) -> None:
+    def __init__(
+        self, extraction: audio_extraction.Extraction, sha256: str, on_finding: Callable[[Finding], None]
+    ) -> None:
         self.extraction = extraction
+        self._on_finding = on_finding
+        self._decoding = threading.Lock()
         self.info = extraction.info
         self.sha256 = sha256
         self.sound = f"{sha256}:{extraction.stream.index}:{audio_extraction.VERSION}"
 
-    @cached_property
+    @property
     def speech(self) -> Audio:
-        """16 kHz mono, on the picture's clock."""
-        return audio_extraction.speech_of(self.extraction)
+        """16 kHz mono, on the picture's clock; decoded once, by whichever stage needs it first."""
+        with self._decoding:
+            return self._speech
+
+    @cached_property
+    def _speech(self) -> Audio:
+        return audio_extraction.speech_of(self.extraction, self._on_finding)
 
 
 @dataclass(frozen=True)
@@ -229,9 +291,7 @@ def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice]) -> 
 # ---------------------------------------------------------------- stage 4: translation
 
 
-def _translate(
-    run: Run, transcript: _Transcript, source: _Source, legs: Sequence[Leg], target: str
-) -> Iterator[TranslatedSegment]:
+def _translate(run: Run, transcript: _Transcript, source: _Source, legs: Sequence[Leg]) -> Iterator[TranslatedSegment]:
     settings = run.settings.translation
     tally = run.tallies["translation"]
     translators = [
@@ -253,7 +313,7 @@ def _translate(
 
     def translate(segments: Iterable[Segment]) -> Iterator[TranslatedSegment]:
         return translation.translate(
-            segments, engine, settings, transcript.language, target,
+            segments, engine, settings, transcript.language, legs[-1].target,
             engine_name=name, speech=speech_of, on_finding=run.found,
         )  # fmt: skip
 
@@ -276,6 +336,70 @@ def _translation_key(run: Run, transcript: _Transcript, legs: Sequence[Leg]) -> 
         run.settings.translation.model_dump(mode="json"),
         None if glossary is None else content_hash(glossary),
         [[leg.source, leg.target, *_identity(leg.choice).parts()] for leg in legs],
+    )
+
+
+# ---------------------------------------------------------------- stage 5: speech
+
+
+def _speak(
+    run: Run, translated: Iterable[TranslatedSegment], key: str, voices: Sequence[Cast], total_s: float
+) -> Iterator[SpokenSegment]:
+    settings = run.settings.tts
+    tally = run.tallies["tts"]
+    engines = [
+        tts.VoiceEngine(
+            cast.choice.name,
+            StoredSynthesizer(
+                _on_first_use(run, "tts", cast.choice),
+                cast.choice.engine,
+                partial(_voice_identity, cast.choice),
+                run.store,
+                tally,
+            ),
+            cast.voice_of,
+            cast.choice.engine.seconds_per_unit,
+        )
+        for cast in voices
+    ]
+
+    def speak(lines: Iterable[TranslatedSegment]) -> Iterator[SpokenSegment]:
+        return tts.speak(lines, engines, settings, run.settings.audio_sync, total_s, run.found)
+
+    def encode(line: SpokenSegment) -> dict[str, Any]:
+        sound = run.store.key("tts_line", key, line.source.source.id)
+        run.store.put_audio(sound, line.audio)
+        return {
+            "text": line.text,
+            "sound": sound,
+            "rate": line.rate,
+            "engine": line.engine,
+            "voice": line.voice,
+            "attempts": line.attempts,
+            "failed": line.failed,
+        }
+
+    def decode(data: dict[str, Any], line: TranslatedSegment | None) -> SpokenSegment | None:
+        audio = run.store.get_audio(data["sound"])
+        if line is None or audio is None:
+            return None
+        return SpokenSegment(line, audio=audio, **{name: value for name, value in data.items() if name != "sound"})
+
+    def settled(lines: list[dict[str, Any]]) -> bool:
+        """Not where a voice failed that may be back tomorrow."""
+        return all(line["failed"] is None and line["engine"] in (None, voices[0].choice.name) for line in lines)
+
+    return run.kept_lines("tts", key, translated, speak, encode, decode, worth_keeping=settled)
+
+
+def _speech_key(run: Run, translation_key: str, voices: Sequence[Cast]) -> str:
+    return run.store.key(
+        "tts_lines",
+        tts.VERSION,
+        translation_key,
+        run.settings.tts.model_dump(mode="json"),
+        run.settings.audio_sync.model_dump(mode="json"),
+        [[*_identity(cast.choice).parts(), cast.voice_of(None).name] for cast in voices],
     )
 
 
@@ -328,7 +452,14 @@ class _Placing:
                 tally.count(reused=len(self._known["lines"]))
                 run.found_again(self._known["findings"], "audio_sync")
                 return [
-                    PlacedSegment(line, data["start"], data["end"], line.audio, data["stretch"])
+                    PlacedSegment(
+                        line,
+                        data["start"],
+                        data["end"],
+                        line.audio,
+                        data["stretch"],
+                        None if data["heard"] is None else Interval(*data["heard"]),
+                    )
                     for line, data in zip(self._spoken, self._known["lines"], strict=True)
                 ]
             tally.count(computed=len(self._spoken))
@@ -362,9 +493,8 @@ class _Placing:
             work / "mix.m4a",
             work,
             run.checkpoint,
+            run.found,
         )
-        for finding in report.findings:
-            run.found(finding)
         track = None
         if self._wants_track:
             rate = self._source.extraction.stream.rate
@@ -373,7 +503,15 @@ class _Placing:
             track = run.store.put_file(self._track_key, track, ".flac")
         measured = {"loudness_lufs": report.loudness_lufs, "true_peak_dbtp": report.true_peak_dbtp}
         file = run.store.put_file(self._file_key, work / "mix.m4a", ".m4a")
-        lines = [{"start": line.start, "end": line.end, "stretch": line.stretch} for line in placed]
+        lines = [
+            {
+                "start": line.start,
+                "end": line.end,
+                "stretch": line.stretch,
+                "heard": None if line.heard is None else (line.heard.start, line.heard.end),
+            }
+            for line in placed
+        ]
         findings = [asdict(f) for f in run.findings if f.stage in ("audio_sync", "video_combination")]
         run.store.put_json(self._key, {"lines": lines, "mix": measured, "findings": findings})
         return _Mix(file, track, **measured)
@@ -384,7 +522,7 @@ class _Placing:
 
 def _subtitles(
     run: Run, placed: Sequence[PlacedSegment], source_language: str, target: str, info: media.MediaInfo, work: Path
-) -> list[video_combination.SubtitleFile]:
+) -> list[media.SubtitleTrack]:
     """SRT and WebVTT in both languages, written into ``work``."""
     settings = run.settings.subtitle_generation
     frame_s = float(1 / info.video.fps) if info.video else 0.04
@@ -394,12 +532,12 @@ def _subtitles(
         (source_language, subtitle_generation.source_cues(segments, settings, frame_s, info.duration_s)),
         (target, subtitle_generation.target_cues(placed, settings, frame_s, info.duration_s)),
     ):
-        for finding in subtitle_generation.check(cues, settings):
+        for finding in subtitle_generation.check(cues, settings, language):
             run.found(finding)
         for suffix in (".srt", ".vtt"):
             path = work / f"{language}{suffix}"
             subtitle_generation.write_subtitles(cues, path)
-            written.append(video_combination.SubtitleFile(language, path))
+            written.append(media.SubtitleTrack(language, path))
     return written
 
 
@@ -415,7 +553,6 @@ def _record(
     mix: _Mix,
     engines: list[EngineRun],
     began: float,
-    files: dict[str, tuple[Path, str]],
 ) -> Record:
     info, stream = source.info, source.extraction.stream
     segments = [_segment_record(line) for line in placed]
@@ -451,17 +588,14 @@ def _record(
         segments=segments,
         speech=[(interval.start, interval.end) for interval in transcript.speech],
         findings=run.finding_records(),
-        stages=[run.stages[stage] for stage in STAGES if stage in run.stages],
+        stages=[run.stages[stage] for stage in STAGES],
         loudness_lufs=mix.loudness_lufs,
         true_peak_dbtp=mix.true_peak_dbtp,
         completeness=1 - len(failed) / len(lines) if lines else 1.0,
         degraded=degraded,
         wall_s=round(time.perf_counter() - began, 3),
         peak_rss_mb=round(resources.peak_rss_mb(), 1),
-        outputs=[
-            Output(kind=kind, file=name, sha256=file_hash(path), bytes=path.stat().st_size)
-            for kind, (path, name) in files.items()
-        ],
+        outputs=[],
     )
 
 
@@ -488,6 +622,8 @@ def _segment_record(line: PlacedSegment) -> SegmentRecord:
         speed=round(line.speed, 4),
         planned_start=line.start,
         planned_end=line.end,
+        measured_start=None if line.heard is None else line.heard.start,
+        measured_end=None if line.heard is None else line.heard.end,
     )
 
 
@@ -510,3 +646,32 @@ def _names(video: Path, endings: Sequence[str]) -> dict[str, str]:
     longest = max(len(ending.encode()) for ending in endings)
     stem = video.stem.encode()[: NAME_BYTES - longest - 1].decode(errors="ignore")
     return {ending: f"{stem}.{ending}" for ending in endings}
+
+
+def _publish(out: Path, files: dict[str, tuple[Path, str]], record: Record, names: dict[str, str]) -> Dub:
+    """Moves the finished files to their names in ``out``, the record last: where it is, all is there."""
+    outputs, written = {}, []
+    for kind, (path, name) in files.items():
+        written.append(Output(kind=kind, file=name, sha256=_file_hash(path), bytes=path.stat().st_size))
+        outputs[kind] = _moved(path, out / name)
+    record = record.model_copy(update={"outputs": written})
+    name = next(name for ending, name in names.items() if ending.endswith(".dub.json"))
+    outputs["record"] = out / name
+    unfinished = files[next(iter(files))][0].parent / "record.json"
+    unfinished.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(outputs["record"])
+    return Dub(outputs, record)
+
+
+def _moved(path: Path, to: Path) -> Path:
+    """The file at its final name; what lies in the store stays there."""
+    if path.parent.parent == to.parent:
+        return path.replace(to)
+    with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".vtlab-{os.getpid()}-") as folder:
+        copy = Path(shutil.copy(path, folder))
+        return copy.replace(to)
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

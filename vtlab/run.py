@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from vtlab.engines.pool import EnginePool
-from vtlab.events import Found, Listener, SegmentDone, StageFinished, StageStarted
+from vtlab.events import Found, Listener, Log, SegmentDone, StageFinished, StageStarted
 from vtlab.findings import Finding, Severity
 from vtlab.record import FindingRecord, StageRecord
 from vtlab.settings import Settings
@@ -96,41 +96,48 @@ class Run:
         source: Iterable[Item],
         make: Callable[[Iterable[Item]], Iterator[Line]],
         encode: Callable[[Line], dict[str, Any]],
-        decode: Callable[[dict[str, Any], Item | None], Line],
+        decode: Callable[[dict[str, Any], Any], Line | None],
         *,
         worth_keeping: Callable[[list[dict[str, Any]]], bool] = lambda lines: True,
     ) -> Iterator[Line]:
         """The lines of a stage, from the store or made of ``source`` and then kept, with what was found on the way.
 
-        ``decode`` takes a stored line and, where ``source`` has lines of its own, the one it was made of.
+        ``decode`` takes a stored line and, where ``source`` has lines of its own, the one it was made of; where it
+        gives nothing (the store lost a part of it), all lines are made anew.
         """
-        self.start(stage)
+        if stage not in self._started:
+            self.start(stage)
         known = self.store.get_json(key)
-        done = 0
+        lines: list[Line] | None = None
         if known is not None:
-            self.tallies[stage].count(reused=len(known["lines"]))
+            source = list(source)
+            items: list[Item | None] = [*source] or [None] * len(known["lines"])
+            decoded = [decode(data, item) for data, item in zip(known["lines"], items, strict=True)]
+            if all(line is not None for line in decoded):
+                lines = [line for line in decoded if line is not None]
+        if lines is not None:
+            self.tallies[stage].count(reused=len(lines))
             self.found_again(known["findings"], stage)
-            items = iter(source)
-            for data in known["lines"]:
+            for done, line in enumerate(lines, 1):
                 self.checkpoint()
-                yield decode(data, next(items, None))
-                done += 1
-                self.on_event(SegmentDone(stage, done, len(known["lines"]), True))
-            for _ in items:
-                pass
+                yield line
+                self.on_event(SegmentDone(stage, done, len(lines), True))
         else:
             before = len(self.findings)
-            lines = []
+            encoded = []
             for line in make(source):
                 self.checkpoint()
-                lines.append(encode(line))
+                encoded.append(encode(line))
                 yield line
-                done += 1
-                self.on_event(SegmentDone(stage, done, self.total_lines, False))
+                self.on_event(SegmentDone(stage, len(encoded), self.total_lines, False))
             found = [asdict(finding) for finding in self.findings[before:] if finding.stage == stage]
-            if worth_keeping(lines):
-                self.store.put_json(key, {"lines": lines, "findings": found})
+            if worth_keeping(encoded):
+                self.store.put_json(key, {"lines": encoded, "findings": found})
         self.finish(stage)
+
+    def note(self, stage: str, message: str) -> None:
+        """A line for people."""
+        self.on_event(Log(stage, message))
 
     def finding_records(self) -> list[FindingRecord]:
         return [FindingRecord(**asdict(finding)) for finding in self.findings]

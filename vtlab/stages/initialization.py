@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,10 @@ from pydantic import BaseModel
 
 from vtlab.engines import engine_class, engine_options
 from vtlab.engines.translation.route import choose as choose_route
+from vtlab.engines.tts import Voice
+from vtlab.engines.tts.casting import choose_voices as cast_voices
 from vtlab.errors import EngineError, LanguageError, SettingsError, WeightsError
+from vtlab.findings import Finding, Severity
 from vtlab.languages import language_name
 from vtlab.resources import check_disk
 from vtlab.settings import EngineOptions, InitializationSettings, Settings
@@ -40,6 +46,14 @@ class Leg:
     choice: Choice
     source: str
     target: str
+
+
+@dataclass(frozen=True)
+class Cast:
+    """An engine that speaks the target language, and its voice for each speaker."""
+
+    choice: Choice
+    voice_of: Callable[[str | None], Voice]
 
 
 def resolve(
@@ -90,6 +104,41 @@ def choose_translators(settings: Settings, source: str, target: str) -> tuple[Le
         )
         for leg in route.legs
     )
+
+
+def choose_voices(settings: Settings, target: str, on_finding: Callable[[Finding], None]) -> tuple[Cast, ...]:
+    """Every engine of the list that speaks the language here, first the one that will, and their voices.
+
+    Raises ``LanguageError`` or ``EngineError`` that says what was tried and what to install.
+    """
+    initialization = settings.initialization
+    casting = cast_voices(settings.tts, target, initialization.offline)
+    for message in casting.warnings:
+        on_finding(Finding(STAGE, "last_resort_voice", Severity.WARNING, message))
+    casts = []
+    for number, engine in enumerate(casting.engines):
+        roles = _Roles(partial(casting.voice, number))
+        try:
+            choice = resolve("tts", engine.name, settings.tts.options, initialization, roles(None))
+        except WeightsError:
+            if number == 0:
+                raise
+            continue  # a stand-in whose weights are not here cannot stand in
+        casts.append(Cast(choice, roles))
+    return tuple(casts)
+
+
+class _Roles:
+    """Who speaks with which voice: each new speaker gets the next one."""
+
+    def __init__(self, voice: Callable[[str | None, int], Voice]) -> None:
+        self._voice = voice
+        self._order: dict[str | None, int] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, speaker: str | None) -> Voice:
+        with self._lock:
+            return self._voice(speaker, self._order.setdefault(speaker, len(self._order)))
 
 
 def target_language(settings: Settings) -> str:
