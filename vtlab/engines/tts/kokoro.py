@@ -68,7 +68,7 @@ class Kokoro:
     parallel: ClassVar = min(2, os.cpu_count() or 1)
     max_chars: ClassVar = 350  # the model takes 510 phonemes at once
     rates: ClassVar = (0.5, 2.0)
-    seconds_per_unit: ClassVar = 0.068
+    seconds_per_unit: ClassVar = 0.049
 
     @classmethod
     def status(cls, options: KokoroOptions) -> Status:

@@ -90,7 +90,7 @@ class Piper:
     parallel: ClassVar = min(2, os.cpu_count() or 1)
     max_chars: ClassVar = 600
     rates: ClassVar = (0.5, 2.0)
-    seconds_per_unit: ClassVar = 0.062
+    seconds_per_unit: ClassVar = 0.049
 
     @classmethod
     def status(cls, options: PiperOptions) -> Status:
