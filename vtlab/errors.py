@@ -80,9 +80,16 @@ class ResourceError(UserError):
 
 
 class TransientError(VtlabError):
-    """The same call may succeed later: time-outs, refusals of a busy service."""
+    """The same call may succeed later: time-outs, refusals of a busy service.
+
+    ``retry_after_s``: how long the service asked to be left alone, where it said so.
+    """
 
     code = "E_TRANSIENT"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class LineError(VtlabError):
