@@ -78,8 +78,8 @@ class SpokenSegment:
     """A translated segment with its speech.
 
     ``audio`` is trimmed of silence at both ends; ``rate`` is the speaking rate asked of the voice (1.0 = natural);
-    ``text`` is what was given to the voice, which may be a shorter candidate than ``source.text``. A line with nothing
-    to say has empty audio and no voice; a line that no engine could speak has ``failed`` set to the reason.
+    ``text`` is the translation that was spoken, as written: it may be a shorter candidate than ``source.text``. A line
+    with nothing to say has empty audio and no voice; one that no engine could speak has ``failed`` set to the reason.
     """
 
     source: TranslatedSegment

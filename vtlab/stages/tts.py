@@ -4,24 +4,29 @@ How long a line will be is predicted first, from its phonemes and the lines spok
 lines around it then says how fast it should go, and the voice is asked for that rate. What is left is small enough to
 stretch. Rates never depend on which thread was quicker: for line i only lines up to i − 4 count as spoken.
 
-No line is lost. What one engine cannot speak goes to the next of the list, as a finding; what none can speak is marked,
-and the dub is degraded.
+No line is lost. A line that comes out wrong is tried once more another way, then goes to the next engine of the list,
+as a finding; what none can speak is marked, and the dub is degraded.
 """
 
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity.nap import sleep_using_event
+from tenacity.stop import stop_when_event_set
 
 from vtlab.audio import Audio, silence, trim
-from vtlab.engines.translation.sentences import clauses, split_sentences
+from vtlab.engines.translation.sentences import clauses, split_clauses, split_sentences, word_count
 from vtlab.engines.tts import Synthesizer, Voice
 from vtlab.errors import LineError, TransientError
 from vtlab.findings import Finding, Severity
@@ -36,14 +41,19 @@ VERSION = 1
 
 LAG = 4  # lines before this one whose real length may not be known yet
 BEHIND, AHEAD = 3, 6  # lines around this one that the plan looks at
-LEARNT_UNITS = 40.0  # units after which what was measured of a voice outweighs what was assumed of it
+LEARNT_UNITS = 80.0  # units after which what was measured of a voice outweighs what was assumed of it
 WORTH_SHORTER = 0.95  # a candidate must be this much shorter to be taken
-JOIN_S = 0.12  # pause between pieces of a text that was split
-CLIPPED, CLIPPED_SHARE = 0.999, 0.01
-LEAST_S_PER_CHAR, MOST_S_PER_CHAR = 0.02, 0.35  # outside of this a line was cut off or fell into a loop
-CHECKED_CHARS = 8
-EMPTY = np.zeros(0, np.float32)
-SILENT_HZ = 24000
+LEAST_NATURAL_S = 0.1  # no line is predicted to be shorter
+JOIN_S = 0.15  # pause between pieces of a text that was split
+CLIPPED, CLIPPED_SHARE = 0.999, 0.01  # samples at full scale, and the share of them that is no longer a peak
+# seconds per character of the text as it is said, outside of which a line was cut off or fell into a loop; where words
+# are not spaced a character is a syllable or two
+LEAST_S_PER_CHAR, MOST_S_PER_CHAR = 0.02, 0.2
+LEAST_S_PER_SYLLABLE, MOST_S_PER_SYLLABLE = 0.06, 0.6
+DIGIT_LETTERS = 6  # a figure that was not spelt out takes as long as so many letters
+SHORT_S = 1.5  # more than that per character is nothing to wonder about below this
+LONGEST_RETRY_AFTER_S = 60.0
+EMPTY = Audio(np.zeros(0, np.float32), 24000)
 
 
 @dataclass(frozen=True)
@@ -66,207 +76,153 @@ def speak(
 ) -> Iterator[SpokenSegment]:
     """Every line with its speech, in order, spoken by as many threads as the first engine is worth.
 
-    ``total_s`` is the length of the video. Stopping early stops the threads after the line they are at.
+    A line is taken up when the six after it have come or there are no more. ``total_s`` is the length of the video.
+    Raises what an engine raises besides ``TransientError`` and ``LineError``; stopping early stops the threads after
+    the request they are at.
     """
-    lines = _Lines(engines, settings, sync, total_s)
-    mouth = _Mouth(engines, settings, on_finding)
-    spoken: list[Future[SpokenSegment]] = []
+    script = _Script(engines[0], settings, sync, total_s)
+    stopped = threading.Event()
+    mouth = _Mouth(engines, settings, stopped)
+    under_way: list[Future[_Said]] = []
     given = iter(segments)
     yielded = 0
-    with ThreadPoolExecutor(max(1, engines[0].engine.parallel), "tts") as threads:
-        try:
-            while lines.take(given, upto=len(spoken) + 1 + AHEAD) > len(spoken):
-                index = len(spoken)
-                known = [future.result() for future in spoken[: max(0, index - LAG + 1)]]
-                text, rate = lines.plan(index, known)
-                spoken.append(threads.submit(mouth.say, lines.segments[index], text, rate))
-                while yielded < len(spoken) and spoken[yielded].done():
-                    yield spoken[yielded].result()
-                    yielded += 1
-            for future in spoken[yielded:]:
-                yield future.result()
-        finally:
-            threads.shutdown(wait=True, cancel_futures=True)
+    threads = ThreadPoolExecutor(max(1, engines[0].engine.parallel), "tts")
+    try:
+        while script.take(given, upto=len(under_way) + 1 + AHEAD) > len(under_way):
+            index = len(under_way)
+            if index >= LAG:
+                script.learn(index - LAG, under_way[index - LAG].result().line)
+            line, rate = script.plan(index)
+            under_way.append(threads.submit(mouth.say, line, rate))
+            while yielded < len(under_way) and under_way[yielded].done():
+                yield under_way[yielded].result().told(on_finding)
+                yielded += 1
+        for future in under_way[yielded:]:
+            yield future.result().told(on_finding)
+    finally:
+        stopped.set()
+        threads.shutdown(wait=True, cancel_futures=True)
 
 
-class _Lines:
-    """The lines that came so far, what may be said for each, and how long that would take."""
+@dataclass
+class _Line:
+    """A line on its way: its ``text`` as written (the translation, or a shorter candidate) and as it is ``said``."""
 
-    def __init__(
-        self, engines: Sequence[VoiceEngine], settings: TtsSettings, sync: AudioSyncSettings, total_s: float
-    ) -> None:
-        self.segments: list[TranslatedSegment] = []
-        self._first = engines[0]
-        self._settings, self._sync, self._total_s = settings, sync, total_s
-        self._texts: list[str] = []  # what is said, or planned to be said
+    segment: TranslatedSegment
+    text: str
+    said: str
+
+    @property
+    def number(self) -> int:
+        return self.segment.source.id
+
+    @property
+    def condensed(self) -> bool:
+        return self.text != self.segment.text
+
+
+@dataclass
+class _Said:
+    """A line that was spoken, and what was found on the way: told in the order of the lines, not of the threads."""
+
+    line: SpokenSegment
+    findings: list[Finding] = field(default_factory=list)
+
+    def told(self, on_finding: Callable[[Finding], None]) -> SpokenSegment:
+        for finding in self.findings:
+            on_finding(finding)
+        return self.line
+
+
+# ---------------------------------------------------------------- what is said, and how fast
+
+
+class _Script:
+    """The lines that came so far, what is said for each, and how long that takes: as measured, or as predicted."""
+
+    def __init__(self, first: VoiceEngine, settings: TtsSettings, sync: AudioSyncSettings, total_s: float) -> None:
+        self._first, self._settings, self._sync, self._total_s = first, settings, sync, total_s
+        self._lines: list[_Line] = []
         self._ended = False
+        self._measured_s: dict[int, float] = {}  # natural seconds by line
+        self._pace: dict[str, tuple[float, float]] = {}  # seconds and units spoken by each voice
+        self._units: dict[tuple[str, str], float] = {}
 
     def take(self, given: Iterator[TranslatedSegment], upto: int) -> int:
         """Takes lines until there are ``upto`` or no more; returns how many there are."""
-        while not self._ended and len(self.segments) < upto:
+        while not self._ended and len(self._lines) < upto:
             segment = next(given, None)
             if segment is None:
                 self._ended = True
             else:
-                self.segments.append(segment)
-                self._texts.append(_said(segment.text, segment.language))
-        return len(self.segments)
+                self._lines.append(_Line(segment, segment.text, _said(segment.text, segment.language)))
+        return len(self._lines)
 
-    def plan(self, index: int, known: Sequence[SpokenSegment]) -> tuple[str, float]:
-        """What line ``index`` says and at which rate; the empty text where it says nothing."""
-        if not self._texts[index]:
-            return "", 1.0
-        speed = self._speed(index, self._texts[index], known)
-        if speed > self._sync.preferred_max_speed + 0.01:
-            speed = self._shorter(index, speed, known)
+    def learn(self, index: int, spoken: SpokenSegment) -> None:
+        """Takes in how long a line really was."""
+        if spoken.silent:
+            return
+        natural_s = spoken.audio.duration * spoken.rate
+        self._measured_s[index] = natural_s
+        if spoken.engine == self._first.name and spoken.voice is not None:
+            seconds, units = self._pace.get(spoken.voice, (0.0, 0.0))
+            self._pace[spoken.voice] = (seconds + natural_s, units + self._length(index, self._lines[index].said))
+
+    def plan(self, index: int) -> tuple[_Line, float]:
+        """Line ``index`` with the text that it says, and the rate to ask of its voice."""
+        line = self._lines[index]
+        if not line.said:
+            return line, 1.0
+        speed = self._speed(index)
+        if speed > self._fast:
+            speed = self._condense(index, speed)
         low = max(self._settings.min_rate, self._first.engine.rates[0])
         high = min(self._settings.max_rate, self._first.engine.rates[1])
-        return self._texts[index], round(min(max(speed, low), high), 2)
+        return line, round(min(max(speed, low), high), 2)
 
-    def _shorter(self, index: int, speed: float, known: Sequence[SpokenSegment]) -> float:
+    @property
+    def _fast(self) -> float:
+        return self._sync.preferred_max_speed + 0.01
+
+    def _condense(self, index: int, speed: float) -> float:
         """Takes the longest candidate that needs no more than the preferred speed, or the shortest of all."""
-        segment = self.segments[index]
-        length = self._units(index, self._texts[index])
-        options = {_said(candidate, segment.language) for candidate in segment.candidates} - {"", self._texts[index]}
-        shorter = sorted(
-            (option for option in options if self._units(index, option) <= WORTH_SHORTER * length),
-            key=lambda option: (-self._units(index, option), option),
-        )
-        for option in shorter:
-            self._texts[index], speed = option, self._speed(index, option, known)
-            if speed <= self._sync.preferred_max_speed + 0.01:
+        line = self._lines[index]
+        enough = WORTH_SHORTER * self._length(index, line.said)
+        options: dict[str, str] = {}
+        for candidate in line.segment.candidates:
+            said = _said(candidate, line.segment.language)
+            if said and self._length(index, said) <= enough:
+                options.setdefault(said, candidate)
+        for said in sorted(options, key=lambda option: (-self._length(index, option), option)):
+            line.text, line.said = options[said], said
+            speed = self._speed(index)
+            if speed <= self._fast:
                 break
         return speed
 
-    def _speed(self, index: int, text: str, known: Sequence[SpokenSegment]) -> float:
-        around = range(max(0, index - BEHIND), min(len(self.segments), index + AHEAD + 1))
-        asked = [line for line in around if self._texts[line]]
-        per_unit = self._seconds_per_unit(index, known)
-        natural = []
-        for line in asked:
-            if line < len(known) and not known[line].silent:
-                natural.append(known[line].audio.duration * known[line].rate)
-            else:
-                said = text if line == index else self._texts[line]
-                natural.append(max(0.1, per_unit * self._units(line, said)))
-        windows = [self.segments[line].source.interval for line in asked]
-        total = self._total_s if self._ended and around.stop == len(self.segments) else None
-        return plan_rates(windows, natural, self._sync, total)[asked.index(index)]
+    def _speed(self, index: int) -> float:
+        around = range(max(0, index - BEHIND), min(len(self._lines), index + AHEAD + 1))
+        asked = [at for at in around if self._lines[at].said]
+        windows = [self._lines[at].segment.source.interval for at in asked]
+        total_s = self._total_s if self._ended and around.stop == len(self._lines) else None
+        return plan_rates(windows, [self._natural_s(at) for at in asked], self._sync, total_s)[asked.index(index)]
 
-    def _seconds_per_unit(self, index: int, known: Sequence[SpokenSegment]) -> float:
-        """What the voice of this line was measured to take for a unit, leaning on what was assumed of it."""
-        voice = self._voice(index).name
-        seconds, units = LEARNT_UNITS * self._first.seconds_per_unit, LEARNT_UNITS
-        for line, spoken in enumerate(known):
-            if spoken.voice == voice and not spoken.silent and spoken.engine == self._first.name:
-                seconds += spoken.audio.duration * spoken.rate
-                units += self._units(line, spoken.text)
-        return seconds / units
+    def _natural_s(self, index: int) -> float:
+        if index in self._measured_s:
+            return self._measured_s[index]
+        seconds, units = self._pace.get(self._voice(index).name, (0.0, 0.0))
+        per_unit = (LEARNT_UNITS * self._first.seconds_per_unit + seconds) / (LEARNT_UNITS + units)
+        return max(LEAST_NATURAL_S, per_unit * self._length(index, self._lines[index].said))
 
-    def _units(self, index: int, text: str) -> float:
-        return self._first.engine.units(text, self._voice(index))
+    def _length(self, index: int, said: str) -> float:
+        voice = self._voice(index)
+        key = (voice.name, said)
+        if key not in self._units:
+            self._units[key] = self._first.engine.units(said, voice)
+        return self._units[key]
 
     def _voice(self, index: int) -> Voice:
-        return self._first.voice_of(self.segments[index].source.speaker)
-
-
-class _Mouth:
-    """Speaks single lines: one engine after the other, each with its own patience. Used by several threads."""
-
-    def __init__(
-        self, engines: Sequence[VoiceEngine], settings: TtsSettings, on_finding: Callable[[Finding], None]
-    ) -> None:
-        self._engines, self._settings, self._on_finding = engines, settings, on_finding
-        self._networks = {voice.name: _Network(settings) for voice in engines if voice.engine.network}
-
-    def say(self, segment: TranslatedSegment, text: str, rate: float) -> SpokenSegment:
-        if not text:
-            return SpokenSegment(segment, "", Audio(EMPTY, SILENT_HZ))
-        number = segment.source.id
-        if text != _said(segment.text, segment.language):
-            message = f"A shorter translation is spoken to fit: {text!r}."
-            self._on_finding(Finding(STAGE, "condensed", Severity.INFO, message, number))
-        attempts, reasons = 0, []
-        for voice_engine in self._engines:
-            voice = voice_engine.voice_of(segment.source.speaker)
-            for split in (False, True):  # a line that came out wrong is tried once more, clause by clause
-                try:
-                    audio, tries = self._spoken(voice_engine, text, segment.language, voice, rate, split, number)
-                except (LineError, TransientError) as error:
-                    attempts += self._settings.attempts if voice_engine.engine.network else 1
-                    reasons.append(f"{voice_engine.name}: {error}")
-                    break
-                attempts += tries
-                wrong = _wrong(audio, text, rate, segment.language)
-                if wrong is None:
-                    if reasons:
-                        message = f"Spoken by {voice_engine.name} ({voice.name}) instead: {reasons[0]}"
-                        self._on_finding(Finding(STAGE, "fallback_voice", Severity.WARNING, message, number))
-                    return SpokenSegment(segment, text, audio, rate, voice_engine.name, voice.name, attempts)
-                reasons.append(f"{voice_engine.name}: {wrong}")
-        reason = "; ".join(dict.fromkeys(reasons))
-        message = f"No voice could speak {text!r}: {reason}"
-        self._on_finding(Finding(STAGE, "not_spoken", Severity.DEGRADED, message, number))
-        return SpokenSegment(segment, text, Audio(EMPTY, SILENT_HZ), rate, attempts=attempts, failed=reason)
-
-    def _spoken(
-        self, voice_engine: VoiceEngine, text: str, language: str, voice: Voice, rate: float, split: bool, number: int
-    ) -> tuple[Audio, int]:
-        engine = voice_engine.engine
-        parts, tries = [], 0
-        for piece in _pieces(text, language, engine.max_chars, split):
-            network = self._networks.get(voice_engine.name)
-            if network is None:
-                audio, more = engine.speak(piece, voice, rate), 1
-            else:
-                audio, more = network.ask(partial(engine.speak, piece, voice, rate), number)
-            tries += more
-            parts.append(trim(audio))
-        return _joined(parts, rate), tries
-
-
-class _Network:
-    """Patience with a service: one request at a time, apart; waits that double, with jitter; then none at all."""
-
-    def __init__(self, settings: TtsSettings) -> None:
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._last = -float("inf")
-        self._failures = 0
-
-    def ask(self, request: Callable[[], Audio], seed: int) -> tuple[Audio, int]:
-        """The answer, and how many tries it took; ``LineError`` once the service is left alone."""
-        from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt
-
-        with self._lock:
-            if self._failures >= self._settings.breaker:
-                raise LineError(f"it failed {self._failures} times in a row and is left alone")
-            jitter = random.Random(seed)
-            settings = self._settings
-            tries = 0
-            retrying = Retrying(
-                retry=retry_if_exception_type(TransientError),
-                stop=stop_after_attempt(settings.attempts),
-                wait=lambda state: (
-                    jitter.uniform(1.0, 1.3)
-                    * min(settings.backoff_s * 2 ** (state.attempt_number - 1), settings.max_backoff_s)
-                ),
-            )
-            try:
-                for attempt in retrying:
-                    with attempt:
-                        tries += 1
-                        time.sleep(max(0.0, self._last + settings.pace_s - time.monotonic()))
-                        self._last = time.monotonic()
-                        audio = request()
-            except RetryError as error:
-                self._failures += 1
-                raise LineError(str(error.last_attempt.exception())) from error
-            except LineError:
-                self._failures += 1
-                raise
-            self._failures = 0
-            return audio, tries
+        return self._first.voice_of(self._lines[index].segment.source.speaker)
 
 
 def _said(text: str, language: str) -> str:
@@ -274,20 +230,172 @@ def _said(text: str, language: str) -> str:
     return spell_out(speakable(text), language)
 
 
-def _pieces(text: str, language: str, most: int, split: bool) -> list[str]:
-    """The text in pieces that the engine takes: whole, else by sentences, else by clauses."""
-    if split:
-        return clauses(text) or [text]
+# ---------------------------------------------------------------- speaking a line
+
+
+class _Mouth:
+    """Speaks single lines: one engine after the other, each with its own patience. Used by several threads."""
+
+    def __init__(self, engines: Sequence[VoiceEngine], settings: TtsSettings, stopped: threading.Event) -> None:
+        self._engines = engines
+        self._patience = {voice.name: _Patience(settings, voice.engine.network, stopped) for voice in engines}
+
+    def say(self, line: _Line, rate: float) -> _Said:
+        if not line.said:
+            return _Said(SpokenSegment(line.segment, "", EMPTY))
+        findings = []
+        if line.condensed:
+            findings.append(_finding("condensed", Severity.INFO, f"A shorter translation fits: {line.text!r}.", line))
+        tries, reasons = 0, []
+        for voice_engine in self._engines:
+            voice = voice_engine.voice_of(line.segment.source.speaker)
+            slowest, fastest = voice_engine.engine.rates
+            possible = min(max(rate, slowest), fastest)
+            for pieces in _ways(line.said, voice_engine.engine.max_chars):
+                attempt = _Attempt(voice_engine.engine, voice, possible, line, self._patience[voice_engine.name])
+                try:
+                    audio = attempt.speak(pieces)
+                except TransientError as error:
+                    reasons.append(f"{voice_engine.name}: {error}")
+                    break
+                except LineError as error:
+                    reasons.append(f"{voice_engine.name}: {error}")
+                    continue
+                finally:
+                    tries += attempt.tries
+                if reasons:
+                    findings.append(_recovered(voice_engine, voice, line, reasons, self._engines[0].name))
+                spoken = SpokenSegment(
+                    line.segment, line.text, audio, possible, voice_engine.name, voice.name, attempts=tries
+                )
+                return _Said(spoken, findings)
+        reason = "; ".join(dict.fromkeys(reasons))
+        findings.append(
+            _finding("not_spoken", Severity.DEGRADED, f"No voice could speak {line.said!r}: {reason}", line)
+        )
+        return _Said(SpokenSegment(line.segment, line.text, EMPTY, rate, attempts=tries, failed=reason), findings)
+
+
+def _finding(code: str, severity: Severity, message: str, line: _Line) -> Finding:
+    return Finding(STAGE, code, severity, message, line.number)
+
+
+def _recovered(spoke: VoiceEngine, voice: Voice, line: _Line, reasons: Sequence[str], first: str) -> Finding:
+    if spoke.name == first:
+        return _finding("respoken", Severity.INFO, f"Spoken at the second try: {reasons[0]}", line)
+    message = f"Spoken by {spoke.name} ({voice.name}) instead: {reasons[0]}"
+    return _finding("fallback_voice", Severity.WARNING, message, line)
+
+
+@dataclass
+class _Attempt:
+    """One way of speaking a line with one voice; ``tries`` counts requests."""
+
+    engine: Synthesizer
+    voice: Voice
+    rate: float
+    line: _Line
+    patience: _Patience
+    tries: int = 0
+
+    def speak(self, pieces: Sequence[str]) -> Audio:
+        """The line, piece by piece, trimmed; ``LineError`` where it is not what was asked for."""
+        parts = []
+        for piece in pieces:
+            part = trim(self.patience.ask(partial(self._request, piece), self.line.number))
+            wrong = _wrong(part, piece, self.rate, self.line.segment.language)
+            if wrong is not None:
+                raise LineError(wrong)
+            parts.append(part)
+        return _joined(parts, self.rate)
+
+    def _request(self, piece: str) -> Audio:
+        self.tries += 1
+        return self.engine.speak(piece, self.voice, self.rate)
+
+
+class _Patience:
+    """How an engine is asked: again after a passing failure, with waits that double; a service with manners.
+
+    A service gets one request at a time, some seconds apart, and none at all after too many lines failed in a row.
+    """
+
+    def __init__(self, settings: TtsSettings, network: bool, stopped: threading.Event) -> None:
+        self._settings, self._network, self._stopped = settings, network, stopped
+        self._turn = threading.Lock() if network else nullcontext()
+        self._last = -float("inf")
+        self._failures = 0
+
+    def ask(self, request: Callable[[], Audio], seed: int) -> Audio:
+        """The answer; ``TransientError`` when patience is at its end. ``seed`` makes the jitter repeatable."""
+        with self._turn:
+            if self._network and self._failures >= self._settings.breaker:
+                raise TransientError(f"it failed on {self._failures} lines in a row and is left alone")
+            retrying = Retrying(
+                retry=retry_if_exception_type(TransientError),
+                stop=stop_after_attempt(self._settings.attempts) | stop_when_event_set(self._stopped),
+                wait=partial(self._wait_s, random.Random(seed)),
+                sleep=sleep_using_event(self._stopped),
+            )
+            try:
+                answer = retrying(self._paced, request)
+            except RetryError as error:
+                self._failures += 1
+                failure = error.last_attempt.exception()
+                raise TransientError(str(failure)) from failure
+            self._failures = 0
+            return answer
+
+    def _paced(self, request: Callable[[], Audio]) -> Audio:
+        if self._network:
+            self._stopped.wait(max(0.0, self._last + self._settings.pace_s - time.monotonic()))
+            self._last = time.monotonic()
+        return request()
+
+    def _wait_s(self, jitter: random.Random, state: RetryCallState) -> float:
+        settings = self._settings
+        doubled = settings.backoff_s * 2.0 ** (state.attempt_number - 1)
+        wait_s = jitter.uniform(0.75, 1.25) * min(doubled, settings.max_backoff_s)
+        failure = state.outcome.exception() if state.outcome is not None else None
+        asked_s = failure.retry_after_s if isinstance(failure, TransientError) else None
+        return max(wait_s, min(asked_s or 0.0, LONGEST_RETRY_AFTER_S))
+
+
+# ---------------------------------------------------------------- pieces, and whether they are right
+
+
+def _ways(said: str, most: int) -> Iterator[list[str]]:
+    """The ways to give a text to a voice: as it is; then clause by clause, or with plainer punctuation."""
+    pieces = _pieces(said, most)
+    yield pieces
+    parts = [part for clause in clauses(said) for part in _pieces(clause, most)]
+    plain = re.sub(r"[^\w\s'’-]+", " ", said).strip()
+    other = parts if len(parts) > len(pieces) else _pieces(f"{' '.join(plain.split())}.", most)
+    if other != pieces and plain:
+        yield other
+
+
+def _pieces(text: str, most: int) -> list[str]:
+    """The text in pieces of at most ``most`` characters, cut at sentences, else at clauses, else between words."""
     if len(text) <= most:
         return [text]
     pieces: list[str] = []
     for sentence in split_sentences(text):
-        for part in [sentence] if len(sentence) <= most else clauses(sentence):
-            if pieces and len(pieces[-1]) + len(part) < most:
+        for part in _cut(sentence, most):
+            if pieces and len(pieces[-1]) + 1 + len(part) <= most:
                 pieces[-1] = f"{pieces[-1]} {part}"
             else:
                 pieces.append(part)
-    return [part[at : at + most] for part in pieces for at in range(0, len(part), most)]
+    return pieces
+
+
+def _cut(sentence: str, most: int) -> list[str]:
+    words = word_count(sentence)
+    for parts in range(-(-len(sentence) // most), words + 1):
+        pieces = split_clauses(sentence, -(-words // parts))
+        if all(len(piece) <= most for piece in pieces):
+            return pieces
+    return [sentence[at : at + most] for at in range(0, len(sentence), most)]  # one endless word
 
 
 def _joined(parts: Sequence[Audio], rate: float) -> Audio:
@@ -300,14 +408,18 @@ def _joined(parts: Sequence[Audio], rate: float) -> Audio:
 
 
 def _wrong(audio: Audio, text: str, rate: float, language: str) -> str | None:
-    """Why this cannot be the line, or nothing."""
+    """Why this sound cannot be the text, or nothing."""
     if len(audio.samples) == 0:
-        return "nothing was heard"
+        return f"there is no sound for {text!r}"
     clipped = float(np.mean(np.abs(audio.samples) >= CLIPPED))
     if clipped > CLIPPED_SHARE:
-        return f"{clipped:.0%} of it is clipped"
-    per_char = audio.duration * rate / len(text)
-    most = MOST_S_PER_CHAR * (3 if language in UNSPACED else 1)
-    if len(text) >= CHECKED_CHARS and not LEAST_S_PER_CHAR <= per_char <= most:
-        return f"{audio.duration:.1f} s for {len(text)} characters is not that text"
+        return f"{clipped:.0%} of the sound for {text!r} is clipped"
+    natural_s = audio.duration * rate
+    least, most = LEAST_S_PER_CHAR, MOST_S_PER_CHAR
+    if language in UNSPACED:
+        least, most = LEAST_S_PER_SYLLABLE, MOST_S_PER_SYLLABLE
+    letters = sum(letter.isalnum() for letter in text)
+    at_most = letters + (DIGIT_LETTERS - 1) * sum(letter.isdigit() for letter in text)
+    if natural_s < least * letters or natural_s > max(SHORT_S, most * at_most):
+        return f"{natural_s:.1f} s cannot be the {letters} letters of {text!r}"
     return None

