@@ -31,7 +31,9 @@ FINE_SILENCE_S = 0.1  # the shortest pause that is looked at as a place to cut
 FINE_SPEECH_S = 0.06
 MISSED_S = 1.5  # speech this long without a word is given to the recogniser once more
 SEAM_REACH_S = 0.12  # how far from the word boundary two touching sentences may be parted
+WORD_OFF_S = 0.8  # how far the first and last word of a span may be from where its speech begins and ends
 GAP_REACH_S = 0.5  # a pause belongs to a gap between words no further away than this
+SENTENCE_PULL_S, COMMA_PULL_S = 0.35, 0.15  # a pause goes that much further to find the end of a sentence or clause
 COMMA_PAUSE_SHARE = 0.6  # of the pause that cuts anywhere: enough to cut after a comma, or a line already long
 LONG_LINE_S = 5.0
 LEAST_LINE_S = 0.5
@@ -357,7 +359,7 @@ class _Cutter:
                     continue
                 # a span's own ends are pauses as good as any after a sentence
                 mark = words[index - 1].text.rstrip(CLOSING)[-1:] if 0 < index < len(words) else FINAL[0]
-                cost = apart - (0.25 if mark in FINAL else 0.12 if mark in COMMA else 0.0)
+                cost = apart - (SENTENCE_PULL_S if mark in FINAL else COMMA_PULL_S if mark in COMMA else 0.0)
                 if cost < best_cost:
                     best, best_cost = index, cost
             if best is not None and (best not in found or found[best].duration < silence.duration):
@@ -428,20 +430,22 @@ class _Cutter:
         if group.before is not None:
             start = group.before.end
         else:
-            edge = self._nearest_edge([part.start for part in self._speech], first.start)
-            start = first.start if edge is None else edge
+            start = self._edge(first, first.start, [part.start for part in self._speech])
         if group.after is not None:
             end = group.after.start
         else:
-            edge = self._nearest_edge([part.end for part in self._speech], last.end)
-            end = last.end if edge is None else edge
+            end = self._edge(last, last.end, [part.end for part in self._speech])
         start = max(start, self._last_end)
         return start, max(end, start + 0.1)
 
-    def _nearest_edge(self, edges: Sequence[float], at: float) -> float | None:
-        """The edge nearest to ``at``, within ``snap_s`` of it."""
-        near = [edge for edge in edges if abs(edge - at) <= self._settings.snap_s]
-        return min(near, key=lambda edge: abs(edge - at), default=None)
+    def _edge(self, word: Word, at: float, edges: Sequence[float]) -> float:
+        """The edge nearest to ``at``: that of the speech around the word, if it is at most ``WORD_OFF_S`` away, or
+        another within ``snap_s``; else ``at`` itself."""
+        middle = (word.start + word.end) / 2
+        around = [edge for part, edge in zip(self._speech, edges, strict=True) if part.start <= middle <= part.end]
+        near = [edge for edge in around if abs(edge - at) <= WORD_OFF_S]
+        near = near or [edge for edge in edges if abs(edge - at) <= self._settings.snap_s]
+        return min(near, key=lambda edge: abs(edge - at), default=at)
 
 
 @dataclass(frozen=True)

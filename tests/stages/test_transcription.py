@@ -1,0 +1,243 @@
+"""The stage on made-up words and silences, where every right answer is known, and on real clips."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vtlab.audio import Audio, silence
+from vtlab.engines.transcription import Utterance
+from vtlab.engines.transcription.faster_whisper import FasterWhisper
+from vtlab.engines.voice_activity.silero import Silero
+from vtlab.errors import InputError
+from vtlab.evaluation.dataset import load_dataset
+from vtlab.findings import Finding
+from vtlab.media import choose_audio, decode_speech, probe
+from vtlab.segments import Interval, Segment, Word
+from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
+from vtlab.stages.transcription import detect_language, find_speech, joined, spans_of, transcribe
+
+ROOT = Path(__file__).parents[2]
+CASES = ROOT / "tests" / "cases"
+EXPECTED = json.loads((CASES / "expected.json").read_text(encoding="utf-8"))
+SETTINGS = TranscriptionSettings()
+
+
+class Replay:
+    """A recogniser that hears given words, once; then, asked again, nothing."""
+
+    def __init__(self, *utterances: Utterance) -> None:
+        self.utterances = list(utterances)
+        self.asked: list[Interval] = []
+
+    def detect_language(self, audio: Audio) -> dict[str, float]:
+        return {"en": 0.6, "pt": 0.4}
+
+    def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
+        self.asked += spans
+        for span in spans:
+            heard = [u for u in self.utterances if span.start - 0.3 <= u.words[0].start < span.end]
+            self.utterances = [u for u in self.utterances if u not in heard]
+            yield heard
+
+
+def words(text: str, start: float, per_word: float = 0.3) -> tuple[Word, ...]:
+    return tuple(
+        Word(word, round(start + n * per_word, 3), round(start + (n + 1) * per_word, 3), 0.9)
+        for n, word in enumerate(text.split())
+    )
+
+
+def heard(
+    speech: Sequence[tuple[float, float]], *said: tuple[Word, ...], language: str = "en"
+) -> tuple[list[Segment], list[Finding]]:
+    intervals = [Interval(*span) for span in speech]
+    audio = silence(intervals[-1].end + 2, 16000)
+    findings: list[Finding] = []
+    engine = Replay(*(Utterance(words) for words in said))
+    lines = list(transcribe(audio, intervals, engine, SETTINGS, language, findings.append))
+    return lines, findings
+
+
+def test_a_pause_after_a_sentence_cuts_and_edges_go_to_the_voice_activity() -> None:
+    lines, _ = heard([(1.0, 2.1), (2.6, 3.6)], words("The door opens. A man comes in.", 0.9))
+    assert [(line.text, line.start, line.end) for line in lines] == [
+        ("The door opens.", 1.0, 2.1),
+        ("A man comes in.", 2.6, 3.6),
+    ]
+    assert [line.id for line in lines] == [0, 1]
+
+
+def test_sentences_without_a_pause_between_them_meet() -> None:
+    lines, _ = heard([(1.0, 2.8)], words("One two three. Four five six.", 1.0))
+    first, second = lines
+    assert first.text == "One two three."
+    assert first.end == second.start
+    assert abs(first.end - 1.9) < 0.15
+
+
+def test_a_short_pause_inside_a_sentence_does_not_cut() -> None:
+    lines, _ = heard([(1.0, 2.0), (2.3, 3.0)], words("We walked slowly to the old house", 1.0, 0.28))
+    assert [line.text for line in lines] == ["We walked slowly to the old house"]
+
+
+def test_a_long_pause_inside_a_sentence_cuts() -> None:
+    lines, _ = heard([(1.0, 2.0), (2.8, 4.0)], words("We walked slowly", 1.0) + words("to the old house", 2.8))
+    assert [(line.text, line.start) for line in lines] == [("We walked slowly", 1.0), ("to the old house", 2.8)]
+
+
+def test_an_abbreviation_ends_no_sentence() -> None:
+    lines, _ = heard([(1.0, 2.5)], words("Dr. Lima met Mrs. Costa.", 1.0))
+    assert [line.text for line in lines] == ["Dr. Lima met Mrs. Costa."]
+
+
+def test_fast_speech_without_punctuation_is_cut_at_its_pauses() -> None:
+    speech = [(0.5 + 3 * n, 0.5 + 3 * n + 2.8) for n in range(8)]
+    said = tuple(word for n in range(8) for word in words("so we went on and on and on", 0.5 + 3 * n, 0.35))
+    lines, _ = heard(speech, said)
+    assert all(line.duration <= SETTINGS.max_segment_s for line in lines)
+    starts = [start for start, _ in speech]
+    assert all(min(abs(line.start - start) for start in starts) < 0.01 for line in lines)
+    assert " ".join(line.text for line in lines) == " ".join(word.text for word in said)
+
+
+def test_words_where_nobody_speaks_are_left_out_and_told() -> None:
+    said = words("Good morning all.", 1.0), words("Thanks for watching!", 3.1, 0.05), words("Come in, please.", 4.5)
+    lines, findings = heard([(1.0, 2.0), (4.5, 5.5)], *said)
+    assert [line.text for line in lines] == ["Good morning all.", "Come in, please."]
+    assert [finding.code for finding in findings] == ["invented_text"]
+
+
+def test_no_word_at_all_is_refused() -> None:
+    with pytest.raises(InputError, match="No word was understood") as error:
+        heard([(1.0, 2.0)])
+    assert error.value.code == "E_NO_SPEECH"
+
+
+def test_speech_that_was_passed_over_is_asked_for_again() -> None:
+    """The recogniser hears only the first half; the stage gives it the second half alone."""
+    first, second = Utterance(words("The first half.", 1.0)), Utterance(words("And the second.", 3.4, 0.5))
+
+    class Forgetful(Replay):
+        def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
+            self.asked += spans
+            yield [second] if len(self.asked) > 1 else [first]
+
+    engine = Forgetful()
+    speech = [Interval(1.0, 2.0), Interval(3.2, 5.2)]
+    lines = list(transcribe(silence(7, 16000), speech, engine, SETTINGS, "en", lambda finding: None))
+    assert [line.text for line in lines] == ["The first half.", "And the second."]
+    assert len(engine.asked) == 2
+
+
+def test_an_exact_transcript_is_neither_cut_nor_moved() -> None:
+    said = Utterance(words("One. Two. Three.", 1.07), speaker="ana", exact=True)
+    (line,) = transcribe(silence(4, 16000), [Interval(1.2, 2.5)], Replay(said), SETTINGS, "en", lambda finding: None)
+    assert (line.text, line.start, line.speaker) == ("One. Two. Three.", 1.07, "ana")
+
+
+def test_japanese_is_joined_without_spaces() -> None:
+    lines, _ = heard([(1.0, 2.0)], words("これ は ランプ です。", 1.0, 0.25), language="ja")
+    assert [line.text for line in lines] == ["これはランプです。"]
+
+
+@pytest.mark.parametrize(
+    ("speech", "spans"),
+    [
+        ([(1, 5), (6, 9)], 1),  # packed together
+        ([(1, 5), (20, 24)], 2),  # a long silence invites invented text
+        ([(n * 6.0, n * 6.0 + 5.5) for n in range(10)], 3),  # a minute: cut at pauses
+        ([(0, 70)], 3),  # a minute without a pause: cut at the quietest moment
+    ],
+)
+def test_spans_hold_all_speech_and_are_short_enough(speech: list[tuple[float, float]], spans: int) -> None:
+    intervals = [Interval(*span) for span in speech]
+    audio = Audio(np.random.default_rng(0).normal(0, 0.1, 16000 * 75).astype(np.float32), 16000)
+    found = spans_of(audio, intervals, VoiceActivitySettings())
+    assert len(found) == spans
+    assert all(span.duration <= 30 for span in found)
+    for interval in intervals:
+        covered = sum(span.overlap(interval) for span in found)
+        assert covered == pytest.approx(interval.duration, abs=0.01)
+
+
+def test_joined() -> None:
+    assert joined([Interval(0, 1), Interval(1.2, 2), Interval(3, 4)], 0.5) == [Interval(0, 2), Interval(3, 4)]
+
+
+@pytest.mark.parametrize("kind", ["silence", "noise", "tone"])
+def test_nobody_speaks(kind: str) -> None:
+    time = np.arange(16000 * 5) / 16000
+    sound = {
+        "silence": np.zeros_like(time),
+        "noise": np.random.default_rng(1).normal(0, 0.05, len(time)),
+        "tone": 0.3 * np.sin(2 * np.pi * 440 * time),
+    }[kind]
+    with pytest.raises(InputError, match="Nobody speaks"):
+        find_speech(Audio(sound.astype(np.float32), 16000), Silero(Silero.Options(), 1), VoiceActivitySettings())
+
+
+# ---------------------------------------------------------------- real speech
+
+
+@pytest.fixture(scope="module")
+def whisper() -> FasterWhisper:
+    return FasterWhisper(FasterWhisper.Options(), 2)
+
+
+@pytest.fixture(scope="module")
+def silero() -> Silero:
+    return Silero(Silero.Options(), 1)
+
+
+def speech_of(path: Path) -> Audio:
+    info = probe(path)
+    return decode_speech(path, choose_audio(info, None, None), info.duration_s)
+
+
+@pytest.mark.parametrize("clip", ["pt_station_dialogue", "en_questions", "pt_hurry"])
+def test_every_sentence_of_a_spoken_clip_starts_where_it_was_said(
+    clip: str, whisper: FasterWhisper, silero: Silero
+) -> None:
+    reference = load_dataset(ROOT / "datasets" / "spoken").clip(clip)
+    audio = speech_of(reference.path)
+    speech = find_speech(audio, silero, SETTINGS.voice_activity)
+    lines = list(transcribe(audio, speech, whisper, SETTINGS, reference.source_language, lambda finding: None))
+    for segment in reference.segments:
+        assert segment.start is not None
+        assert min(abs(line.start - segment.start) for line in lines) < 0.15, segment.text
+
+
+def test_a_long_pause_stays_silent(whisper: FasterWhisper, silero: Silero) -> None:
+    case = EXPECTED["long-pause"]
+    audio = speech_of(CASES / "long_pause.mp4")
+    speech = find_speech(audio, silero, SETTINGS.voice_activity)
+    lines = list(transcribe(audio, speech, whisper, SETTINGS, "en", lambda finding: None))
+    assert len(lines) == 2
+    silent = Interval(*case["silent"])
+    for line in lines:
+        assert line.interval.overlap(silent) < 0.1
+        assert all(silent.overlap(Interval(word.start, word.end)) < 0.1 for word in line.words)
+    assert lines[1].start == pytest.approx(case["lines"][1]["start"], abs=case["onset_tolerance_s"])
+
+
+def test_speech_after_half_a_minute_of_music(whisper: FasterWhisper, silero: Silero) -> None:
+    case = EXPECTED["late-speech"]
+    audio = speech_of(CASES / "late_speech.mp4")
+    speech = find_speech(audio, silero, SETTINGS.voice_activity)
+    assert detect_language(audio, speech, whisper, SETTINGS, lambda finding: None).language == "es"
+    lines = list(transcribe(audio, speech, whisper, SETTINGS, "es", lambda finding: None))
+    assert lines[0].start >= case["music"][1] + 0.5
+    assert "chocolate" in " ".join(line.text for line in lines).lower()
+
+
+@pytest.mark.parametrize("clip", ["jfk_en", "fox_pt"])
+def test_the_language_of_a_recording_is_heard(clip: str, whisper: FasterWhisper, silero: Silero) -> None:
+    reference = load_dataset(ROOT / "datasets" / "people").clip(clip)
+    audio = speech_of(reference.path)
+    speech = find_speech(audio, silero, SETTINGS.voice_activity)
+    detection = detect_language(audio, speech, whisper, SETTINGS, lambda finding: None)
+    assert detection.language == reference.source_language
+    assert detection.confidence > 0.5
