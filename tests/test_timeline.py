@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_crowded_stretch_shares_its_speed_evenly() -> None:
     needed = 12 * 2.94 / (end - windows[0].start - 11 * DEFAULTS.gap_s)
     speeds = [p.speed for p in placed]
     assert max(speeds) <= 1.05 * needed
-    assert max(a / b for a, b in zip(speeds, speeds[1:], strict=False)) <= 1.1
+    assert max(a / b for a, b in pairwise(speeds)) <= 1.1
 
 
 def test_rates_are_the_speeds_of_the_placement() -> None:
@@ -66,7 +67,7 @@ def test_impossible_windows() -> None:
     natural = [row["natural_seconds"] for row in rows]
     placed = place([Interval(row["start"], row["end"]) for row in rows], natural, case["video_seconds"], DEFAULTS)
     assert all(slowest - 1e-6 <= p.speed <= fastest + 1e-6 for p in placed)
-    for before, after in zip(placed, placed[1:], strict=False):
+    for before, after in pairwise(placed):
         assert before.end <= after.start
     assert all(placed[row].speed <= 1.1 + 1e-6 for row in (1, 2, 5, 7))  # silence follows them
     assert placed[6].end - placed[6].start <= 0.67
@@ -76,11 +77,7 @@ def test_impossible_windows() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    lines=st.lists(
-        st.tuples(st.floats(0, 5), st.floats(0, 6), st.floats(0.2, 8)), min_size=1, max_size=12
-    )
-)
+@given(lines=st.lists(st.tuples(st.floats(0, 5), st.floats(0, 6), st.floats(0.2, 8)), min_size=1, max_size=12))
 def test_whatever_the_windows_every_line_is_placed_whole_in_order_and_apart(
     lines: list[tuple[float, float, float]],
 ) -> None:
@@ -93,7 +90,7 @@ def test_whatever_the_windows_every_line_is_placed_whole_in_order_and_apart(
     placed = place(windows, natural, total, DEFAULTS)
     assert placed[0].start >= 0
     assert placed[-1].end <= total + 1e-6
-    for before, after in zip(placed, placed[1:], strict=False):
+    for before, after in pairwise(placed):
         assert before.end <= after.start + 1e-9
     for p, seconds in zip(placed, natural, strict=True):
         assert (p.end - p.start) * p.speed == pytest.approx(seconds)

@@ -55,8 +55,8 @@ def place(
     """The best placement of all lines, in order, none overlapping, all within ``total_s``.
 
     ``windows`` are where the sources are spoken; they may touch, overlap, be empty or run backwards. ``natural_s`` are
-    durations at speed 1, all positive. Speeds stay within the settings' limits; the upper one gives way only where lines
-    cannot fit otherwise, and then evenly over the whole crowded stretch.
+    durations at speed 1, all positive. Speeds stay within the settings' limits; the upper one gives way only where
+    lines cannot fit otherwise, and then evenly over the whole crowded stretch.
     """
     if len(windows) != len(natural_s):
         raise ValueError(f"{len(windows)} windows for {len(natural_s)} lines")
