@@ -26,7 +26,7 @@ def test_lines_that_fit_stay_where_they_are() -> None:
         (2.1, 1.05),  # a little too long: spoken a little faster, ends with its source
         (1.9, 0.95),
         (3.0, 1.1),  # much too long, but silence follows: it runs on into the silence
-        (1.0, 0.9),  # much too short: no slower than a natural voice is
+        (1.0, 0.85),  # much too short: no slower than the limit
     ],
 )
 def test_a_line_alone(natural: float, speed: float) -> None:

@@ -20,24 +20,35 @@ import numpy as np
 from vtlab.segments import Interval
 from vtlab.settings import AudioSyncSettings
 
+# ---- prices per second
 ONSET = 1.0  # an onset off by a second, while within the tolerance …
 ONSET_LATE = 5.0  # … and the price of each further second beyond it
 OFFSET = 0.9  # an end off by a second
-UNEVEN = 0.4  # a second more or less by a change of speed between neighbours …
+UNEVEN = 0.15  # a second more or less by a change of speed between neighbours …
 UNEVEN_HEARD = 0.6  # … and where their speeds differ by more than HEARD_STEP
 HEARD_STEP = 1.08  # a change of tempo beyond this ratio is heard
 NEIGHBOURS_S = 3.0  # lines further apart than this are not neighbours to the ear
 NO_WINDOW_S = 0.1  # a window shorter than this says nothing about where the line should end
 
-# price of a second gained by speaking faster than the first number (1.1 and 1.3 stand for the settings' limits);
-# the steps above the limit are there to share a rush evenly: a convex price is least when all pay the same
-FASTER = ((1.0, 0.35), (1.1, 1.2), (1.2, 3.0))
+# price of a second gained by speaking faster than natural, than the preferred limit, than the speed worth reaching …
+FASTER = (0.35, 0.7, 3.0)
+# … and than the hard limit, in steps that share a rush evenly: a convex price is least when all pay the same
 RUSHED = tuple(
     (float(factor), 60.0 * 1.3**step)
     for step, factor in enumerate((*np.arange(1.0, 1.3, 0.025).round(3), 1.35, 1.45, 1.6, 1.8, 2.2, 3.0))
 )
-# price of a second filled by speaking slower than the first number
-SLOWER = ((1.0, 0.35), (0.9, 3.0))
+SLOWER = (0.25, 0.7)  # price of a second filled by speaking slower than natural, than the preferred limit
+
+# ---- speeds
+# A line whose voice needs up to 1.3 times its slot is worth that speed, since then it ends with its source. One that
+# needs 1.4 times cannot end with it anyway: it keeps to the preferred speed and runs on into the silence.
+WORTH_SPEED, WORTH_UP_TO, WORTHLESS_FROM = 1.2, 1.3, 1.4
+# ---- crowds
+CROWD_GAP_S = 0.4  # lines with less silence between them are one stretch
+CROWD_LINES = 4  # a stretch of fewer lines is no crowd: silence is near
+CROWDED = 1.05  # a stretch that needs more than this on average is crowded: its lines share the speed it needs …
+CROWD_ROOM = 1.03  # … with so much to spare for keeping time within it
+CROWD_UNEVEN = 20.0  # price of steps between neighbours in a crowd beyond HEARD_STEP
 
 
 @dataclass(frozen=True)
@@ -129,15 +140,17 @@ def _solve(
     starts = [program.variable(0.0) for _ in windows]
     durations = [program.variable(0.0, 0.0, seconds / settings.min_speed) for seconds in natural]
 
+    limits = _crowd_limits(windows, natural, total_s, settings)
     for line, window in enumerate(windows):
-        _price_drift(program, starts[line], durations[line], window, float(natural[line]), settings)
-        _price_speed(program, durations[line], float(natural[line]), settings)
+        _price_drift(program, starts[line], durations[line], window, settings)
+        _price_speed(program, durations[line], float(natural[line]), window, limits[line], settings)
         program.at_most(-natural[line] / 100, (durations[line], -1.0))  # never nothing
         if line:
             before = line - 1
             program.at_most(-gap, (starts[before], 1.0), (durations[before], 1.0), (starts[line], -1.0))
             if window.start - windows[before].end < NEIGHBOURS_S:
-                _price_steps(program, durations[before], durations[line], natural[before], natural[line])
+                crowded = limits[before] == limits[line] != settings.max_speed
+                _price_steps(program, durations[before], durations[line], natural[before], natural[line], crowded)
     if total_s is not None:
         program.at_most(total_s, (starts[-1], 1.0), (durations[-1], 1.0))
 
@@ -145,9 +158,26 @@ def _solve(
     return solution[starts], solution[durations]
 
 
-def _price_drift(
-    program: _Program, start: int, duration: int, window: Interval, natural: float, settings: AudioSyncSettings
-) -> None:
+def _crowd_limits(
+    windows: Sequence[Interval], natural: np.ndarray, total_s: float | None, settings: AudioSyncSettings
+) -> list[float]:
+    """The speed from which a line is rushed: the settings' limit, or in a crowd little more than the crowd needs."""
+    limits = [settings.max_speed] * len(windows)
+    first = 0
+    for line in range(1, len(windows) + 1):
+        if line < len(windows) and windows[line].start - windows[line - 1].end < CROWD_GAP_S:
+            continue
+        end = windows[line].start if line < len(windows) else total_s
+        if end is not None and line - first >= CROWD_LINES:
+            room = end - windows[first].start - settings.gap_s * (line - first)
+            needed = float(natural[first:line].sum()) / max(room, 0.01)
+            if needed > CROWDED:
+                limits[first:line] = [needed * CROWD_ROOM] * (line - first)
+        first = line
+    return limits
+
+
+def _price_drift(program: _Program, start: int, duration: int, window: Interval, settings: AudioSyncSettings) -> None:
     for sign in (1.0, -1.0):
         program.priced_above(ONSET, sign * window.start, (start, sign))
         program.priced_above(ONSET_LATE - ONSET, sign * window.start + settings.onset_tolerance_s, (start, sign))
@@ -155,29 +185,35 @@ def _price_drift(
             program.priced_above(OFFSET, sign * window.end, (start, sign), (duration, sign))
 
 
-def _price_speed(program: _Program, duration: int, natural: float, settings: AudioSyncSettings) -> None:
+def _price_speed(
+    program: _Program, duration: int, natural: float, window: Interval, limit: float, settings: AudioSyncSettings
+) -> None:
     """Prices on the duration of a line; slopes add up, so each step pays what it adds to the one before."""
     paid = 0.0
-    for speed, price in FASTER:
-        limit = settings.preferred_max_speed if speed == 1.1 else speed
-        program.priced_above(price - paid, -natural / limit, (duration, -1.0))
+    preferred = settings.preferred_max_speed
+    worth = preferred
+    if window.duration > NO_WINDOW_S:
+        share = (WORTHLESS_FROM - natural / window.duration) / (WORTHLESS_FROM - WORTH_UP_TO)
+        worth = preferred + max(0.0, WORTH_SPEED - preferred) * min(max(share, 0.0), 1.0)
+    for speed, price in zip((1.0, preferred, worth), FASTER, strict=True):
+        program.priced_above(price - paid, -natural / speed, (duration, -1.0))
         paid = price
     for factor, price in RUSHED:
-        program.priced_above(price - paid, -natural / (settings.max_speed * factor), (duration, -1.0))
+        program.priced_above(price - paid, -natural / (limit * factor), (duration, -1.0))
         paid = price
     paid = 0.0
-    for speed, price in SLOWER:
-        limit = settings.preferred_min_speed if speed == 0.9 else speed
-        program.priced_above(price - paid, natural / limit, (duration, 1.0))
+    for speed, price in zip((1.0, settings.preferred_min_speed), SLOWER, strict=True):
+        program.priced_above(price - paid, natural / speed, (duration, 1.0))
         paid = price
 
 
-def _price_steps(program: _Program, one: int, two: int, natural_one: float, natural_two: float) -> None:
+def _price_steps(program: _Program, one: int, two: int, natural_one: float, natural_two: float, crowded: bool) -> None:
     """Prices on unlike slowness (duration ÷ natural duration) of neighbours, per second of the shorter one."""
     shorter = min(natural_one, natural_two)
+    heard = CROWD_UNEVEN if crowded else UNEVEN_HEARD
     for (a, natural_a), (b, natural_b) in (
         ((one, natural_one), (two, natural_two)),
         ((two, natural_two), (one, natural_one)),
     ):
         program.priced_above(UNEVEN * shorter, 0.0, (a, 1 / natural_a), (b, -1 / natural_b))
-        program.priced_above(UNEVEN_HEARD * shorter, 0.0, (a, 1 / natural_a), (b, -HEARD_STEP / natural_b))
+        program.priced_above(heard * shorter, 0.0, (a, 1 / natural_a), (b, -HEARD_STEP / natural_b))

@@ -78,7 +78,7 @@ def _render(line: SpokenSegment, placement: Placement, level: float, settings: A
     audio = line.audio
     speed = placement.speed / line.rate
     if abs(speed - 1) > STRETCH_HEARD:
-        audio = stretch(audio, speed)
+        audio = stretch(audio, speed, int((placement.end - placement.start) * audio.rate))
     else:
         speed = 1.0
     loudness = loudness_lufs(audio)

@@ -34,14 +34,14 @@ from vtlab.languages import UNSPACED
 from vtlab.segments import SpokenSegment, TranslatedSegment
 from vtlab.settings import AudioSyncSettings, TtsSettings
 from vtlab.spoken_text import speakable, spell_out
-from vtlab.timeline import plan_rates
+from vtlab.timeline import NO_WINDOW_S, plan_rates
 
 STAGE = "tts"
 VERSION = 1
 
 LAG = 4  # lines before this one whose real length may not be known yet
 BEHIND, AHEAD = 3, 6  # lines around this one that the plan looks at
-LEARNT_UNITS = 80.0  # units after which what was measured of a voice outweighs what was assumed of it
+LEARNT_S = 4.0  # speech after which what was measured of a voice outweighs what was assumed of it
 WORTH_SHORTER = 0.95  # a candidate must be this much shorter to be taken
 LEAST_NATURAL_S = 0.1  # no line is predicted to be shorter
 JOIN_S = 0.15  # pause between pieces of a text that was split
@@ -174,7 +174,7 @@ class _Script:
         if not line.said:
             return line, 1.0
         speed = self._speed(index)
-        if speed > self._fast:
+        if max(speed, self._needed(index)) > self._fast:
             speed = self._condense(index, speed)
         low = max(self._settings.min_rate, self._first.engine.rates[0])
         high = min(self._settings.max_rate, self._first.engine.rates[1])
@@ -196,9 +196,14 @@ class _Script:
         for said in sorted(options, key=lambda option: (-self._length(index, option), option)):
             line.text, line.said = options[said], said
             speed = self._speed(index)
-            if speed <= self._fast:
+            if max(speed, self._needed(index)) <= self._fast:
                 break
         return speed
+
+    def _needed(self, index: int) -> float:
+        """The speed at which the line would end with its source; 0 where the source's span says nothing."""
+        seconds = self._lines[index].segment.source.duration
+        return self._natural_s(index) / seconds if seconds > NO_WINDOW_S else 0.0
 
     def _speed(self, index: int) -> float:
         around = range(max(0, index - BEHIND), min(len(self._lines), index + AHEAD + 1))
@@ -211,7 +216,7 @@ class _Script:
         if index in self._measured_s:
             return self._measured_s[index]
         seconds, units = self._pace.get(self._voice(index).name, (0.0, 0.0))
-        per_unit = (LEARNT_UNITS * self._first.seconds_per_unit + seconds) / (LEARNT_UNITS + units)
+        per_unit = (LEARNT_S + seconds) / (LEARNT_S / self._first.seconds_per_unit + units)
         return max(LEAST_NATURAL_S, per_unit * self._length(index, self._lines[index].said))
 
     def _length(self, index: int, said: str) -> float:
