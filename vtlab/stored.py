@@ -206,7 +206,7 @@ class StoredSynthesizer:
         return slowest, fastest
 
     def units(self, text: str, voice: Voice) -> float:
-        key = self._store.key("tts_units", 1, *self._identity(voice).parts(), voice.name, text)
+        key = self._store.key("tts_units", 2, *self._identity(voice).parts(), voice.name, text)
         known = self._store.get_json(key)
         if known is None:
             known = self._engine().units(text, voice)
@@ -214,7 +214,7 @@ class StoredSynthesizer:
         return float(known)
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
-        key = self._store.key("tts", 1, *self._identity(voice).parts(), voice.name, text, rate)
+        key = self._store.key("tts", 2, *self._identity(voice).parts(), voice.name, text, rate)
         known = self._store.get_audio(key)
         if known is not None:
             self._tally.count(reused=1)
