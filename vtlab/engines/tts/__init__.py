@@ -54,7 +54,7 @@ class Synthesizer(Protocol):
         ...
 
     def units(self, text: str, voice: Voice) -> float:
-        """How long ``text`` is in the engine's own measure of length (seconds where its model tells them, else letters).
+        """How long ``text`` is in the engine's own measure of length: seconds where its model tells them, or letters.
 
         Duration at rate 1 is close to proportional to it; the stage learns the factor from the lines before.
         """
