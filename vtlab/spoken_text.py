@@ -8,17 +8,29 @@ as it is written, since most voices read plain digits themselves.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
+
+from vtlab.number_gender import agreeing
 
 # written without a meaning of their own in speech, or with one that is read ("20 °C", "№ 5")
 READ_SYMBOLS = frozenset("°©®™№℃℉")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|\{\\[^{}]*\}")
 _SQUARE = re.compile(r"\[[^\[\]]*\]|【[^【】]*】|［[^［］]*］")
 _ROUND_AT_START = re.compile(r"^\s*[(（][^()（）]*[)）]\s*")
+# what hearing-impaired subtitles and transcripts write for a sound, told by its word wherever it stands
+_SOUND = re.compile(
+    r"[(（*]\s*(?:laugh(?:s|ter|ing)?|applau(?:se|ds)|music(?: playing)?|sighs?|coughs?|cheer(?:s|ing)|gasps?|sobs?"
+    r"|risos?|risadas?|aplausos?|m[uú]sica|suspir[ao]|tosse?|choro|risas?|rires?|applaudissements|musique|soupire?"
+    r"|gelächter|lacht|applaus|beifall|musik|seufzt|risate?|ride|applausi|musica)\s*[)）*]",
+    re.IGNORECASE,
+)
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,6}|#x[0-9a-fA-F]{1,5});")
+_HASH_NOTE = re.compile(r"(?<!\w)#+(?!\w)|(?<=\s)#+$")
 _EMPHASIS = re.compile(r"(?<!\d)\*+|\*+(?!\d)")
 # joiners shape words of some scripts, and glue emoji together
 _LONE_JOINER = re.compile(r"(?<![\w\u0900-\u0dff])[\u200c\u200d]+|[\u200c\u200d]+(?!\w)")
@@ -28,14 +40,25 @@ _DIALOGUE_DASH = re.compile(r"^(?:[-–—•>]\s*)+(?=[^\W\d])|^(?:[-–—•>
 def speakable(text: str) -> str:
     """What is said of a line: without tags, ``[sounds]``, notes and emoji; empty where nothing is left to say.
 
-    Text in round brackets is a stage direction at the start of a line and speech anywhere else.
+    Text in round brackets is a stage direction at the start of a line, or where it names a sound; else it is speech.
     """
-    shown = _LONE_JOINER.sub("", "".join(map(_shown, text)))
-    shown = _SQUARE.sub(" ", _TAG.sub("", shown))
+    shown = " ".join(part for line in text.splitlines() if (part := _line(line)))
+    return shown if any(letter.isalnum() for letter in shown) else ""
+
+
+def _line(text: str) -> str:
+    shown = _LONE_JOINER.sub("", _shown_all(text))
+    # entities last, so that an escaped "<" does not begin a tag
+    shown = _ENTITY.sub(lambda match: _shown_all(html.unescape(match.group())), _SQUARE.sub(" ", _TAG.sub("", shown)))
+    shown = _SOUND.sub(" ", shown)
     while (match := _ROUND_AT_START.match(shown)) is not None:
         shown = shown[match.end() :]
-    shown = _DIALOGUE_DASH.sub("", " ".join(_EMPHASIS.sub("", shown).split()))
-    return shown if any(letter.isalnum() for letter in shown) else ""
+    shown = _HASH_NOTE.sub("", _EMPHASIS.sub("", shown))
+    return _DIALOGUE_DASH.sub("", " ".join(shown.split()))
+
+
+def _shown_all(text: str) -> str:
+    return "".join(map(_shown, text))
 
 
 def _shown(letter: str) -> str:
@@ -86,11 +109,14 @@ class Words:
     feminine_hours: bool = False
     digits_after_point: bool = False  # "three point one four" rather than "three point fourteen"
     ordinals: str = r"(?!)"
+    signs: dict[str, str] = field(default_factory=dict)  # between or before figures
+    fractions: dict[str, str] = field(default_factory=dict)  # by "1/2"
+    short_magnitudes: dict[str, str] = field(default_factory=dict)  # after an amount of money
     dialect: str = ""  # of num2words, where it differs from the code
 
 
 def _units(**words: tuple[str, str]) -> dict[str, tuple[str, str]]:
-    signs = {"kmh": "km/h", "degc": "°C", "degf": "°F", "m2": "m²", "km2": "km²", "m3": "m³", "deg": "°"}
+    signs = {"kmh": "km/h", "ms_": "m/s", "degc": "°C", "degf": "°F", "m2": "m²", "km2": "km²", "m3": "m³", "deg": "°"}
     return {signs.get(sign, sign): pair for sign, pair in words.items()}
 
 
@@ -105,7 +131,8 @@ WORDS = {
         units=_units(
             km=("kilometre", "kilometres"), m=("metre", "metres"), cm=("centimetre", "centimetres"),
             mm=("millimetre", "millimetres"), kg=("kilogram", "kilograms"), g=("gram", "grams"),
-            kmh=("kilometre per hour", "kilometres per hour"), mph=("mile per hour", "miles per hour"),
+            kmh=("kilometre per hour", "kilometres per hour"),
+            ms_=("metre per second", "metres per second"), mph=("mile per hour", "miles per hour"),
             degc=("degree Celsius", "degrees Celsius"), degf=("degree Fahrenheit", "degrees Fahrenheit"),
             deg=("degree", "degrees"), l=("litre", "litres"), ml=("millilitre", "millilitres"),
             min=("minute", "minutes"), s=("second", "seconds"), ms=("millisecond", "milliseconds"),
@@ -123,10 +150,14 @@ WORDS = {
         abbreviations={
             "Mr.": "Mister", "Mrs.": "Missus", "Ms.": "Miz", "Dr.": "Doctor", "Prof.": "Professor",
             "e.g.": "for example", "i.e.": "that is", "vs.": "versus", "etc.": "et cetera", "approx.": "approximately",
-            "No.": "number",
-        },
+                    },
         magnitudes=("thousand", "million", "billion", "trillion"), decimal_comma=False, digits_after_point=True,
         ordinals=r"(\d+)(?:st|nd|rd|th)\b",
+        signs={"+": "plus", "=": "equals", "×": "times", "±": "plus or minus"},
+        fractions={
+            "1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters",
+        },
+        short_magnitudes={"k": "thousand", "K": "thousand", "M": "million", "bn": "billion", "B": "billion"},
     ),
     "pt": Words(
         point="vírgula", percent="por cento", to="a", and_="e", of="de", minus="menos", number="número",
@@ -139,7 +170,8 @@ WORDS = {
         units=_units(
             km=("quilômetro", "quilômetros"), m=("metro", "metros"), cm=("centímetro", "centímetros"),
             mm=("milímetro", "milímetros"), kg=("quilo", "quilos"), g=("grama", "gramas"),
-            kmh=("quilômetro por hora", "quilômetros por hora"), mph=("milha por hora", "milhas por hora"),
+            kmh=("quilômetro por hora", "quilômetros por hora"),
+            ms_=("metro por segundo", "metros por segundo"), mph=("milha por hora", "milhas por hora"),
             degc=("grau Celsius", "graus Celsius"), degf=("grau Fahrenheit", "graus Fahrenheit"),
             deg=("grau", "graus"), l=("litro", "litros"), ml=("mililitro", "mililitros"), min=("minuto", "minutos"),
             s=("segundo", "segundos"), ms=("milissegundo", "milissegundos"), kWh=("quilowatt-hora", "quilowatts-hora"),
@@ -160,6 +192,9 @@ WORDS = {
         },
         magnitudes=("mil", "milhão", "milhões", "bilhão", "bilhões", "trilhão", "trilhões"), feminine_hours=True,
         ordinals=r"(\d+)\.?(º|ª|°(?!\s*[CF]))", dialect="pt_BR",
+        signs={"+": "mais", "=": "igual a", "×": "vezes", "±": "mais ou menos"},
+        fractions={"1/2": "meio", "1/3": "um terço", "2/3": "dois terços", "1/4": "um quarto", "3/4": "três quartos"},
+        short_magnitudes={"mi": "milhões", "bi": "bilhões", "M": "milhões"},
     ),
     "es": Words(
         point="coma", percent="por ciento", to="a", and_="y", of="de", minus="menos", number="número",
@@ -172,7 +207,8 @@ WORDS = {
         units=_units(
             km=("kilómetro", "kilómetros"), m=("metro", "metros"), cm=("centímetro", "centímetros"),
             mm=("milímetro", "milímetros"), kg=("kilo", "kilos"), g=("gramo", "gramos"),
-            kmh=("kilómetro por hora", "kilómetros por hora"), degc=("grado Celsius", "grados Celsius"),
+            kmh=("kilómetro por hora", "kilómetros por hora"),
+            ms_=("metro por segundo", "metros por segundo"), degc=("grado Celsius", "grados Celsius"),
             degf=("grado Fahrenheit", "grados Fahrenheit"), deg=("grado", "grados"), l=("litro", "litros"),
             ml=("mililitro", "mililitros"), min=("minuto", "minutos"), s=("segundo", "segundos"),
             GB=("gigabyte", "gigabytes"), MB=("megabyte", "megabytes"),
@@ -182,13 +218,16 @@ WORDS = {
             "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre",
             "noviembre", "diciembre",
         ),
-        date="{day} de {month} de {year}", hours=("la {h}", "las {h}", "{h} y {m}"),
+        date="{day} de {month} de {year}", hours=("{h}", "{h}", "{h} y {m}"),
         address={"@": "arroba", ".": "punto", "/": "barra", "-": "guion", "_": "guion bajo"},
         abbreviations={
             "Sr.": "Señor", "Sra.": "Señora", "Srta.": "Señorita", "Dr.": "Doctor", "Dra.": "Doctora", "Ud.": "usted",
             "Uds.": "ustedes", "p. ej.": "por ejemplo", "etc.": "etcétera", "nº": "número", "n.º": "número",
         },
-        magnitudes=("mil", "millón", "millones"), feminine_hours=True, ordinals=r"(\d+)\.?(º|ª)",
+        magnitudes=("mil", "millón", "millones"), feminine_hours=True, ordinals=r"(\d+)\.?(º|ª|er\b)",
+        signs={"+": "más", "=": "igual a", "×": "por", "±": "más o menos"},
+        fractions={"1/2": "medio", "1/3": "un tercio", "2/3": "dos tercios", "1/4": "un cuarto", "3/4": "tres cuartos"},
+        short_magnitudes={"M": "millones"},
     ),
     "fr": Words(
         point="virgule", percent="pour cent", to="à", and_="et", of="de", minus="moins", number="numéro",
@@ -200,7 +239,8 @@ WORDS = {
         units=_units(
             km=("kilomètre", "kilomètres"), m=("mètre", "mètres"), cm=("centimètre", "centimètres"),
             mm=("millimètre", "millimètres"), kg=("kilo", "kilos"), g=("gramme", "grammes"),
-            kmh=("kilomètre heure", "kilomètres heure"), degc=("degré Celsius", "degrés Celsius"),
+            kmh=("kilomètre heure", "kilomètres heure"),
+            ms_=("mètre par seconde", "mètres par seconde"), degc=("degré Celsius", "degrés Celsius"),
             deg=("degré", "degrés"), l=("litre", "litres"), ml=("millilitre", "millilitres"),
             min=("minute", "minutes"), s=("seconde", "secondes"), GB=("gigaoctet", "gigaoctets"),
             m2=("mètre carré", "mètres carrés"), km2=("kilomètre carré", "kilomètres carrés"),
@@ -217,6 +257,9 @@ WORDS = {
         },
         magnitudes=("mille", "million", "millions", "milliard", "milliards"), feminine_hours=True,
         ordinals=r"(\d+)(?:er|ère|e|ème)\b",
+        signs={"+": "plus", "=": "égale", "×": "fois", "±": "plus ou moins"},
+        fractions={"1/2": "un demi", "1/3": "un tiers", "2/3": "deux tiers", "1/4": "un quart", "3/4": "trois quarts"},
+        short_magnitudes={"M": "millions", "Md": "milliards"},
     ),
     "de": Words(
         point="Komma", percent="Prozent", to="bis", and_="und", of="", minus="minus", number="Nummer",
@@ -228,7 +271,8 @@ WORDS = {
         units=_units(
             km=("Kilometer", "Kilometer"), m=("Meter", "Meter"), cm=("Zentimeter", "Zentimeter"),
             mm=("Millimeter", "Millimeter"), kg=("Kilogramm", "Kilogramm"), g=("Gramm", "Gramm"),
-            kmh=("Kilometer pro Stunde", "Kilometer pro Stunde"), degc=("Grad Celsius", "Grad Celsius"),
+            kmh=("Kilometer pro Stunde", "Kilometer pro Stunde"),
+            ms_=("Meter pro Sekunde", "Meter pro Sekunde"), degc=("Grad Celsius", "Grad Celsius"),
             deg=("Grad", "Grad"), l=("Liter", "Liter"), ml=("Milliliter", "Milliliter"), min=("Minute", "Minuten"),
             s=("Sekunde", "Sekunden"), GB=("Gigabyte", "Gigabyte"),
             m2=("Quadratmeter", "Quadratmeter"), km2=("Quadratkilometer", "Quadratkilometer"),
@@ -245,6 +289,11 @@ WORDS = {
             "Prof.": "Professor", "Hr.": "Herr", "Fr.": "Frau", "Nr.": "Nummer",
         },
         magnitudes=("Tausend", "Million", "Millionen", "Milliarde", "Milliarden"), digits_after_point=True,
+        signs={"+": "plus", "=": "gleich", "×": "mal", "±": "plus minus"},
+        fractions={
+            "1/2": "einhalb", "1/3": "ein Drittel", "2/3": "zwei Drittel", "1/4": "ein Viertel", "3/4": "drei Viertel",
+        },
+        short_magnitudes={"Mio.": "Millionen", "Mrd.": "Milliarden"},
     ),
     "it": Words(
         point="virgola", percent="per cento", to="a", and_="e", of="di", minus="meno", number="numero",
@@ -257,7 +306,8 @@ WORDS = {
         units=_units(
             km=("chilometro", "chilometri"), m=("metro", "metri"), cm=("centimetro", "centimetri"),
             mm=("millimetro", "millimetri"), kg=("chilo", "chili"), g=("grammo", "grammi"),
-            kmh=("chilometro all'ora", "chilometri all'ora"), degc=("grado Celsius", "gradi Celsius"),
+            kmh=("chilometro all'ora", "chilometri all'ora"),
+            ms_=("metro al secondo", "metri al secondo"), degc=("grado Celsius", "gradi Celsius"),
             deg=("grado", "gradi"), l=("litro", "litri"), ml=("millilitro", "millilitri"), min=("minuto", "minuti"),
             s=("secondo", "secondi"), GB=("gigabyte", "gigabyte"),
             m2=("metro quadrato", "metri quadrati"), km2=("chilometro quadrato", "chilometri quadrati"),
@@ -266,13 +316,16 @@ WORDS = {
             "gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto", "settembre", "ottobre",
             "novembre", "dicembre",
         ),
-        date="{day} {month} {year}", hours=("l'una", "le {h}", "{h} e {m}"),
+        date="{day} {month} {year}", hours=("{h}", "{h}", "{h} e {m}"),
         address={"@": "chiocciola", ".": "punto", "/": "barra", "-": "trattino", "_": "trattino basso"},
         abbreviations={
             "Sig.": "Signor", "Sig.ra": "Signora", "Dott.": "Dottor", "Dott.ssa": "Dottoressa", "Prof.": "Professor",
             "ecc.": "eccetera", "es.": "esempio",
         },
         magnitudes=("mila", "milione", "milioni", "miliardo", "miliardi"), ordinals=r"(\d+)\.?(º|ª|°(?!\s*[CF]))",
+        signs={"+": "più", "=": "uguale", "×": "per", "±": "più o meno"},
+        fractions={"1/2": "mezzo", "1/3": "un terzo", "2/3": "due terzi", "1/4": "un quarto", "3/4": "tre quarti"},
+        short_magnitudes={"mln": "milioni", "mld": "miliardi"},
     ),
 }  # fmt: skip
 
@@ -283,39 +336,84 @@ DECIMAL_COMMA = frozenset({
     "kk", "lt", "lv", "mk", "nb", "nl", "pl", "ro", "ru", "sk", "sl", "sq", "sr", "sv", "tr", "uk", "uz", "vi",
 })  # fmt: skip
 
-_DIGITS = r"\d+(?:[.,  ']\d{3})*(?:[.,]\d+)?"
+# those that group thousands with a space: "12 345,6"; elsewhere two numbers stand side by side
+SPACED_THOUSANDS = frozenset({
+    "be", "bg", "cs", "et", "fi", "fr", "hu", "hy", "ka", "kk", "lt", "lv", "nb", "pl", "ru", "sk", "sv", "uk",
+})  # fmt: skip
+VULGAR_FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
+
 _ADDRESS = re.compile(
     r"(?:https?://)?(?:www\.)?[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail
     r"|https?://\S+|www\.\S+"
     r"|\b[\w-]+\.(?:com|org|net|br|io)\b(?:\.[a-z]{2})?(?:/\S*)?"
     r"|\b\d{1,3}(?:\.\d{1,3}){3}\b"  # IP
 )
+_PHONE = re.compile(
+    r"(?<![\w.,/-])(?:\+\d{1,3}[\s.-])?(?:\(\d{2,4}\)[\s.-]?|\d{2,4}[\s.-])?\d{3,5}-\d{4}(?![\w-])"
+    r"|(?<!\w)\+\d{1,3}(?:[\s.-]\(?\d{1,5}\)?){2,5}(?![\w-])"
+)
 _ISO_DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _SLASHED_DATE = re.compile(r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b")
-_CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})(?::\d{2})?\b(?:\s*([ap])\.?m\b\.?)?|\b(\d{1,2})h(\d{2})?\b", re.IGNORECASE)
+_DOTTED_DATE = re.compile(r"\b(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})\b")
+_CLOCK = re.compile(
+    r"\b(\d{1,2}):(\d{2})(?::(\d{2}))?\b(?:\s*([ap])\.?m\b\.?|\s?Uhr\b)?"
+    r"|\b(\d{1,2})h(?:(\d{2})(?:min)?)?\b",
+    re.IGNORECASE,
+)
+_HALF_DAY = re.compile(r"\b(\d{1,2})\s?([ap])\.?m\b\.?", re.IGNORECASE)
+_RATIO = re.compile(r"(?<![\d:])(\d{1,3}):(\d{1,3})(?![\d:])")
 _RANGE = re.compile(r"(?<![\d.,/-])(\d{1,4})\s?[-–]\s?(\d{1,4})(?![\d/-]|[.,]\d)")
-_NUMBER = re.compile(rf"(?<![\w.,])-?{_DIGITS}(?!\w)|{_DIGITS}")
+_VERSION = re.compile(r"(?<![\d.,])\d+(?:\.\d+){2,}(?!\w|,\d)")
+_FRACTION = re.compile(r"(\d[ ]?)?(?:([½⅓⅔¼¾])|(?<![\d/.,])(\d+)/(\d+)(?![\d/]|[.,]\d))")
+_SIGN = re.compile(r"(?<=\d)\s?([+=×±*x])\s?(?=[\d+±])|(?<![\w+])([+±])(?=\d)")
 
 
 def spell_out(text: str, language: str) -> str:
     """The text with numbers, money, dates, times, units, abbreviations and addresses in words of ``language``."""
     words = WORDS.get(language)
     numbers = _Numbers(language)
+    text = re.sub(r"−(?=\d)", "-", text)
     if words is not None:
         text = _ADDRESS.sub(lambda match: _address(match.group(), words), text)
         for short, long in words.abbreviations.items():
             text = re.sub(rf"(?<!\w){re.escape(short)}(?!\w)", long, text)
-        for rule in (_dates, _clocks, _money, _ranges, _years, _ordinals, _measures):
+        for rule in (
+            _dates,
+            _phones,
+            _versions,
+            _clocks,
+            _money,
+            _ranges,
+            _fractions,
+            _years,
+            _ordinals,
+            _signs,
+            _measures,
+        ):
             text = rule(text, language, words, numbers)
     if not numbers.known:
         return text
-    return _NUMBER.sub(lambda match: _apart(match, numbers.say(match.group())), text)
+
+    def said(match: re.Match[str]) -> str:
+        before, after = match.string[: match.start()], match.string[match.end() :]
+        return _apart(match, agreeing(numbers.say(match.group()), language, before, after))
+
+    digits = _digits(language)
+    return re.sub(rf"(?<![\w.,])-?{digits}(?!\w)|{digits}", said, text)
+
+
+@cache
+def _digits(language: str) -> str:
+    """Regular expression of a number in figures, with the marks between thousands and before decimals."""
+    space = " " if language in SPACED_THOUSANDS else ""
+    return rf"(?:\d{{1,3}}(?:[.,\u00a0\u202f'{space}]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)?)"
 
 
 class _Numbers:
     """Numbers of one language in words."""
 
     def __init__(self, language: str) -> None:
+        self._language = language
         self._words = WORDS.get(language)
         dialect = self._words.dialect if self._words is not None else ""
         self._code = dialect or NUM2WORDS.get(language, language)
@@ -324,7 +422,7 @@ class _Numbers:
 
     def parse(self, written: str) -> Decimal | None:
         """The number, by the separators of the language: ``1.299,50`` or ``1,299.50``; nothing where it is none."""
-        digits = re.sub(r"[  ']", "", written)
+        digits = re.sub(r"[ \u00a0\u202f']", "", written)
         point, group = (",", ".") if self._comma else (".", ",")
         if digits.count(group) == 1 and point not in digits and len(digits.rpartition(group)[2]) != 3:
             point, group = group, point  # "3.5" in a language that writes "3,5": not a thousand
@@ -355,6 +453,14 @@ class _Numbers:
 
     def cardinal(self, value: int) -> str:
         return self._asked(value, "cardinal") or str(value)
+
+    def counted(self, value: Decimal, one: str, many: str) -> str:
+        """So many of a thing that has this singular and plural."""
+        noun = one if value == 1 else many
+        said = self.decimal(value)
+        if value == value.to_integral_value():
+            said = agreeing(said, self._language, "", f" {noun}")
+        return f"{said} {noun}"
 
     def ordinal(self, value: int) -> str:
         return self._asked(value, "ordinal") or str(value)
@@ -416,54 +522,93 @@ def _dates(text: str, language: str, words: Words, numbers: _Numbers) -> str:
     def said(match: re.Match[str], year: int, month: int, day: int) -> str:
         if not (1 <= month <= 12 and 1 <= day <= 31):
             return match.group()
-        first = day == 1 and language in ("pt", "fr", "it")
-        spoken_day = numbers.ordinal(day) if first or language in ("en", "de") else numbers.cardinal(day)
+        if language == "de":
+            spoken_day = _german_ordinal(numbers.ordinal(day), match.string[: match.start()])
+        elif language == "en" or (day == 1 and language in ("pt", "fr", "it")):
+            spoken_day = numbers.ordinal(day)
+        else:
+            spoken_day = numbers.cardinal(day)
         return words.date.format(day=spoken_day, month=words.months[month - 1], year=numbers.year(year))
 
-    def slashed(match: re.Match[str]) -> str:
+    def day_and_month(match: re.Match[str]) -> str:
         one, two, year = (int(part) for part in match.groups())
-        month_first = language == "en" and one <= 12
+        month_first = language == "en" and "/" in match.group() and one <= 12
         return said(match, year, one if month_first else two, two if month_first else one)
 
     text = _ISO_DATE.sub(lambda match: said(match, *(int(part) for part in match.groups())), text)
-    return _SLASHED_DATE.sub(slashed, text)
+    return _DOTTED_DATE.sub(day_and_month, _SLASHED_DATE.sub(day_and_month, text))
+
+
+def _german_ordinal(ordinal: str, before: str) -> str:
+    """``der dritte``, ``am dritten``."""
+    return ordinal if re.search(r"\b(?:der|die|das)\s$", before, re.IGNORECASE) else f"{ordinal}n"
+
+
+def _phones(text: str, language: str, words: Words, numbers: _Numbers) -> str:
+    """Telephone numbers figure by figure, with a pause between their groups."""
+
+    def said(match: re.Match[str]) -> str:
+        groups = re.findall(r"\d+", match.group())
+        years = [1000 <= int(group) <= 2100 for group in groups] == [True, True]
+        if sum(map(len, groups)) < 7 or years:
+            return match.group()
+        plus = f"{words.signs['+']} " if match.group().startswith("+") else ""
+        return plus + ", ".join(" ".join(numbers.cardinal(int(figure)) for figure in group) for group in groups)
+
+    return _PHONE.sub(said, text)
+
+
+def _versions(text: str, language: str, words: Words, numbers: _Numbers) -> str:
+    def said(match: re.Match[str]) -> str:
+        parts = match.group().split(".")
+        if words.decimal_comma and all(len(part) == 3 for part in parts[1:]):
+            return match.group()  # thousands
+        return _apart(match, f" {words.address['.']} ".join(numbers.cardinal(int(part)) for part in parts))
+
+    return _VERSION.sub(said, text)
 
 
 def _clocks(text: str, language: str, words: Words, numbers: _Numbers) -> str:
     def said(match: re.Match[str]) -> str:
-        hour = int(match[1] or match[4])
-        minute = int(match[2] or match[5] or 0)
-        if hour > 24 or minute > 59 or (match[4] and language not in ("pt", "fr")):
+        hour = int(match[1] or match[5])
+        minute, second = int(match[2] or match[6] or 0), int(match[3] or 0)
+        if hour > 24 or minute > 59 or second > 59 or (match[5] and language not in ("pt", "fr")):
             return match.group()
         spoken = numbers.feminine(hour) if words.feminine_hours else numbers.cardinal(hour)
-        half = f" {match[3].lower()}.m." if match[3] else ""
-        if minute == 0:
+        half = f" {match[4].lower()}.m." if match[4] else ""
+        seconds = f" {words.and_} {numbers.cardinal(second)} {words.units['s'][second != 1]}" if second else ""
+        if minute == 0 and not second:
             return f"{spoken}{half}" if half else words.hours[hour != 1].format(h=spoken)
         minutes = numbers.cardinal(minute)
         if language == "en" and minute < 10:
             minutes = f"oh {minutes}"
-        return words.hours[2].format(h=spoken, m=minutes) + half
+        return words.hours[2].format(h=spoken, m=minutes) + seconds + half
 
-    return _CLOCK.sub(said, text)
+    text = _CLOCK.sub(said, text)
+    if language == "en":
+        text = _HALF_DAY.sub(lambda match: f"{numbers.cardinal(int(match[1]))} {match[2].lower()}.m.", text)
+    return _RATIO.sub(rf"\1 {words.to} \2", text)
 
 
 def _money(text: str, language: str, words: Words, numbers: _Numbers) -> str:
     signs = "|".join(re.escape(sign) for sign in sorted(words.money, key=len, reverse=True))
-    magnitude = "|".join(words.magnitudes)
-    pattern = rf"(?:(?<!\w)({signs})\s?({_DIGITS})|({_DIGITS})\s?({signs}))(?:\s({magnitude})\b)?"
+    short = "|".join(re.escape(sign) for sign in words.short_magnitudes)
+    digits, magnitude = _digits(language), rf"(?:\s?({'|'.join(words.magnitudes)}|{short})(?!\w))?"
+    pattern = rf"(?<!\w)({signs})\s?({digits}){magnitude}|({digits}){magnitude}\s?({signs})(?!\w)"
 
     def said(match: re.Match[str]) -> str:
-        money, written = words.money[match[1] or match[4]], match[2] or match[3]
+        money, written, size = words.money[match[1] or match[6]], match[2] or match[4], match[3] or match[5]
         value = numbers.parse(written)
         if value is None:
             return match.group()
-        if match[5]:
-            of = f"{words.of} " if words.of and match[5] not in ("mil", "mille", "mila") else ""
-            return f"{numbers.decimal(value)} {match[5]} {of}{money.many}"
+        if size:
+            size = words.short_magnitudes.get(size, size)
+            of = f"{words.of} " if words.of and size not in ("mil", "mille", "mila") else ""
+            return f"{numbers.decimal(value)} {size} {of}{money.many}"
         whole, cents = int(value), int((value % 1) * 100)
-        parts = [f"{numbers.cardinal(whole)} {money.one if whole == 1 else money.many}"] if whole or not cents else []
+        parts = [numbers.counted(Decimal(whole), money.one, money.many)] if whole or not cents else []
         if cents:
-            parts.append(f"{numbers.cardinal(cents)} {money.cent if cents == 1 else money.cents}")
+            parts.append(numbers.counted(Decimal(cents), money.cent, money.cents))
         return f" {words.and_} ".join(parts)
 
     return re.sub(pattern, said, text)
@@ -475,6 +620,25 @@ def _ranges(text: str, language: str, words: Words, numbers: _Numbers) -> str:
         return f"{match[1]} {words.to} {match[2]}" if int(match[1]) < int(match[2]) and not phone else match.group()
 
     return _RANGE.sub(said, text)
+
+
+def _fractions(text: str, language: str, words: Words, numbers: _Numbers) -> str:
+    def said(match: re.Match[str]) -> str:
+        written = VULGAR_FRACTIONS[match[2]] if match[2] else f"{match[3]}/{match[4]}"
+        fraction = words.fractions.get(written)
+        if fraction is None:  # "24/7"
+            return f"{match[1] or ''}{numbers.cardinal(int(match[3]))} {numbers.cardinal(int(match[4]))}"
+        return f"{match[1].strip()} {words.and_} {fraction}" if match[1] else fraction
+
+    return _FRACTION.sub(said, text)
+
+
+def _signs(text: str, language: str, words: Words, numbers: _Numbers) -> str:
+    def said(match: re.Match[str]) -> str:
+        sign = match[1] or match[2]
+        return f"{' ' if match[1] else ''}{words.signs['×' if sign in 'x*' else sign]} "
+
+    return _SIGN.sub(said, text)
 
 
 def _years(text: str, language: str, words: Words, numbers: _Numbers) -> str:
@@ -492,7 +656,14 @@ def _years(text: str, language: str, words: Words, numbers: _Numbers) -> str:
     if language == "de":
         months = "|".join(words.months)
         text = re.sub(
-            rf"\b(\d{{1,2}})\. ({months})\b", lambda match: f"{numbers.ordinal(int(match[1]))}n {match[2]}", text
+            rf"\b(\d{{1,2}})\. (?={months}\b)"
+            r"|(?<=\b[Dd]er )(\d{1,3})\. (?=[A-ZÄÖÜ])|(?<=\b[Dd]ie )(\d{1,3})\. (?=[A-ZÄÖÜ])"
+            r"|(?<=\b[Dd]as )(\d{1,3})\. (?=[A-ZÄÖÜ])|(?<=\b(?:am|im) )(\d{1,3})\. (?=[A-ZÄÖÜ])"
+            r"|(?<=\b(?:dem|den|des|vom|zum) )(\d{1,3})\. (?=[A-ZÄÖÜ])",
+            lambda match: (
+                _german_ordinal(numbers.ordinal(int(match[match.lastindex or 0])), match.string[: match.start()]) + " "
+            ),
+            text,
         )
     if language in ("en", "de"):
         text = re.sub(
@@ -509,9 +680,13 @@ def _ordinals(text: str, language: str, words: Words, numbers: _Numbers) -> str:
     def said(match: re.Match[str]) -> str:
         ordinal = numbers.ordinal(int(match[1]))
         feminine = (match.lastindex or 0) > 1 and match[2] == "ª"
+        if language == "es" and re.match(r"\s[^\W\d]", match.string[match.end() :]):
+            ordinal = re.sub(r"(primer|tercer)o$", r"\1", ordinal) if not feminine else ordinal
         return re.sub(r"o\b", "a", ordinal) if feminine else ordinal
 
     text = re.sub(rf"(?<![\w.,]){words.ordinals}", said, text)
+    if language == "en":
+        text = re.sub(r"\bNo\.\s?(?=\d)", f"{words.number} ", text)
     return re.sub(r"(?:№|#)\s?(?=\d)", f"{words.number} ", text)
 
 
@@ -523,6 +698,6 @@ def _measures(text: str, language: str, words: Words, numbers: _Numbers) -> str:
         value = numbers.parse(match[1])
         if value is None:
             return match.group()
-        return f"{numbers.decimal(value)} {words.units[match[2]][value != 1]}"
+        return numbers.counted(value, *words.units[match[2]])
 
-    return re.sub(rf"(?<![\w.,])(-?{_DIGITS})\s?({units})(?!\w)", said, text)
+    return re.sub(rf"(?<![\w.,])(-?{_digits(language)})\s?({units})(?!\w)", said, text)
