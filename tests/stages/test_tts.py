@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +209,95 @@ def test_a_service_that_keeps_failing_is_left_alone() -> None:
     assert len(service.asked) == 3 * 2
     assert [line.engine for line in result] == ["engine1"] * 6
     assert sum("left alone" in finding.message for finding in findings) == 3
+
+
+def test_a_service_is_left_in_peace_for_as_long_as_it_asks() -> None:
+    times: list[float] = []
+
+    def busy(text: str, count: int) -> TransientError | None:
+        times.append(time.monotonic())
+        return TransientError("429", retry_after_s=0.3) if count == 1 else None
+
+    (line,), _ = spoken(lines((0, 2, "try this line again")), Service(busy))
+    assert line.attempts == 2
+    assert times[1] - times[0] >= 0.3
+
+
+def test_a_text_that_a_service_refuses_does_not_count_against_it() -> None:
+    service = Service(lambda text, count: LineError("no sound") if "odd" in text else None)
+    said = [(3.0 * n, 3.0 * n + 2, f"this is odd line number {n}") for n in range(4)] + [(12, 14, "this one is fine")]
+    result, _ = spoken(lines(*said), service, Metronome(), settings=QUICK.model_copy(update={"breaker": 2}))
+    assert [line.engine for line in result] == ["engine1"] * 4 + ["engine0"]
+
+
+def test_a_refused_text_is_given_another_way_to_the_same_voice_first() -> None:
+    engine = Metronome(lambda text, count: LineError("no sound") if "—" in text else None)
+    (line,), findings = spoken(lines((0, 2, "wait — what")), engine, Metronome())
+    assert (line.engine, engine.asked[-1][0]) == ("engine0", "wait what.")
+    assert [(finding.code, finding.severity) for finding in findings] == [("respoken", Severity.INFO)]
+
+
+def test_numbers_are_said_in_words_and_kept_in_figures() -> None:
+    engine = Metronome()
+    (line,), _ = spoken(lines((0, 4, "[bell] It cost $1,299.50 in 1984.")), engine)
+    assert engine.asked[0][0] == (
+        "It cost one thousand two hundred and ninety-nine dollars and fifty cents in nineteen eighty-four."
+    )
+    assert line.text == "[bell] It cost $1,299.50 in 1984."
+
+
+@pytest.mark.parametrize("case", json.loads((CASES / "unspeakable_lines.json").read_text("utf-8"))["spoken"])
+def test_lines_that_only_look_unspeakable_are_spoken(case: dict[str, str]) -> None:
+    (line,), findings = spoken(lines((0, 3, case["text"])), Metronome())
+    assert not line.silent
+    assert findings == []
+
+
+def test_a_stand_in_is_asked_within_its_own_rates() -> None:
+    class Stiff(Metronome):
+        rates = (1.0, 1.0)
+
+    broken = Metronome(lambda text, count: LineError("no"))
+    (line,), _ = spoken(lines((0, 1.6, TEXT)), broken, Stiff())
+    assert line.rate == 1.0
+
+
+def test_an_error_of_the_program_is_not_swallowed() -> None:
+    with pytest.raises(ZeroDivisionError):
+        spoken(lines((0, 2, "this line")), Metronome(lambda text, count: ZeroDivisionError()))
+
+
+def test_stopping_ends_the_wait_for_a_service() -> None:
+    service = Service(lambda text, count: TransientError("503"))
+    patient = TtsSettings(pace_s=0.0, backoff_s=60, max_backoff_s=60)
+    voice = VoiceEngine("m", service, lambda speaker: Voice("v", "en", "male"), SECONDS_PER_CHAR)
+    said = [(3.0 * n, 3.0 * n + 2, f"this is line number {n} of them") for n in range(30)]
+
+    def interrupted() -> Iterator[TranslatedSegment]:
+        yield from lines(*said)[:8]
+        while not service.asked:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    before = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(speak(interrupted(), [voice], patient, AudioSyncSettings(), 1000.0, lambda finding: None))
+    assert time.monotonic() - before < 5
+
+
+def test_lines_flow_before_the_last_has_come() -> None:
+    taken: list[int] = []
+
+    def coming() -> Iterator[TranslatedSegment]:
+        for segment in lines(*[(3.0 * n, 3.0 * n + 2, f"this is line number {n} of them") for n in range(60)]):
+            taken.append(segment.source.id)
+            yield segment
+
+    voice = VoiceEngine("m", Metronome(), lambda speaker: Voice("v", "en", "male"), SECONDS_PER_CHAR)
+    stage = speak(coming(), [voice], QUICK, AudioSyncSettings(), 1000.0, lambda finding: None)
+    assert next(stage).source.source.id == 0
+    assert len(taken) < 20
+    assert [line.source.source.id for line in stage] == list(range(1, 60))
 
 
 def test_requests_to_a_service_are_apart() -> None:

@@ -12,6 +12,7 @@ package of 15 MB that nothing else needs. Field numbers are those of ``onnx.prot
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,23 +35,29 @@ SLOWEST, FASTEST = 0.25, 5.0  # rates searched
 BISECTIONS = 20
 
 
-def cut_before(model: bytes, operator: str) -> tuple[bytes, str]:
-    """The model that computes what its only node of ``operator`` takes in, and the name of that output.
+def cut_before(model: Path, operator: str) -> tuple[bytes, str]:
+    """The model that computes what the only node of ``operator`` in an ONNX file takes in, and the name of that output.
 
     Raises ``WeightsError`` where there is none or more than one of them.
     """
-    graph = next(content for field, content in _fields(model) if field == MODEL_GRAPH)
+    with model.open("rb") as file:
+        whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))  # most of it is not wanted
+    graph = next((content for field, content in _fields(whole) if field == MODEL_GRAPH), memoryview(b""))
     nodes = [content for field, content in _fields(graph) if field == GRAPH_NODE]
     ends = [node for node in nodes if _texts(node, NODE_OPERATOR) == [operator]]
     if len(ends) != 1:
-        raise WeightsError(f"The voice's model has {len(ends)} nodes {operator!r} where its durations should be made.")
+        raise WeightsError(
+            f"The model {model} has {len(ends)} nodes {operator!r}, not the one of its durations. "
+            "Take the usual export of this voice."
+        )
     (name,) = _texts(ends[0], NODE_INPUT)[:1]
-    needed, kept = {name}, set()
+    needed, kept = {name}, set[int]()
     for place in range(len(nodes) - 1, -1, -1):  # nodes stand in the order of computation
         if needed & set(_texts(nodes[place], NODE_OUTPUT)):
             kept.add(place)
             needed |= _inputs(nodes[place])
-    parts, place = [], 0
+    parts: list[bytes] = []
+    place = 0
     for field, content in _fields(graph):
         if field == GRAPH_NODE:
             place += 1
@@ -61,7 +68,7 @@ def cut_before(model: bytes, operator: str) -> tuple[bytes, str]:
         parts.append(_delimited(field, content))
     value = _delimited(VALUE_NAME, name.encode()) + _delimited(VALUE_TYPE, _delimited(TYPE_TENSOR, FLOAT_TENSOR))
     parts.append(_delimited(GRAPH_OUTPUT, value))
-    rest = b"".join(raw for field, raw in _raw_fields(model) if field != MODEL_GRAPH)
+    rest = b"".join(raw for field, raw in _raw_fields(whole) if field != MODEL_GRAPH)
     return rest + _delimited(MODEL_GRAPH, b"".join(parts)), name
 
 
@@ -93,7 +100,7 @@ def session(model: Path | bytes) -> InferenceSession:
         raise WeightsError(f"The model {what} does not load: {error}. Fetch it again.") from error
 
 
-def _inputs(node: bytes) -> set[str]:
+def _inputs(node: memoryview) -> set[str]:
     """What a node takes in, the nodes of its branches and loops included."""
     names = set(_texts(node, NODE_INPUT))
     for field, attribute in _fields(node):
@@ -106,24 +113,24 @@ def _inputs(node: bytes) -> set[str]:
     return names
 
 
-def _texts(message: bytes, wanted: int) -> list[str]:
-    return [content.decode() for field, content in _fields(message) if field == wanted]
+def _texts(message: memoryview, wanted: int) -> list[str]:
+    return [str(content, "utf-8") for field, content in _fields(message) if field == wanted]
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Number and content of each length-delimited field."""
     for field, _, at, end, kind in _walk(message):
         if kind == DELIMITED:
             yield field, message[at:end]
 
 
-def _raw_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+def _raw_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Number and whole encoding of each field."""
     for field, start, _, end, _ in _walk(message):
         yield field, message[start:end]
 
 
-def _walk(message: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+def _walk(message: memoryview) -> Iterator[tuple[int, int, int, int, int]]:
     """For each field its number, where it starts, where its content starts, where it ends, and its wire type."""
     at = 0
     while at < len(message):
@@ -141,7 +148,7 @@ def _walk(message: bytes) -> Iterator[tuple[int, int, int, int, int]]:
         at = end
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = message[at]
@@ -152,8 +159,8 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _delimited(field: int, content: bytes) -> bytes:
-    return _encoded(field << 3 | DELIMITED) + _encoded(len(content)) + content
+def _delimited(field: int, content: bytes | memoryview) -> bytes:
+    return b"".join((_encoded(field << 3 | DELIMITED), _encoded(len(content)), content))
 
 
 def _encoded(value: int) -> bytes:

@@ -110,7 +110,7 @@ class Kokoro:
             self._model = Model.from_session(session(model), str(voices))
         except (ValueError, OSError) as error:
             raise WeightsError(f"Kokoro does not load from {model} and {voices}: {error}") from error
-        part, self._durations_name = cut_before(model.read_bytes(), "Round")
+        part, self._durations_name = cut_before(model, "Round")
         self._durations_session = session(part)
         self._tokens_name = next(
             given.name for given in self._model.sess.get_inputs() if given.name not in ("style", "speed")

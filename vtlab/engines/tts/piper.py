@@ -161,7 +161,7 @@ class _Model:
         except (KeyError, ValueError) as error:
             raise WeightsError(f"{file.config} does not describe a Piper voice: {error!r}. Fetch it again.") from error
         self._voice = PiperVoice(session=session(file.onnx), config=config)
-        part, self._durations_name = cut_before(file.onnx.read_bytes(), "Ceil")
+        part, self._durations_name = cut_before(file.onnx, "Ceil")
         self._durations_session = session(part)
         self._sentences = lru_cache(maxsize=2000)(self._phonemized)
         self._durations = lru_cache(maxsize=2000)(self._decided)
