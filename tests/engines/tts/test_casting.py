@@ -64,6 +64,16 @@ def test_a_voice_by_name_in_any_engine() -> None:
     }
 
 
+def test_a_voice_of_the_service_that_is_not_listed_here() -> None:
+    for name in ("pt-BR-ThalitaNeural", "en-US-AndrewMultilingualNeural"):
+        casting = cast("pt", offline=False, voice=name)
+        assert names(casting)[0] == "edge"
+        assert casting.voice(0, None, 0).name == name
+    for name in ("es-MX-JorgeNeural", "pt-BR-thalita", "Thalita"):
+        with pytest.raises(SettingsError, match=f"No engine here has a voice '{name}'"):
+            cast("pt", offline=False, voice=name)
+
+
 @needs_kokoro
 def test_gender_decides_before_the_order_of_engines() -> None:
     assert names(cast("en", voice_gender="male")) == ["piper", "kokoro", "espeak"]

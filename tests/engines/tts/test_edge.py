@@ -227,3 +227,15 @@ def test_voices_by_language() -> None:
     assert [voice.name for voice in Edge.voices(options, "hy")] == ["hy-AM-AnahitNeural", "hy-AM-HaykNeural"]
     assert Edge.voices(options, "eo") == ()
     assert {"pt", "hy", "ru", "ja", "tl"} <= set(Edge.status(options).languages)
+
+
+@pytest.mark.parametrize("name", ["Thalita", "pt-BR-thalita", "pt-BR-A'/><x Neural"])
+def test_names_of_voices_are_looked_at(name: str) -> None:
+    with pytest.raises(ValueError, match="no full name of a voice"):
+        EdgeOptions(voices=(name,))
+    assert Edge.named(name, "pt") is None
+
+
+def test_voices_that_are_not_listed() -> None:
+    assert Edge.named("pt-BR-ThalitaNeural", "pt") == Voice("pt-BR-ThalitaNeural", "pt", "neutral", "pt-BR")
+    assert Edge.named("xx-XX-ThalitaNeural", "pt") is None

@@ -97,6 +97,10 @@ def _asked(name: str, settings: TtsSettings, language: str, offline: bool) -> tu
     if not status.ready:
         return None, f"{status.problem} ({status.fix})"
     voices: tuple[Voice, ...] = engine.voices(options, language)
+    if hasattr(engine, "named"):  # a service that has more voices than it lists here
+        known = {voice.name for voice in voices}
+        asked = {name for name in (settings.voice, *settings.speakers.values()) if name is not None} - known
+        voices += tuple(voice for name in sorted(asked) if (voice := engine.named(name, language)) is not None)
     if not voices:
         return None, f"it speaks {', '.join(status.languages[:12])}{' …' if len(status.languages) > 12 else ''}"
     return CastEngine(name, voices), ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from pydantic import Field, field_validator
 from vtlab.audio import Audio
 from vtlab.engines import Status
 from vtlab.engines.tts import Gender, Voice
-from vtlab.errors import LineError, TransientError
+from vtlab.errors import LanguageError, LineError, TransientError
 from vtlab.languages import language_code
 from vtlab.settings import Section
 from vtlab.weights import Weights
@@ -54,6 +55,9 @@ VOICES = {
     "uk-UA": "Polina Ostap", "ur-PK": "Uzma Asad", "uz-UZ": "Madina Sardor", "vi-VN": "HoaiMy NamMinh",
     "zh-CN": "Xiaoxiao Yunxi Xiaoyi Yunjian", "zu-ZA": "Thando Themba",
 }  # fmt: skip
+FULL_NAME = re.compile(
+    r"([a-z]{2,3}-[A-Z][A-Za-z]+)(?:-[a-z]+)?-[A-Z][A-Za-z]*Neural"
+)  # "zh-CN-liaoning-XiaobeiNeural"
 SEXES: tuple[Gender, Gender] = ("female", "male")
 BROKE_OFF = 0.7  # share of the text's letters and digits that the word boundaries must cover
 
@@ -69,9 +73,10 @@ class EdgeOptions(Section):
     @classmethod
     def _full_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if name.count("-") < 2:
+            match = FULL_NAME.fullmatch(name)
+            if match is None:
                 raise ValueError(f"{name!r} is no full name of a voice, such as pt-BR-ThalitaNeural")
-            language_code(name)
+            language_code(match[1])
         return names
 
 
@@ -97,6 +102,21 @@ class Edge:
         if find_spec("edge_tts") is None:
             return ()
         return tuple(voice for voice in _voices(options) if voice.language == language)
+
+    @classmethod
+    def named(cls, name: str, language: str) -> Voice | None:
+        """A voice that the table above lacks, where its name is spelt as the service's are and it speaks the language.
+
+        The service has some 300 and adds more; whether it has this one is seen when it speaks.
+        """
+        match = FULL_NAME.fullmatch(name)
+        if match is None or find_spec("edge_tts") is None:
+            return None
+        try:
+            speaks = language_code(match[1]) == language or "Multilingual" in name
+        except LanguageError:
+            return None
+        return Voice(name, language, "neutral", match[1]) if speaks else None
 
     @classmethod
     def weights(cls, options: EdgeOptions, voice: Voice) -> tuple[Weights, ...]:
