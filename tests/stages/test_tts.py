@@ -315,6 +315,36 @@ def test_each_speaker_keeps_a_voice() -> None:
     assert [line.voice for line in result] == ["voice of ana", "voice of rui", "voice of ana"]
 
 
+def test_a_second_speaker_has_another_voice_even_of_another_engine() -> None:
+    def voice_engine(name: str, engine: Metronome, *voices: str) -> VoiceEngine:
+        order: list[str | None] = []
+
+        def voice_of(speaker: str | None) -> Voice:
+            if speaker not in order:
+                order.append(speaker)
+            return Voice(voices[order.index(speaker) % len(voices)], "en", "male")
+
+        return VoiceEngine(name, engine, voice_of, SECONDS_PER_CHAR)
+
+    def cast(settings: TtsSettings) -> list[tuple[str | None, str | None]]:
+        engines = [
+            voice_engine("one", Metronome(), "joe"),
+            voice_engine("espeak", Metronome(), "robot"),
+            voice_engine("service", Service(), "far"),
+            voice_engine("many", Metronome(), "heart", "michael"),
+        ]
+        said = [(3.0 * n, 3.0 * n + 2, f"this is line number {n} of them") for n in range(5)]
+        segments = lines(*said, speakers=("ana", "rui", "ana", "eva", "leo"))
+        return [
+            (line.engine, line.voice)
+            for line in speak(segments, engines, settings, AudioSyncSettings(), 100.0, lambda finding: None)
+        ]
+
+    joe = ("one", "joe")
+    assert cast(QUICK) == [joe, ("many", "heart"), joe, ("many", "michael"), joe]
+    assert cast(QUICK.model_copy(update={"voice": "joe"})) == [joe] * 5
+
+
 def test_stopping_early_stops_the_voices() -> None:
     engine = Metronome()
     said = [(3.0 * n, 3.0 * n + 2, f"this is line number {n} of them") for n in range(200)]

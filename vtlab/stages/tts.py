@@ -28,6 +28,7 @@ from tenacity.stop import stop_when_event_set
 from vtlab.audio import Audio, silence, trim
 from vtlab.engines.translation.sentences import clauses, split_clauses, split_sentences, word_count
 from vtlab.engines.tts import Synthesizer, Voice
+from vtlab.engines.tts.casting import LAST_RESORT
 from vtlab.errors import LineError, TransientError
 from vtlab.findings import Finding, Severity
 from vtlab.languages import UNSPACED
@@ -80,7 +81,7 @@ def speak(
     Raises what an engine raises besides ``TransientError`` and ``LineError``; stopping early stops the threads after
     the request they are at.
     """
-    script = _Script(engines[0], settings, sync, total_s)
+    script = _Script(engines, settings, sync, total_s)
     stopped = threading.Event()
     mouth = _Mouth(engines, settings, stopped)
     under_way: list[Future[_Said]] = []
@@ -106,11 +107,16 @@ def speak(
 
 @dataclass
 class _Line:
-    """A line on its way: its ``text`` as written (the translation, or a shorter candidate) and as it is ``said``."""
+    """A line on its way: its ``text`` as written (the translation, or a shorter candidate) and as it is ``said``.
+
+    ``leader`` is the engine that is to speak it, with ``voice``; the others stand in.
+    """
 
     segment: TranslatedSegment
     text: str
     said: str
+    leader: VoiceEngine
+    voice: Voice
 
     @property
     def number(self) -> int:
@@ -140,13 +146,16 @@ class _Said:
 class _Script:
     """The lines that came so far, what is said for each, and how long that takes: as measured, or as predicted."""
 
-    def __init__(self, first: VoiceEngine, settings: TtsSettings, sync: AudioSyncSettings, total_s: float) -> None:
-        self._first, self._settings, self._sync, self._total_s = first, settings, sync, total_s
+    def __init__(
+        self, engines: Sequence[VoiceEngine], settings: TtsSettings, sync: AudioSyncSettings, total_s: float
+    ) -> None:
+        self._cast = _Cast(engines, settings)
+        self._settings, self._sync, self._total_s = settings, sync, total_s
         self._lines: list[_Line] = []
         self._ended = False
         self._measured_s: dict[int, float] = {}  # natural seconds by line
-        self._pace: dict[str, tuple[float, float]] = {}  # seconds and units spoken by each voice
-        self._units: dict[tuple[str, str], float] = {}
+        self._pace: dict[tuple[str, str], tuple[float, float]] = {}  # seconds and units spoken by each engine and voice
+        self._units: dict[tuple[str, str, str], float] = {}
 
     def take(self, given: Iterator[TranslatedSegment], upto: int) -> int:
         """Takes lines until there are ``upto`` or no more; returns how many there are."""
@@ -155,7 +164,8 @@ class _Script:
             if segment is None:
                 self._ended = True
             else:
-                self._lines.append(_Line(segment, segment.text, _said(segment.text, segment.language)))
+                said = _said(segment.text, segment.language)
+                self._lines.append(_Line(segment, segment.text, said, *self._cast.role(segment.source.speaker)))
         return len(self._lines)
 
     def learn(self, index: int, spoken: SpokenSegment) -> None:
@@ -164,9 +174,11 @@ class _Script:
             return
         natural_s = spoken.audio.duration * spoken.rate
         self._measured_s[index] = natural_s
-        if spoken.engine == self._first.name and spoken.voice is not None:
-            seconds, units = self._pace.get(spoken.voice, (0.0, 0.0))
-            self._pace[spoken.voice] = (seconds + natural_s, units + self._length(index, self._lines[index].said))
+        line = self._lines[index]
+        role = (line.leader.name, line.voice.name)
+        if role == (spoken.engine, spoken.voice):
+            seconds, units = self._pace.get(role, (0.0, 0.0))
+            self._pace[role] = (seconds + natural_s, units + self._length(index, line.said))
 
     def plan(self, index: int) -> tuple[_Line, float]:
         """Line ``index`` with the text that it says, and the rate to ask of its voice."""
@@ -176,8 +188,8 @@ class _Script:
         speed = self._speed(index)
         if max(speed, self._needed(index)) > self._fast:
             speed = self._condense(index, speed)
-        low = max(self._settings.min_rate, self._first.engine.rates[0])
-        high = min(self._settings.max_rate, self._first.engine.rates[1])
+        slowest, fastest = line.leader.engine.rates
+        low, high = max(self._settings.min_rate, slowest), min(self._settings.max_rate, fastest)
         return line, round(min(max(speed, low), high), 2)
 
     @property
@@ -215,19 +227,44 @@ class _Script:
     def _natural_s(self, index: int) -> float:
         if index in self._measured_s:
             return self._measured_s[index]
-        seconds, units = self._pace.get(self._voice(index).name, (0.0, 0.0))
-        per_unit = (LEARNT_S + seconds) / (LEARNT_S / self._first.seconds_per_unit + units)
-        return max(LEAST_NATURAL_S, per_unit * self._length(index, self._lines[index].said))
+        line = self._lines[index]
+        seconds, units = self._pace.get((line.leader.name, line.voice.name), (0.0, 0.0))
+        per_unit = (LEARNT_S + seconds) / (LEARNT_S / line.leader.seconds_per_unit + units)
+        return max(LEAST_NATURAL_S, per_unit * self._length(index, line.said))
 
     def _length(self, index: int, said: str) -> float:
-        voice = self._voice(index)
-        key = (voice.name, said)
+        leader, voice = self._lines[index].leader, self._lines[index].voice
+        key = (leader.name, voice.name, said)
         if key not in self._units:
-            self._units[key] = self._first.engine.units(said, voice)
+            self._units[key] = leader.engine.units(said, voice)
         return self._units[key]
 
-    def _voice(self, index: int) -> Voice:
-        return self._first.voice_of(self._lines[index].segment.source.speaker)
+
+class _Cast:
+    """Who speaks for whom: the first engine, until it has no voice left that nobody has.
+
+    A second speaker with the voice of the first is worse than one of another engine of the list; but a robot's voice,
+    or a service's, is not taken for that, and a voice that the settings name is everybody's.
+    """
+
+    def __init__(self, engines: Sequence[VoiceEngine], settings: TtsSettings) -> None:
+        first, *others = engines
+        alike = [other for other in others if not other.engine.network and other.name not in LAST_RESORT]
+        self._engines = [first] if settings.voice is not None else [first, *alike]
+        self._roles: dict[str | None, tuple[VoiceEngine, Voice]] = {}
+
+    def role(self, speaker: str | None) -> tuple[VoiceEngine, Voice]:
+        """The engine and voice of a speaker, the same for every line of theirs."""
+        if speaker not in self._roles:
+            taken = {(engine.name, voice.name) for engine, voice in self._roles.values()}
+            first = self._engines[0]
+            self._roles[speaker] = first, first.voice_of(speaker)
+            for engine in self._engines:
+                voice = engine.voice_of(speaker)
+                if (engine.name, voice.name) not in taken:
+                    self._roles[speaker] = engine, voice
+                    break
+        return self._roles[speaker]
 
 
 def _said(text: str, language: str) -> str:
@@ -252,8 +289,8 @@ class _Mouth:
         if line.condensed:
             findings.append(_finding("condensed", Severity.INFO, f"A shorter translation fits: {line.text!r}.", line))
         tries, reasons = 0, []
-        for voice_engine in self._engines:
-            voice = voice_engine.voice_of(line.segment.source.speaker)
+        for voice_engine in (line.leader, *(other for other in self._engines if other is not line.leader)):
+            voice = line.voice if voice_engine is line.leader else voice_engine.voice_of(line.segment.source.speaker)
             slowest, fastest = voice_engine.engine.rates
             possible = min(max(rate, slowest), fastest)
             for pieces in _ways(line.said, voice_engine.engine.max_chars):
@@ -269,7 +306,7 @@ class _Mouth:
                 finally:
                     tries += attempt.tries
                 if reasons:
-                    findings.append(_recovered(voice_engine, voice, line, reasons, self._engines[0].name))
+                    findings.append(_recovered(voice_engine, voice, line, reasons))
                 spoken = SpokenSegment(
                     line.segment, line.text, audio, possible, voice_engine.name, voice.name, attempts=tries
                 )
@@ -285,8 +322,8 @@ def _finding(code: str, severity: Severity, message: str, line: _Line) -> Findin
     return Finding(STAGE, code, severity, message, line.number)
 
 
-def _recovered(spoke: VoiceEngine, voice: Voice, line: _Line, reasons: Sequence[str], first: str) -> Finding:
-    if spoke.name == first:
+def _recovered(spoke: VoiceEngine, voice: Voice, line: _Line, reasons: Sequence[str]) -> Finding:
+    if spoke is line.leader:
         return _finding("respoken", Severity.INFO, f"Spoken at the second try: {reasons[0]}", line)
     message = f"Spoken by {spoke.name} ({voice.name}) instead: {reasons[0]}"
     return _finding("fallback_voice", Severity.WARNING, message, line)

@@ -53,7 +53,10 @@ LANGUAGES = {
 }
 GENDERS: dict[str, Gender] = {"f": "female", "m": "male"}
 # espeak-ng reads no kanji and no hanzi: the packages that the model's own phonemes of these languages need
-PHONEMES_BY = {"ja": ("misaki", "pyopenjtalk"), "zh": ("misaki", "jieba", "pypinyin")}
+PHONEMES_BY = {
+    "ja": ("misaki", "pyopenjtalk", "fugashi", "jaconv", "mojimoji"),  # pip install 'misaki[ja]'
+    "zh": ("misaki", "jieba", "pypinyin", "cn2an"),  # pip install 'misaki[zh]'
+}
 
 # by the grades that the model's own list of voices gives (hexgrad/Kokoro-82M, VOICES.md), the sexes in turn
 PREFERRED = (
