@@ -129,3 +129,15 @@ def test_a_damaged_voice_is_told_when_it_is_loaded(tmp_path: Path, joe: Path) ->
     engine = Piper(PiperOptions(voices=(str(file),)), 1)
     with pytest.raises(WeightsError, match="does not load"):
         engine.speak("Hello.", Voice("en_US-broken-medium", "en", "neutral"), 1.0)
+
+
+def test_voices_of_the_hub_by_name(tmp_path: Path, joe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "pt" / "pt_BR" / "faber" / "medium"
+    folder.mkdir(parents=True)
+    faber = voice_file(folder, joe, "pt_BR-faber-medium", language={"code": "pt_BR"})
+    monkeypatch.setattr(weights, "hub_cached", lambda repository: tmp_path)
+    options = PiperOptions(voices=("pt_BR-faber-medium",), offline=True)
+    (voice,) = Piper.voices(options, "pt")
+    onnx, _ = Piper.weights(options, voice)
+    assert (onnx.path, onnx.place) == (faber, "hub cache")
+    assert Piper.voices(PiperOptions(), "pt") == (voice,)  # what the cache holds is found without its name, too

