@@ -88,7 +88,8 @@ def trim(audio: Audio, below_db: float = SILENCE_DB, keep_s: float = 0.01) -> Au
     if len(levels) == 0 or levels.max() <= -100:
         return Audio(audio.samples[:0], audio.rate)
     loud = np.flatnonzero(levels > levels.max() + below_db)
-    return cut(audio, loud[0] * FRAME_S - keep_s, (loud[-1] + 1) * FRAME_S + keep_s)
+    frame_s = max(1, round(FRAME_S * audio.rate)) / audio.rate  # whole samples: at 22050 Hz less than FRAME_S
+    return cut(audio, loud[0] * frame_s - keep_s, (loud[-1] + 1) * frame_s + keep_s)
 
 
 def fade(audio: Audio, seconds: float) -> Audio:
@@ -178,7 +179,7 @@ class LoudnessMeter:
         whole = len(weighted) // self._step * self._step
         self._rest = weighted[whole:]
         steps = weighted[:whole].reshape(-1, self._step, weighted.shape[1])
-        self._energies.append(np.square(steps).mean(axis=1).sum(axis=1))
+        self._energies.append(np.einsum("hsc,hsc->h", steps, steps) / self._step)
 
     def lufs(self) -> float | None:
         """Loudness of all that came so far; ``None`` where all of it is below the gate or it is under 400 ms."""

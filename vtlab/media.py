@@ -17,15 +17,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from vtlab.audio import Audio
-from vtlab.errors import InputError, LanguageError, VtlabError
+from vtlab.errors import EngineError, InputError, LanguageError, ResourceError, VtlabError
 from vtlab.languages import language_code, three_letters
 
 if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
     from av.container import InputContainer
     from numpy.typing import NDArray
 
@@ -42,6 +43,9 @@ DEMUXERS = (
 MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "h263"})
 HOLE_S = 0.03  # timestamps of sound this far off are a hole or an overlap, not rounding
 TRUNCATED_S = 3.0  # data that ends this much before the length in the header is cut off
+TRUNCATED_EXACT_S = 0.5  # the same for formats whose header says when the last picture or sound ends
+DAMAGED_SHARE = 0.2  # sound of which more packets than this cannot be decoded is refused
+AAC_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
 OUT_OF_PHASE = 0.1  # a mono mix with less than this share of the channels' power cancels itself
 FFMPEG_START_S = 60.0
@@ -85,6 +89,18 @@ class MediaInfo:
     subtitles: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Extraction:
+    """A file and the sound of it that is dubbed."""
+
+    info: MediaInfo
+    stream: AudioStream
+
+    @property
+    def duration_s(self) -> float:
+        return self.info.duration_s
+
+
 # ---------------------------------------------------------------- probe
 
 
@@ -99,13 +115,21 @@ def probe(path: Path) -> MediaInfo:
         if not container.streams.audio:
             raise InputError(f"{path} has no sound, so there is nothing to dub.", code="E_NO_AUDIO")
         start = _start(container)
+        audio = tuple(
+            _audio(stream, index, start)
+            for index, stream in enumerate(container.streams.audio)
+            if stream.codec_context is not None and stream.codec_context.sample_rate
+        )
+        if not audio:
+            raise InputError(f"The sound of {path} is in a format that nobody here can decode.", code="E_UNREADABLE")
+        _refuse_cut_off(path)
         duration = _duration(container, path)
         return MediaInfo(
             path,
             container.format.name,
             duration,
-            _video(container, duration),
-            tuple(_audio(stream, index, start) for index, stream in enumerate(container.streams.audio)),
+            _video(container, path),
+            audio,
             tuple(stream.codec_context.name for stream in container.streams.subtitles if stream.codec_context),
         )
 
@@ -113,10 +137,11 @@ def probe(path: Path) -> MediaInfo:
 def choose_audio(info: MediaInfo, stream: int | None, language: str | None) -> AudioStream:
     """The stream of that number, else one in the language, else the default one, else the first."""
     if stream is not None:
-        if stream >= len(info.audio):
-            count = len(info.audio)
-            raise InputError(f"{info.path} has {count} audio stream{'s' * (count > 1)} (from 0): there is no {stream}.")
-        return info.audio[stream]
+        for audio in info.audio:
+            if audio.index == stream:
+                return audio
+        numbers = ", ".join(str(audio.index) for audio in info.audio)
+        raise InputError(f"{info.path} has no audio stream number {stream}; there is {numbers}.")
     spoken = [audio for audio in info.audio if language is not None and audio.language == language]
     flagged = [audio for audio in info.audio if audio.default]
     return (spoken or flagged or list(info.audio))[0]
@@ -124,6 +149,8 @@ def choose_audio(info: MediaInfo, stream: int | None, language: str | None) -> A
 
 def _sniff(path: Path) -> None:
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait for its writer
+            raise InputError(f"{path} is not a file; save the video and name it.", code="E_NO_FILE")
         with path.open("rb") as file:
             head = file.read(SNIFFED_BYTES)
     except FileNotFoundError:
@@ -153,6 +180,81 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError as error:
         return error.start > len(head) - 4  # a character cut by the end of what was read
     return True
+
+
+def _refuse_cut_off(path: Path) -> None:
+    """Raises where the container's own chunk of data should reach beyond the end of the file."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(16)
+        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
+            needed = _mp4_needs(file, size)
+        elif head[:4] in (b"RIFF", b"RF64"):
+            needed = _riff_needs(file, size)
+        elif head[:4] == b"\x1a\x45\xdf\xa3":
+            needed = _matroska_needs(file)
+        else:
+            return
+    if needed > size:
+        raise InputError(
+            f"{path} is cut off: it should have {needed} bytes, but has {size}. Copy or download it again.",
+            code="E_UNREADABLE",
+        )
+
+
+def _mp4_needs(file: BinaryIO, size: int) -> int:
+    """Where the last box of media or index ends (ISO 14496-12, 4.2)."""
+    at = needed = 0
+    while at + 8 <= size:
+        file.seek(at)
+        header = file.read(16)
+        length = int.from_bytes(header[:4])
+        if length == 1:
+            length = int.from_bytes(header[8:16])
+        if length < 8:  # 0: up to the end of the file, whatever that is
+            break
+        at += length
+        if header[4:8] in (b"mdat", b"moov", b"moof"):
+            needed = at
+    return needed
+
+
+def _riff_needs(file: BinaryIO, size: int) -> int:
+    """Where the last RIFF ends; large AVI files have several. A size of 0 or all ones was never filled in.
+
+    Eight bytes less, since some writers count the header of the chunk among its content.
+    """
+    at = needed = 0
+    while at + 12 <= size:
+        file.seek(at)
+        header = file.read(8)
+        length = int.from_bytes(header[4:8], "little")
+        if header[:4] != b"RIFF" or length in (0, 0xFFFFFFFF):
+            break
+        needed = at + length
+        at += 8 + length + length % 2
+    return needed
+
+
+def _matroska_needs(file: BinaryIO) -> int:
+    """Where the segment ends; 0 where its size was never filled in (RFC 8794, RFC 9559)."""
+    file.seek(4)
+    header_size, _ = _variable_int(file)
+    file.seek(header_size, os.SEEK_CUR)
+    if file.read(4) != b"\x18\x53\x80\x67":
+        return 0
+    length, unknown = _variable_int(file)
+    return 0 if unknown else file.tell() + length
+
+
+def _variable_int(file: BinaryIO) -> tuple[int, bool]:
+    """An EBML size, and whether it is the one that means unknown."""
+    first = (file.read(1) or b"\0")[0]
+    extra = 8 - first.bit_length()
+    if extra > 7:
+        return 0, True
+    value = int.from_bytes(bytes([first & (0x7F >> extra)]) + file.read(extra))
+    return value, value == (1 << 7 * (extra + 1)) - 1
 
 
 @contextmanager
@@ -188,27 +290,46 @@ def _start(container: InputContainer) -> float:
 
 def _duration(container: InputContainer, path: Path) -> float:
     """Seconds from the file's first timestamp to its last; the data must be there up to it."""
+    name, start = container.format.name, _start(container)
     declared = None if container.duration is None else container.duration / 1_000_000
-    exact = any(name in container.format.name for name in ("mov", "matroska", "avi"))
-    if declared is None or declared <= 0:
-        declared, exact = None, False
-    if declared is not None and not exact:
+    if declared is not None and declared <= 0:
+        declared = None
+    if declared is not None and "matroska" in name:
+        declared -= start  # its length counts from 0, not from its first timestamp
+    by_header = any(known in name for known in ("mov", "matroska", "avi", "flv", "flac")) or (
+        name == "mp3" and _tells_length(path)
+    )
+    if declared is not None and not by_header and name not in ("mp3", "aac"):
         return declared
-    seconds = _end_of_data(container, path, declared)
+    seekable = any(known in name for known in ("mov", "matroska", "avi"))
+    seconds = _end_of_data(container, path, declared if seekable else None)
     if seconds <= 0:
         raise InputError(f"{path} holds no data; copy or download it again.", code="E_UNREADABLE")
-    if declared is not None:
-        if seconds < declared - max(TRUNCATED_S, 0.02 * declared):
-            raise InputError(
-                f"{path} is cut off: it should last {declared:.1f} s, but its data ends at {seconds:.1f} s. "
-                "Copy or download it again.",
-                code="E_UNREADABLE",
-            )
-        return declared
-    return seconds
+    if declared is None or not by_header:  # an estimate from the bit rate
+        return seconds
+    if seconds < declared - (max(TRUNCATED_S, 0.02 * declared) if seekable else TRUNCATED_EXACT_S):
+        raise InputError(
+            f"{path} is cut off: it should last {declared:.1f} s, but its data ends at {seconds:.1f} s. "
+            "Copy or download it again.",
+            code="E_UNREADABLE",
+        )
+    return declared
+
+
+def _tells_length(path: Path) -> bool:
+    """Whether an MP3 says in its first frame how long it is; without, its length is a guess by its bit rate."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        if head[:3] == b"ID3":  # sizes of seven bits a byte (ID3v2, 3.1)
+            tag = sum(byte << 7 * (3 - place) for place, byte in enumerate(head[6:10]))
+            file.seek(10 + tag)
+            head = b""
+        head += file.read(256)
+    return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
 
 
 def _end_of_data(container: InputContainer, path: Path, declared: float | None) -> float:
+    """Where the last packet of picture or sound ends; with ``declared``, only the end of the file is read."""
     import av
 
     if declared is not None and declared > 2 * TRUNCATED_S:
@@ -221,17 +342,16 @@ def _end_of_data(container: InputContainer, path: Path, declared: float | None) 
     except (av.FFmpegError, OSError) as error:
         if last == 0:
             raise InputError(f"{path} is damaged: {error.strerror or error}.", code="E_UNREADABLE") from error
-    container.seek(container.start_time or 0)
     return last - _start(container)
 
 
-def _video(container: InputContainer, duration: float) -> VideoStream | None:
+def _video(container: InputContainer, path: Path) -> VideoStream | None:
     pictures = [stream for stream in container.streams.video if not int(stream.disposition) & ATTACHED_PICTURE]
     if not pictures:
         return None
     stream = pictures[0]
     if stream.codec_context is None:
-        raise InputError("The picture is in a format that nobody here knows.", code="E_UNREADABLE")
+        raise InputError(f"The picture of {path} is in a format that nobody here knows.", code="E_UNREADABLE")
     fps = stream.average_rate or stream.guessed_rate or Fraction(25)
     return VideoStream(
         stream.codec_context.name,
@@ -245,8 +365,6 @@ def _video(container: InputContainer, duration: float) -> VideoStream | None:
 
 def _audio(stream: Any, index: int, start: float) -> AudioStream:
     context = stream.codec_context
-    if context is None:
-        raise InputError("The sound is in a format that nobody here knows.", code="E_UNREADABLE")
     begins = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base) - start
     return AudioStream(
         index,
@@ -269,34 +387,44 @@ def _language(tag: str | None) -> str | None:
 
 
 def count_frames(path: Path) -> int:
-    """Packets of the picture, which for every codec here are its frames."""
+    """Packets of the picture that are shown (an edit list may hide some), which for every codec here are its frames."""
     with _opened(path) as container:
         pictures = [stream for stream in container.streams.video if not int(stream.disposition) & ATTACHED_PICTURE]
         if not pictures:
             return 0
-        return pictures[0].frames or sum(1 for packet in container.demux(pictures[0]) if packet.size)
+        return sum(1 for packet in container.demux(pictures[0]) if packet.size and not packet.is_discard)
 
 
 # ---------------------------------------------------------------- decode
 
 
-def decode_speech(path: Path, stream: AudioStream, duration_s: float) -> Audio:
+def decode_speech(
+    path: Path, stream: AudioStream, duration_s: float, on_damage: Callable[[int], None] = lambda packets: None
+) -> Audio:
     """16 kHz mono float32 on the file's clock, exactly ``round(duration_s × 16000)`` samples.
 
-    Channels that cancel each other are subtracted instead of added; of surround sound, the centre leads.
+    Channels that cancel each other are subtracted instead of added; of surround sound, the centre leads. Packets that
+    cannot be decoded are silence, and their number goes to ``on_damage``. Raises ``InputError`` (``E_UNREADABLE``)
+    where too many are.
     """
     length = round(duration_s * SPEECH_HZ)
-    samples, mixed, separate = _mono(path, stream, length, sign=1)
+    samples, mixed, separate = _mono(path, stream, length, sign=1, on_damage=on_damage)
     if stream.channels == 2 and mixed < OUT_OF_PHASE * separate:
         samples, _, _ = _mono(path, stream, length, sign=-1)
     return Audio(samples, SPEECH_HZ)
 
 
-def _mono(path: Path, stream: AudioStream, length: int, sign: int) -> tuple[NDArray[np.float32], float, float]:
+def _mono(
+    path: Path,
+    stream: AudioStream,
+    length: int,
+    sign: int,
+    on_damage: Callable[[int], None] = lambda packets: None,
+) -> tuple[NDArray[np.float32], float, float]:
     """The mono sound, its power, and the mean power of the channels it was made of."""
     samples = np.zeros(length, np.float32)
     mixed = separate = 0.0
-    for at, block, names in _on_clock(path, stream, SPEECH_HZ, None):
+    for at, block, names in _on_clock(path, stream, SPEECH_HZ, None, on_damage):
         if block.shape[1] == 2:
             sound = (block[:, 0] + sign * block[:, 1]) / 2
         elif "FC" in names:
@@ -340,55 +468,106 @@ def decode_blocks(
         yield block
 
 
-def _on_clock(path: Path, stream: AudioStream, rate: int, layout: str | None) -> Iterator[tuple[int, Block, list[str]]]:
-    """Decoded sound at ``rate`` with the sample number at which it belongs, and its channels' names.
+def _on_clock(
+    path: Path,
+    stream: AudioStream,
+    rate: int,
+    layout: str | None,
+    on_damage: Callable[[int], None] = lambda packets: None,
+) -> Iterator[tuple[int, Block, list[str]]]:
+    """Decoded sound at ``rate`` with the sample number at which it belongs, from 0 on, and its channels' names."""
+    for at, block, names in _at_timestamps(path, stream, rate, layout, on_damage):
+        if at + len(block) > 0:  # else it is sound from before the first picture
+            yield max(at, 0), block[max(-at, 0) :], names
 
-    Where timestamps jump, the resampler is emptied and what follows is put at its own time.
+
+def _at_timestamps(
+    path: Path, stream: AudioStream, rate: int, layout: str | None, on_damage: Callable[[int], None]
+) -> Iterator[tuple[int, Block, list[str]]]:
+    """The same from before 0 too.
+
+    Where timestamps jump or the kind of sound changes, the resampler is emptied and what follows put at its own time.
     """
     import av
 
     with _opened(path) as container:
-        source = container.streams.audio[stream.index]
-        start = _start(container)
         resampler, at, expected = None, 0, None
         names: list[str] = []
+        kind: tuple[str, int] | None = None
+        start = _start(container)
+        for frame in _decoded(container, path, stream, on_damage):
+            begins = frame.time - start if frame.time is not None else expected or 0.0
+            now = (frame.layout.name, frame.sample_rate)
+            if resampler is None or expected is None or now != kind or abs(begins - expected) > HOLE_S:
+                if resampler is not None:
+                    yield from _resampled(resampler, None, at, names)
+                names, kind = [channel.name for channel in frame.layout.channels], now
+                resampler = av.AudioResampler(format="fltp", layout=layout or frame.layout, rate=rate)
+                at = round(begins * rate)
+                expected = begins
+            for found in _resampled(resampler, frame, at, names):
+                at = found[0] + len(found[1])
+                yield found
+            expected += frame.samples / frame.sample_rate
+        if resampler is not None:
+            yield from _resampled(resampler, None, at, names)
+
+
+def _decoded(
+    container: InputContainer, path: Path, stream: AudioStream, on_damage: Callable[[int], None]
+) -> Iterator[AudioFrame]:
+    """The frames of the sound; a packet that cannot be decoded is passed over, as players do."""
+    import av
+
+    packets = damaged = 0
+    demuxer = container.demux(container.streams.audio[stream.index])
+    while True:
         try:
-            for frame in container.decode(source):
-                begins = frame.time - start if frame.time is not None else expected or 0.0
-                if resampler is None or expected is None or abs(begins - expected) > HOLE_S:
-                    if resampler is not None:
-                        yield from _resampled(resampler, None, at, names)
-                    names = [channel.name for channel in frame.layout.channels]
-                    resampler = av.AudioResampler(format="fltp", layout=layout or frame.layout, rate=rate)
-                    at = round(begins * rate)
-                    expected = begins
-                for found in _resampled(resampler, frame, at, names):
-                    at = found[0] + len(found[1])
-                    yield found
-                expected += frame.samples / frame.sample_rate
-            if resampler is not None:
-                yield from _resampled(resampler, None, at, names)
-        except (av.FFmpegError, ValueError) as error:
-            raise InputError(f"The sound of {path} is damaged: {error}.", code="E_UNREADABLE") from error
+            packet = next(demuxer, None)
+        except (av.FFmpegError, OSError):  # what follows cannot be found any more
+            damaged += 1
+            break
+        if packet is None:
+            break
+        packets += 1
+        try:
+            frames = packet.decode()
+        except (av.FFmpegError, ValueError):
+            damaged += 1
+            continue
+        yield from frames
+    if damaged > DAMAGED_SHARE * packets:
+        raise InputError(
+            f"The sound of {path} is damaged: {damaged} of {packets} pieces cannot be decoded. "
+            "Copy or download it again.",
+            code="E_UNREADABLE",
+        )
+    if damaged:
+        on_damage(damaged)
 
 
 def _resampled(resampler: Any, frame: Any, at: int, names: list[str]) -> Iterator[tuple[int, Block, list[str]]]:
     for out in resampler.resample(frame):
         block = out.to_ndarray().T.astype(np.float32, copy=False)
-        if at < 0:  # sound from before the first picture
-            block, at = block[-at:], 0
-        if len(block):
-            yield at, block, names
-            at += len(block)
+        yield at, block, names
+        at += len(block)
 
 
 # ---------------------------------------------------------------- encode
 
 
 def write_aac(blocks: Iterable[Block], rate: int, channels: int, bitrate_kbps: int, out: Path) -> Path:
-    """AAC in MP4 from float32 blocks ``(n, channels)``; the encoder's lead-in is marked, so the sound starts at 0."""
+    """AAC in MP4 from float32 blocks ``(n, channels)``; the encoder's lead-in is marked, so the sound starts at 0.
+
+    ``rate`` is one of those that AAC has: see ``aac_rate``.
+    """
     options = {"b": str(bitrate_kbps * 1000), "aac_coder": "fast"}
     return _write(blocks, rate, channels, out, "mp4", "aac", "fltp", options)
+
+
+def aac_rate(rate: int) -> int:
+    """The rate that AAC has for sound of ``rate``: the same, else the next higher one, else its highest."""
+    return min((known for known in AAC_HZ if known >= rate), default=AAC_HZ[-1])
 
 
 def write_flac(blocks: Iterable[Block], rate: int, out: Path) -> Path:
@@ -409,7 +588,7 @@ def _write(
 ) -> Path:
     import av
 
-    with av.open(str(out), "w", format=form) as container:
+    with _whole(out), av.open(_url(out), "w", format=form) as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.layout = "mono" if channels == 1 else "stereo"
         stream.format = sample
@@ -426,6 +605,16 @@ def _write(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return out
+
+
+@contextmanager
+def _whole(out: Path) -> Iterator[None]:
+    """Leaves nothing half-written at ``out`` when what writes it fails."""
+    try:
+        yield
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
 
 
 # ---------------------------------------------------------------- ffmpeg
@@ -470,7 +659,7 @@ def mux(
     """
     import ffmpeg
 
-    source = ffmpeg.input(_url(info.path), protocol_whitelist="file")
+    source = ffmpeg.input(_url(info.path), protocol_whitelist="file", format_whitelist=DEMUXERS)
     sound = ffmpeg.input(_url(dub), protocol_whitelist="file")
     streams: list[Any] = []
     options: dict[str, Any] = {"c:a": "copy", "map_metadata": 0, "map_chapters": 0}
@@ -489,14 +678,15 @@ def mux(
                 "fps_mode": "passthrough",
             }
         else:
-            options["c:v"] = "copy"
+            options |= {"c:v": "copy", "copyinkf": None}  # also what a recording shows before its first key frame
             if info.video.codec == "hevc" and out.suffix == ".mp4":
                 options["tag:v"] = "hvc1"  # the tag that Apple's players ask for
         streams.append(picture)
     streams.append(sound["a:0"])
     options |= {"metadata:s:a:0": _tag(language), "disposition:a:0": "default"}
     if original is not None:
-        streams.append(source[f"a:{original.index}"])
+        kept = source[f"a:{original.index}"].filter("aresample", **{"async": 1, "first_pts": 0})  # holes stay holes
+        streams.append(kept)
         options |= {"metadata:s:a:1": _tag(original.language), "disposition:a:1": "0", "c:a:1": "aac"}
     for number, track in enumerate(subtitles):
         streams.append(ffmpeg.input(_url(track.path), protocol_whitelist="file")["s:0"])
@@ -504,9 +694,10 @@ def mux(
     if subtitles:
         options["c:s"] = "mov_text" if out.suffix in (".mp4", ".m4a", ".mov") else "srt"
     if out.suffix in (".mp4", ".m4a", ".mov"):
-        options["movflags"] = "+faststart"
+        options |= {"movflags": "+faststart", "write_tmcd": 0}
     spec = ffmpeg.output(*streams, _url(out), **options)
-    run_ffmpeg(spec, _time_limit(info.duration_s), checkpoint, folder)
+    with _whole(out):
+        run_ffmpeg(spec, _time_limit(info.duration_s), checkpoint, folder)
     return out
 
 
@@ -521,11 +712,16 @@ def _time_limit(media_s: float) -> float:
 def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], folder: Path) -> None:
     """Runs one ffmpeg in ``folder``; it dies with the run, and at its time limit.
 
-    Raises ``VtlabError`` with the end of what it printed.
+    Raises ``VtlabError`` (``E_FFMPEG``) with the end of what it printed, ``ResourceError`` where the disk is full,
+    ``EngineError`` where ffmpeg cannot be started.
     """
     command = [ffmpeg_binary(), "-nostdin", "-hide_banner", "-loglevel", "error", *spec.get_args(), "-y"]
     with tempfile.TemporaryFile() as messages:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, cwd=folder)
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, cwd=folder)
+        except OSError as error:
+            message = f"ffmpeg cannot be started ({command[0]}: {error.strerror}); let VTLAB_FFMPEG name one that can."
+            raise EngineError(message) from error
         began = time.monotonic()
         try:
             while True:
@@ -535,12 +731,15 @@ def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], fold
                     break
                 except subprocess.TimeoutExpired:
                     if time.monotonic() - began > timeout_s:
-                        raise VtlabError(f"ffmpeg took longer than {timeout_s:.0f} s and was stopped.") from None
+                        message = f"ffmpeg took longer than {timeout_s:.0f} s and was stopped."
+                        raise VtlabError(message, code="E_FFMPEG") from None
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
         if code != 0:
             messages.seek(0)
-            tail = messages.read().decode(errors="replace").strip().splitlines()[-3:]
-            raise VtlabError(f"ffmpeg failed ({code}): {' '.join(tail)}", code="E_FFMPEG")
+            tail = " ".join(messages.read().decode(errors="replace").strip().splitlines()[-3:])
+            if "No space left on device" in tail:
+                raise ResourceError("The disk filled up while the result was written; free some space and run again.")
+            raise VtlabError(f"ffmpeg failed ({code}): {tail}", code="E_FFMPEG")

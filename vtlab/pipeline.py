@@ -210,7 +210,7 @@ class _Source:
     """The file being dubbed: its streams, its name by content, and its speech, decoded when first needed."""
 
     def __init__(
-        self, extraction: audio_extraction.Extraction, sha256: str, on_finding: Callable[[Finding], None]
+        self, extraction: media.Extraction, sha256: str, on_finding: Callable[[Finding], None]
     ) -> None:
         self.extraction = extraction
         self._on_finding = on_finding

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from vtlab.audio import Audio, levels_db, peak_db
 from vtlab.findings import Finding, Severity
 from vtlab.languages import language_name
-from vtlab.media import AudioStream, MediaInfo, choose_audio, decode_speech
+from vtlab.media import Extraction, MediaInfo, choose_audio, decode_speech
 from vtlab.settings import AudioExtractionSettings
 
 STAGE = "audio_extraction"
@@ -20,18 +19,6 @@ CLIPPED = 0.999  # a sample this near full scale was cut off by it
 CLIPPED_SHARE = 0.001
 SILENCE_DBFS = -60.0
 QUIET_DBFS = -40.0  # a peak below this is hardly a recording
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """The file and the stream of it that is dubbed."""
-
-    info: MediaInfo
-    stream: AudioStream
-
-    @property
-    def duration_s(self) -> float:
-        return self.info.duration_s
 
 
 def extract(
@@ -53,8 +40,16 @@ def extract(
 
 
 def speech_of(extraction: Extraction, on_finding: Callable[[Finding], None]) -> Audio:
-    """The sound of the chosen stream: 16 kHz mono on the picture's clock, as long as the file."""
-    audio = decode_speech(extraction.info.path, extraction.stream, extraction.duration_s)
+    """The sound of the chosen stream: 16 kHz mono on the picture's clock, as long as the file.
+
+    Raises ``InputError`` where much of it cannot be decoded; where a little cannot, that is silent and a finding.
+    """
+
+    def on_damage(packets: int) -> None:
+        message = f"The sound is damaged: {packets} pieces of it cannot be decoded, and are silent in the dub."
+        on_finding(Finding(STAGE, "damaged", Severity.WARNING, message, None, packets, 0))
+
+    audio = decode_speech(extraction.info.path, extraction.stream, extraction.duration_s, on_damage)
     _check(audio, on_finding)
     return audio
 

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vtlab import media
-from vtlab.audio import Audio, LoudnessMeter, resample, true_peak_db
-from vtlab.errors import VtlabError
+from vtlab.audio import LoudnessMeter, resample
+from vtlab.errors import InputError, VtlabError
 from vtlab.findings import Finding, Severity
 from vtlab.segments import Interval, PlacedSegment
 from vtlab.settings import AudioSyncSettings, VideoCombinationSettings
-from vtlab.stages.audio_extraction import Extraction
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     Block = NDArray[np.float32]
 
 STAGE = "video_combination"
-VERSION = 1
+VERSION = 2
 
 BLOCK_S = 10.0
 CONTROL_HZ = 100  # resolution of the background's gain
@@ -37,22 +36,26 @@ BEFORE_SPEECH_S, AFTER_SPEECH_S = 0.15, 0.25  # silent this much around the orig
 BRIDGED_S = 0.6  # the background does not come up for less than this between two stretches of speech
 UNDER_DUB_DB = -12.0  # the background where the dub speaks on after the original has stopped
 LIMIT_FRAME_S = 0.005
-PEAK_SAMPLES = 1024  # looked at on both sides of the highest sample for a peak between samples
-LIMITER_ROOM_DB = 1.5  # kept below the true-peak limit: peaks between samples, and what AAC adds
+OVERSAMPLED = 4  # BS.1770-4, annex 2
+PEAK_EDGE = 32  # samples on both sides that an oversampled stretch needs
+BETWEEN_SAMPLES = 0.5  # a peak between samples is seldom more than twice (6 dB) the samples around it
+LIMITER_ROOM_DB = 1.0  # kept below the true-peak limit for what AAC adds
 MOST_GAIN_DB = 30.0
+LOUDNESS_OFF_LU = 0.3  # so near is near enough; beyond it, and above the peak, the mix is made again …
+TRIES = 3  # … so often at most
 AAC_BITS_PER_SAMPLE = 6  # the most that AAC takes: 6144 bits per channel and frame of 1024
 
 
 @dataclass(frozen=True)
 class MixReport:
-    """What was measured on the mix before it was encoded; absent for a mix that is silent."""
+    """What was measured on the mix as it is heard, decoded from AAC; absent for a mix that is silent."""
 
     loudness_lufs: float | None
     true_peak_dbtp: float | None
 
 
 def mix(
-    extraction: Extraction,
+    extraction: media.Extraction,
     placed: Sequence[PlacedSegment],
     speech: Sequence[Interval],
     sync: AudioSyncSettings,
@@ -62,38 +65,54 @@ def mix(
     checkpoint: Callable[[], None],
     on_finding: Callable[[Finding], None],
 ) -> MixReport:
-    """Writes the dub's sound to ``out`` (AAC in MP4): the source's rate, mono or stereo as it is, exactly as long.
+    """Writes the dub's sound to ``out`` (AAC in MP4), mono or stereo as the source is, exactly as long as it.
 
-    ``speech`` is where the original speaks. Memory stays the same however long the file is: the mix lies in a file of
-    ``work`` between the pass that measures it and the pass that sets its loudness.
+    The rate is the source's, or the next one that AAC has. ``speech`` is where the original speaks. Memory stays the
+    same however long the file is: the mix lies in a file of ``work`` between the pass that measures it and the one
+    that sets its loudness. What comes out is decoded and measured; where the limiter cost loudness, or AAC added to a
+    peak, it is made again.
     """
-    rate, channels = extraction.stream.rate, min(extraction.stream.channels, 2)
-    raw = work / "mix.f32"
-    meter, peaks = LoudnessMeter(rate, channels), []
-    with raw.open("wb") as file:
+    rate, channels = media.aac_rate(extraction.stream.rate), min(extraction.stream.channels, 2)
+    raw = _Raw(work / "mix.f32", rate, channels)
+    meter, found = LoudnessMeter(rate, channels), []
+    with raw.path.open("wb") as file:
         for block in _mixed(extraction, placed, speech, rate, channels, settings.background):
             checkpoint()
             meter.add(block)
-            peaks.append(_frame_peaks(block, rate))
+            found.append(_frame_peaks(block, rate))
             file.write(block.tobytes())
+    peaks = np.concatenate(found) if found else np.zeros(0)
 
     loudness = meter.lufs()
     gain_db = 0.0 if loudness is None else min(sync.loudness_lufs - loudness, MOST_GAIN_DB)
-    if loudness is not None and sync.loudness_lufs - loudness > MOST_GAIN_DB:
-        message = f"The mix is too quiet to reach {sync.loudness_lufs:.0f} LUFS."
-        on_finding(Finding(STAGE, "too_quiet", Severity.WARNING, message, None, loudness, sync.loudness_lufs))
-    gains = _limited(np.concatenate(peaks) if peaks else np.zeros(0), gain_db, sync.peak_dbtp - LIMITER_ROOM_DB)
+    ceiling_db = sync.peak_dbtp - LIMITER_ROOM_DB
     kbps = min(settings.audio_bitrate_kbps, AAC_BITS_PER_SAMPLE * rate * channels // 1000)
-    measured = _Measured(LoudnessMeter(rate, channels))
-    media.write_aac(measured.watch(_from_file(raw, channels, rate, gains, checkpoint), rate), rate, channels, kbps, out)
-    raw.unlink()
-    return MixReport(measured.meter.lufs(), measured.true_peak_dbtp)
+    for left in reversed(range(TRIES)):
+        peaks = raw.true_peaks(peaks, BETWEEN_SAMPLES * 10 ** ((ceiling_db - gain_db) / 20))
+        gains = _limited(peaks, gain_db, ceiling_db)
+        media.write_aac(raw.blocks(gains, checkpoint), rate, channels, kbps, out)
+        report = _measured(out, extraction.duration_s, checkpoint)
+        if left == 0 or report.loudness_lufs is None or report.true_peak_dbtp is None:
+            break
+        louder = min(sync.loudness_lufs - report.loudness_lufs, MOST_GAIN_DB - gain_db)
+        above = report.true_peak_dbtp - sync.peak_dbtp
+        if abs(louder) <= LOUDNESS_OFF_LU and above <= 0:
+            break
+        gain_db += louder
+        ceiling_db -= max(0.0, above + 0.1)
+    raw.path.unlink()
+    if report.loudness_lufs is not None and sync.loudness_lufs - report.loudness_lufs > 2 * LOUDNESS_OFF_LU:
+        message = f"The mix reaches {report.loudness_lufs:.1f} LUFS, not {sync.loudness_lufs:.1f}."
+        on_finding(
+            Finding(STAGE, "too_quiet", Severity.WARNING, message, None, report.loudness_lufs, sync.loudness_lufs)
+        )
+    return report
 
 
 def speech_track(placed: Sequence[PlacedSegment], rate: int, duration_s: float) -> Iterator[Block]:
     """The dubbed lines alone, mono, in blocks of 10 s, ``round(duration_s × rate)`` samples in all."""
     total, size = round(duration_s * rate), round(BLOCK_S * rate)
-    waiting = [line for line in placed if len(line.audio.samples)]
+    waiting = sorted((line for line in placed if len(line.audio.samples)), key=lambda line: line.start)
     sounding: list[tuple[int, Block]] = []
     for first in range(0, total, size):
         last = min(first + size, total)
@@ -113,12 +132,11 @@ def output_suffix(info: media.MediaInfo, settings: VideoCombinationSettings) -> 
     """``.mp4``; ``.mkv`` for a picture that MP4 does not hold; ``.m4a`` where there is no picture."""
     if info.video is None:
         return ".m4a"
-    copied = not (settings.burn_subtitles or _unsafe(info, settings))
-    return ".mkv" if copied and info.video.codec not in media.MP4_VIDEO else ".mp4"
+    return ".mp4" if _encoded(info, settings) or info.video.codec in media.MP4_VIDEO else ".mkv"
 
 
 def combine(
-    extraction: Extraction,
+    extraction: media.Extraction,
     dub: Path,
     language: str,
     subtitles: Sequence[media.SubtitleTrack],
@@ -133,21 +151,31 @@ def combine(
     Raises ``VtlabError`` (``E_OUTPUT``) where frames were lost or the sound is missing.
     """
     info = extraction.info
-    burned = [track for track in subtitles if track.language == language] if settings.burn_subtitles else []
+    tracks = [track for track in subtitles if track.path.stat().st_size]  # ffmpeg opens no empty file
+    burned = [track.path for track in tracks if track.language == language]
     media.mux(
         info,
         dub,
         out,
         language=language,
-        subtitles=subtitles if settings.soft_subtitles and info.video else (),
+        subtitles=tracks if settings.soft_subtitles and info.video else (),
         original=extraction.stream if settings.keep_original_audio else None,
-        burn=burned[0].path if burned and info.video else None,
-        encode=_unsafe(info, settings),
+        burn=burned[0] if settings.burn_subtitles and burned and info.video else None,
+        encode=_encoded(info, settings),
         crf=settings.crf,
         folder=work,
         checkpoint=checkpoint,
     )
-    _verify(info, out, on_finding)
+    try:
+        _verify(info, out, 1 + settings.keep_original_audio, _encoded(info, settings), on_finding)
+    except VtlabError:
+        out.unlink(missing_ok=True)
+        raise
+
+
+def _encoded(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
+    """Whether the picture is encoded again."""
+    return settings.burn_subtitles or _unsafe(info, settings)
 
 
 def _unsafe(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
@@ -156,24 +184,34 @@ def _unsafe(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
     return settings.browser_safe and video is not None and (video.codec, video.pixel_format) != ("h264", "yuv420p")
 
 
-def _verify(info: media.MediaInfo, out: Path, on_finding: Callable[[Finding], None]) -> None:
-    made = media.probe(out)
+def _verify(
+    info: media.MediaInfo, out: Path, sounds: int, encoded: bool, on_finding: Callable[[Finding], None]
+) -> None:
+    try:
+        made = media.probe(out)
+    except InputError as error:
+        raise VtlabError(f"The result is no good: {error}", code="E_OUTPUT") from error
+    if len(made.audio) != sounds:
+        raise VtlabError(f"The dub has {len(made.audio)} sound streams, not {sounds}.", code="E_OUTPUT")
     frame_s = float(1 / info.video.fps) if info.video else 0.05
     if info.video is not None:
         before, after = media.count_frames(info.path), media.count_frames(out)
-        if before != after:
-            raise VtlabError(f"The dub has {after} frames, its source {before}.", code="E_OUTPUT")
-    error = made.duration_s - info.duration_s
-    if abs(error) > frame_s + 0.001:
-        message = f"The dub is {abs(error):.3f} s {'longer' if error > 0 else 'shorter'} than its source."
-        on_finding(Finding(STAGE, "duration_off", Severity.WARNING, message, None, error, frame_s))
+        message = f"The dub has {after} frames, its source {before}."
+        if before != after and encoded and after:  # what cannot be decoded cannot be encoded again
+            on_finding(Finding(STAGE, "frames_off", Severity.WARNING, message, None, after, before))
+        elif before != after:
+            raise VtlabError(message, code="E_OUTPUT")
+    error_s = made.duration_s - info.duration_s
+    if abs(error_s) > frame_s + 0.001:
+        message = f"The dub is {abs(error_s):.3f} s {'longer' if error_s > 0 else 'shorter'} than its source."
+        on_finding(Finding(STAGE, "duration_off", Severity.WARNING, message, None, error_s, frame_s))
 
 
 # ---------------------------------------------------------------- the mix
 
 
 def _mixed(
-    extraction: Extraction,
+    extraction: media.Extraction,
     placed: Sequence[PlacedSegment],
     speech: Sequence[Interval],
     rate: int,
@@ -224,11 +262,27 @@ def _frames(start: float, end: float) -> slice:
 
 
 def _frame_peaks(block: Block, rate: int) -> NDArray[np.float64]:
-    """The highest sample of every 5 ms."""
+    """The highest sample of every 5 ms, of any channel."""
+    size = round(LIMIT_FRAME_S * rate) * block.shape[1]
+    samples = np.abs(block).ravel()
+    samples = np.pad(samples, (0, -len(samples) % size))
+    return np.asarray(samples.reshape(-1, size).max(axis=1), np.float64)
+
+
+def _true_peaks(block: Block, rate: int, peaks: NDArray[np.float64], above: float) -> NDArray[np.float64]:
+    """The same between the samples too, where the highest sample is above ``above``."""
+    from scipy.signal import resample_poly
+
     size = round(LIMIT_FRAME_S * rate)
-    highest = np.abs(block).max(axis=1)
-    padded = np.pad(highest, (0, -len(highest) % size))
-    return np.asarray(padded.reshape(-1, size).max(axis=1), np.float64)
+    true = peaks.copy()
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], peaks > above, [False]]).astype(np.int8)))
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        begin = max(0, first * size - PEAK_EDGE)
+        dense = np.abs(resample_poly(block[begin : last * size + PEAK_EDGE], OVERSAMPLED, 1, axis=0)).max(axis=1)
+        for frame in range(first, last):
+            at = (frame * size - begin) * OVERSAMPLED
+            true[frame] = max(true[frame], dense[at : at + size * OVERSAMPLED].max(initial=0.0))
+    return true
 
 
 def _limited(peaks: NDArray[np.float64], gain_db: float, limit_db: float) -> NDArray[np.float64]:
@@ -244,45 +298,56 @@ def _limited(peaks: NDArray[np.float64], gain_db: float, limit_db: float) -> NDA
     return np.convolve(held, ramp / ramp.sum(), mode="same")[len(ramp) : -len(ramp)]
 
 
-def _from_file(
-    raw: Path, channels: int, rate: int, gains: NDArray[np.float64], checkpoint: Callable[[], None]
-) -> Iterator[Block]:
-    """The mix from its file, block by block, under its gain."""
-    size = round(BLOCK_S * rate)
-    frame = round(LIMIT_FRAME_S * rate)
-    frames_per_block = -(-size // frame)
-    with raw.open("rb") as file:
-        index = 0
-        while data := file.read(4 * channels * size):
+class _Raw:
+    """The mix in a file of float32: written once, read block by block."""
+
+    def __init__(self, path: Path, rate: int, channels: int) -> None:
+        self.path = path
+        self._rate = rate
+        self._channels = channels
+        self._size = round(BLOCK_S * rate)
+        self._frame = round(LIMIT_FRAME_S * rate)
+        self._frames = -(-self._size // self._frame)  # in one block
+
+    def true_peaks(self, peaks: NDArray[np.float64], above: float) -> NDArray[np.float64]:
+        """``peaks`` with what lies between the samples, in the frames that reach ``above``."""
+        if len(peaks) == 0 or peaks.max() <= above:
+            return peaks
+        parts = []
+        for index, block in enumerate(self._read()):
+            of_block = peaks[index * self._frames : (index + 1) * self._frames]
+            parts.append(_true_peaks(block, self._rate, of_block, above))
+        return np.concatenate(parts)
+
+    def blocks(self, gains: NDArray[np.float64], checkpoint: Callable[[], None]) -> Iterator[Block]:
+        """The mix under its gain, one value every 5 ms."""
+        for index, block in enumerate(self._read()):
             checkpoint()
-            block = np.frombuffer(data, np.float32).reshape(-1, channels)
-            first = index * frames_per_block
-            part = gains[first : first + frames_per_block + 1]
+            first = index * self._frames
+            known = np.arange(max(0, first - 1), min(len(gains), first + self._frames + 1))
+            part = gains[known]
             if part.min() == part.max():
                 yield block * np.float32(part[0])
             else:
-                when = np.arange(len(block)) / frame - 0.5
-                gain = np.interp(when, np.arange(len(part)), part)
-                yield (block * gain[:, None]).astype(np.float32)
-            index += 1
+                when = first + np.arange(len(block)) / self._frame - 0.5
+                yield (block * np.interp(when, known, part)[:, None]).astype(np.float32)
+
+    def _read(self) -> Iterator[Block]:
+        with self.path.open("rb") as file:
+            while data := file.read(4 * self._channels * self._size):
+                yield np.frombuffer(data, np.float32).reshape(-1, self._channels)
 
 
-class _Measured:
-    """Measures blocks on their way: loudness, and the true peak around the highest samples."""
-
-    def __init__(self, meter: LoudnessMeter) -> None:
-        self.meter = meter
-        self.true_peak_dbtp: float | None = None
-        self._highest = 0.0
-
-    def watch(self, blocks: Iterator[Block], rate: int) -> Iterator[Block]:
-        for block in blocks:
-            self.meter.add(block)
-            highest = float(np.abs(block).max(initial=0.0))
-            if highest > 0.7 * self._highest:  # a peak between samples is seldom 3 dB above them
-                self._highest = max(self._highest, highest)
-                at = int(np.abs(block).max(axis=1).argmax())
-                peak = true_peak_db(Audio(block[max(0, at - PEAK_SAMPLES) : at + PEAK_SAMPLES], rate))
-                if peak is not None:
-                    self.true_peak_dbtp = peak if self.true_peak_dbtp is None else max(self.true_peak_dbtp, peak)
-            yield block
+def _measured(sound: Path, duration_s: float, checkpoint: Callable[[], None]) -> MixReport:
+    """Loudness and true peak of a sound file."""
+    stream = media.probe(sound).audio[0]
+    meter = LoudnessMeter(stream.rate, stream.channels)
+    highest = 0.0
+    for block in media.decode_blocks(sound, stream, stream.rate, stream.channels, duration_s, BLOCK_S):
+        checkpoint()
+        meter.add(block)
+        peaks = _frame_peaks(block, stream.rate)
+        if peaks.max(initial=0.0) > BETWEEN_SAMPLES * highest:
+            above = max(BETWEEN_SAMPLES * peaks.max(), highest * BETWEEN_SAMPLES)
+            highest = max(highest, float(_true_peaks(block, stream.rate, peaks, above).max()))
+    return MixReport(meter.lufs(), 20 * float(np.log10(highest)) if highest > 0 else None)
