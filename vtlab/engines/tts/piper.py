@@ -2,8 +2,8 @@
 
 Piper draws noise for the timbre and for the rhythm of every line, from a generator inside the graph that cannot be
 seeded per call. Both are off by default here: the same text gives the same samples, whatever was spoken before and in
-which thread, and its length is that of its phonemes, which is what a dub plans with. Nothing is lost: on ten sentences
-of en_US-joe-medium, Whisper base misheard 4 of 122 words without the noise and 5 with it, at the same pace.
+which thread, and its length is that of its phonemes, which is what a dub plans with. It is understood
+as well: of 122 words in ten sentences of en_US-joe-medium, Whisper base misheard 4 without the noise and 5 with it.
 
 The model decides first how long each phoneme lasts (``durations``): that part runs alone to tell how long a line will
 be, and what to ask for a line to come out at the rate that is wanted.
