@@ -97,7 +97,7 @@ class TtsSettings(Section):
     voice: str | None = Field(None, description="a voice by name; empty: by language, gender and speaker")
     voice_gender: Literal["neutral", "male", "female"] = Field("neutral", description="neutral takes any")
     speakers: dict[str, str] = Field(default_factory=dict, description="voice name per speaker of the transcript")
-    min_rate: float = Field(0.9, gt=0, le=1, description="slowest speaking rate asked of a voice (1 = natural)")
+    min_rate: float = Field(0.85, gt=0, le=1, description="slowest speaking rate asked of a voice (1 = natural)")
     max_rate: float = Field(1.25, ge=1, description="fastest speaking rate asked of a voice")
     pace_s: float = Field(0.5, ge=0, description="least time between requests to a network voice, seconds")
     attempts: int = Field(5, ge=1, description="tries per line on a network voice")
