@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 from vtlab.errors import VtlabError
@@ -18,34 +21,25 @@ from vtlab.segments import Cue, PlacedSegment, Segment
 from vtlab.settings import SubtitleSettings
 
 STAGE = "subtitle_generation"
-VERSION = 1
+VERSION = 2
 
+# what SubRip and WebVTT players take for markup; anything else in angle brackets is text
+TAG = re.compile(
+    r"</?(?:i|b|u|s|c|v|rt|ruby|lang|font|span|br)(?:\.[^<>]*|\s[^<>]*=[^<>]*)?/?>|<(?:v|lang)\s[^<>]*>|\{\\[^}]*\}",
+    re.IGNORECASE,
+)
+MERGED_GAP_S = 0.5  # cues further apart than this are not shown as one
 CLOCK_MS = 100 * 3600 * 1000  # SubRip's clock has two digits for hours
 CLAUSE_ENDS = ",;:.!?…、，；：。！？"
+# words that lean on the next one: a line does not break after them
 NO_LINE_END = frozenset(
-    (
-        "a",
-        "an",
-        "the",
-        "of",
-        "to",
-        "in",
-        "on",
-        "and",
-        "or",
-        "o",
-        "os",
-        "as",
-        "um",
-        "uma",
-        "de",
-        "do",
-        "da",
-        "e",
-        "em",
-        "que",
-    )
-)  # words that lean on the next one: a line does not break after them
+    ("a", "an", "the", "of", "to", "in", "on", "and", "or",
+     "o", "os", "as", "um", "uma", "de", "do", "da", "e", "em", "no", "na", "que", "com", "para")
+)  # fmt: skip
+NO_LINE_START = frozenset("、。，．！？：；」』）】〉》・ー…,.!?:;)]}»”’%")
+NO_LINE_STOP = frozenset("「『（【〈《([{«“‘")
+UNSPACED_BLOCKS = (("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"), ("\u3040", "\u9fff"),
+                   ("\uff00", "\uffef"), ("\U00020000", "\U0003ffff"))  # fmt: skip
 
 
 def source_cues(
@@ -118,7 +112,7 @@ def write_subtitles(cues: Sequence[Cue], path: Path) -> Path:
 
 def _clean(text: str) -> str:
     """The text as a cue may hold it: no line breaks, tags or marks that the formats take for their own."""
-    text = re.sub(r"</?[a-zA-Z][^>]*>|\{\\[^}]*\}", "", text.replace(r"\N", " "))
+    text = TAG.sub("", text.replace(r"\N", " "))
     text = text.replace("-->", "→").replace("{", "(").replace("}", ")").replace("\\", "/")
     return " ".join(text.split())
 
@@ -126,7 +120,7 @@ def _clean(text: str) -> str:
 def _parts(text: str, seconds: float, settings: SubtitleSettings) -> list[str]:
     """The text in as few cues as hold it, cut at clauses, each broken into lines."""
     room = settings.max_lines * settings.max_line_chars
-    pieces = _pieces(text)
+    pieces = _pieces(text, settings.max_line_chars)
     for count in range(
         max(1, -(-len(text) // room), -(-int(seconds * 100) // int(settings.max_duration_s * 100))), 10**6
     ):
@@ -140,16 +134,35 @@ def _parts(text: str, seconds: float, settings: SubtitleSettings) -> list[str]:
     return []
 
 
-def _pieces(text: str) -> list[str]:
-    """What may not be broken: words, or single characters of a script that has no spaces."""
-    if " " in text or len(text) < 20 or text.isascii():
-        return text.split(" ") if text else []
-    return list(text)
+def _pieces(text: str, width: int) -> list[str]:
+    """What may not be broken, each with the space after it: words, or characters of a script without spaces.
+
+    Marks stay with the letter they stand on, closing punctuation with what it closes. Longer than a line is cut.
+    """
+    pieces: list[str] = []
+    for character in text:
+        if pieces and not _may_break(pieces[-1], character) and (len(pieces[-1]) < width or character.isspace()):
+            pieces[-1] += character
+        else:
+            pieces.append(character)
+    return pieces
+
+
+def _may_break(before: str, character: str) -> bool:
+    if character.isspace() or unicodedata.category(character)[0] == "M" or character in NO_LINE_START:
+        return False
+    if before[-1].isspace():
+        return True
+    return before[-1] not in NO_LINE_STOP and (_unspaced(character) or _unspaced(before[-1]))
+
+
+def _unspaced(character: str) -> bool:
+    """Whether lines may break beside this character: Han, kana, Thai, Lao, Burmese, Khmer."""
+    return any(first <= character <= last for first, last in UNSPACED_BLOCKS)
 
 
 def _joined(pieces: Sequence[str]) -> str:
-    single = len(pieces) > 1 and all(len(piece) == 1 for piece in pieces) and not pieces[0].isascii()
-    return ("" if single else " ").join(pieces)
+    return "".join(pieces).strip()
 
 
 def _balanced(pieces: Sequence[str], count: int) -> list[list[str]]:
@@ -157,36 +170,35 @@ def _balanced(pieces: Sequence[str], count: int) -> list[list[str]]:
     groups: list[list[str]] = []
     rest = list(pieces)
     for left in range(count, 1, -1):
-        ideal = len(_joined(rest)) / left
-        best, best_cost = 1, float("inf")
-        for cut in range(1, len(rest) - left + 2):
-            off = abs(len(_joined(rest[:cut])) - ideal) / max(ideal, 1)
-            cost = off + _break_cost(rest[cut - 1])
-            if cost < best_cost:
-                best, best_cost = cut, cost
+        lengths = list(accumulate(map(len, rest)))
+        ideal = lengths[-1] / left
+
+        def cost(cut: int, rest: Sequence[str] = rest, lengths: Sequence[int] = lengths, ideal: float = ideal) -> float:
+            return abs(lengths[cut - 1] - ideal) / ideal + _break_cost(rest[cut - 1])
+
+        best = min(range(1, len(rest) - left + 2), key=cost)
         groups.append(rest[:best])
         rest = rest[best:]
     return [*groups, rest]
 
 
 def _break_cost(word: str) -> float:
-    if word[-1:] in CLAUSE_ENDS:
+    if word.rstrip()[-1:] in CLAUSE_ENDS:
         return -0.3
-    return 0.3 if word.lower() in NO_LINE_END else 0.0
+    return 0.3 if word.strip().lower() in NO_LINE_END else 0.0
 
 
 def _lines(pieces: Sequence[str], settings: SubtitleSettings) -> list[str]:
-    """One line where it fits, else two or more of like length; a word longer than a line is cut."""
+    """One line where it fits, else two or more of like length."""
     text = _joined(pieces)
     width = settings.max_line_chars
     if len(text) <= width:
         return [text] if text else []
-    whole = [part for piece in pieces for part in (piece[i : i + width] for i in range(0, len(piece), width))]
-    for count in range(2, len(whole) + 1):
-        lines = [_joined(group) for group in _balanced(whole, count)]
+    for count in range(2, len(pieces)):
+        lines = [_joined(group) for group in _balanced(pieces, count)]
         if all(len(line) <= width for line in lines):
             return lines
-    return whole
+    return [_joined([piece]) for piece in pieces]
 
 
 # ---------------------------------------------------------------- time
@@ -220,26 +232,31 @@ def _chars(text: str) -> int:
 def _settled(cues: Sequence[Cue], settings: SubtitleSettings, frame_s: float, duration_s: float) -> list[Cue]:
     """Cues in order, apart, long enough to read where the silence after them allows it."""
     gap = settings.gap_frames * frame_s
-    ordered = sorted((cue for cue in cues if cue.text), key=lambda cue: cue.start)
+    waiting = deque(sorted((cue for cue in cues if cue.text), key=lambda cue: cue.start))
     out: list[Cue] = []
-    for index, cue in enumerate(ordered):
+    while waiting:
+        cue = waiting.popleft()
         start = max(0.0, cue.start, out[-1].end + gap if out else 0.0)
-        following = ordered[index + 1].start - gap if index + 1 < len(ordered) else duration_s
+        following = waiting[0].start - gap if waiting else duration_s
         wanted = max(cue.end, start + settings.min_duration_s, start + _chars(cue.text) / settings.max_cps)
         end = min(wanted, max(following, start + frame_s), start + settings.max_duration_s)
-        if index + 1 == len(ordered):
-            end = min(end, max(duration_s, start + frame_s))
-        if out and end - start < settings.min_duration_s and (merged := _merged(out[-1], cue.text, end, settings)):
+        short = end - start < settings.min_duration_s
+        if short and out and (merged := _merged(out[-1], replace(cue, start=start, end=end), settings)):
             out[-1] = merged
+        elif short and waiting and (merged := _merged(replace(cue, start=start), waiting[0], settings)):
+            waiting[0] = merged
         else:
             out.append(replace(cue, start=start, end=end))
     return out
 
 
-def _merged(before: Cue, text: str, end: float, settings: SubtitleSettings) -> Cue | None:
-    """A cue too short to read, in one with the cue before it, where that holds both."""
-    lines = before.text.split("\n")
-    both = _lines(_pieces(_joined([*" ".join(lines).split(" "), *text.replace("\n", " ").split(" ")])), settings)
-    if len(both) > settings.max_lines or end - before.start > settings.max_duration_s:
+def _merged(first: Cue, second: Cue, settings: SubtitleSettings) -> Cue | None:
+    """Two cues in one, where a cue holds both and no pause lies between them: for one that is too short to read."""
+    lines = _lines(_pieces(f"{first.text} {second.text}".replace("\n", " "), settings.max_line_chars), settings)
+    if (
+        len(lines) > settings.max_lines
+        or second.start - first.end > MERGED_GAP_S
+        or second.end - first.start > settings.max_duration_s
+    ):
         return None
-    return Cue(before.start, end, "\n".join(both))
+    return Cue(first.start, max(first.end, second.end), "\n".join(lines))
