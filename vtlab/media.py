@@ -43,7 +43,7 @@ DEMUXERS = (
 MP4_VIDEO = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "h263"})
 HOLE_S = 0.03  # timestamps of sound this far off are a hole or an overlap, not rounding
 TRUNCATED_S = 3.0  # data that ends this much before the length in the header is cut off
-TRUNCATED_EXACT_S = 0.5  # the same for formats whose header says when the last picture or sound ends
+TRUNCATED_EXACT_S = 0.25  # the same for formats whose header says when the last picture or sound ends
 DAMAGED_SHARE = 0.2  # sound of which more packets than this cannot be decoded is refused
 AAC_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
@@ -352,6 +352,8 @@ def _video(container: InputContainer, path: Path) -> VideoStream | None:
     stream = pictures[0]
     if stream.codec_context is None:
         raise InputError(f"The picture of {path} is in a format that nobody here knows.", code="E_UNREADABLE")
+    if not stream.codec_context.width:
+        raise InputError(f"The picture of {path} cannot be decoded: no key frame in it.", code="E_UNREADABLE")
     fps = stream.average_rate or stream.guessed_rate or Fraction(25)
     return VideoStream(
         stream.codec_context.name,
