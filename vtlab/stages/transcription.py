@@ -20,6 +20,7 @@ from vtlab.errors import InputError
 from vtlab.findings import Finding, Severity
 from vtlab.languages import UNSPACED
 from vtlab.segments import Interval, Segment, Word
+from vtlab.sentences import CLOSING, TITLES
 from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
 
 STAGE = "transcription"
@@ -42,11 +43,6 @@ DOUBTED_LANGUAGE = 0.5
 
 FINAL = "。！？.!?…"
 COMMA = ",;:、，；：—–"
-CLOSING = "\"'”’»)]}"
-# written with a dot that ends no sentence, in the languages with packaged weights
-ABBREVIATIONS = frozenset(
-    ("dr", "dra", "sr", "sra", "srta", "prof", "profa", "mr", "mrs", "ms", "st", "jr", "vs", "etc", "no", "av", "eng")
-)
 
 
 @dataclass(frozen=True)
@@ -465,7 +461,7 @@ def _ends_sentence(text: str) -> bool:
     bare = text.rstrip(CLOSING)
     if bare.endswith(("...", "…")):
         return False
-    return bare[-1:] in FINAL and bare.rstrip(FINAL).lower() not in ABBREVIATIONS
+    return bare[-1:] in FINAL and bare.rstrip(FINAL).lower() not in TITLES
 
 
 def _text(words: Sequence[Word], language: str) -> str:

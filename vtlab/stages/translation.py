@@ -26,7 +26,12 @@ from vtlab.engines.translation.kept import (
     masked,
     unmasked,
 )
-from vtlab.engines.translation.sentences import (
+from vtlab.engines.translation.shorter import shorter
+from vtlab.errors import LineError
+from vtlab.findings import Finding, Severity
+from vtlab.languages import UNSPACED, language_name
+from vtlab.segments import Segment, TranslatedSegment
+from vtlab.sentences import (
     CLOSING,
     clauses,
     ends_sentence,
@@ -36,11 +41,6 @@ from vtlab.engines.translation.sentences import (
     truncated,
     word_count,
 )
-from vtlab.engines.translation.shorter import shorter
-from vtlab.errors import LineError
-from vtlab.findings import Finding, Severity
-from vtlab.languages import UNSPACED, language_name
-from vtlab.segments import Segment, TranslatedSegment
 from vtlab.settings import TranslationSettings
 
 STAGE = "translation"

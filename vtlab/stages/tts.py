@@ -26,13 +26,13 @@ from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
 from vtlab.audio import Audio, silence, trim
-from vtlab.engines.translation.sentences import clauses, split_clauses, split_sentences, word_count
 from vtlab.engines.tts import Synthesizer, Voice
 from vtlab.engines.tts.casting import LAST_RESORT
 from vtlab.errors import LineError, TransientError
 from vtlab.findings import Finding, Severity
 from vtlab.languages import UNSPACED
 from vtlab.segments import SpokenSegment, TranslatedSegment
+from vtlab.sentences import clauses, split_clauses, split_sentences, word_count
 from vtlab.settings import AudioSyncSettings, TtsSettings
 from vtlab.spoken_text import speakable, spell_out
 from vtlab.timeline import NO_WINDOW_S, plan_rates

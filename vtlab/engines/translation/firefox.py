@@ -19,8 +19,8 @@ from pydantic import Field
 from vtlab import weights
 from vtlab.engines import Status
 from vtlab.engines.translation import Sentence
-from vtlab.engines.translation.sentences import clauses, looped, split_clauses, split_sentences, truncated
 from vtlab.errors import LineError, WeightsError
+from vtlab.sentences import clauses, looped, split_clauses, split_sentences, truncated
 from vtlab.settings import Section
 from vtlab.weights import Weights
 

@@ -19,8 +19,8 @@ from uuid import uuid4
 from pydantic import Field
 
 from vtlab import weights
-from vtlab.engines.translation.sentences import clauses, looped, split_clauses, split_sentences, truncated, word_count
 from vtlab.errors import EngineError, SettingsError, WeightsError
+from vtlab.sentences import clauses, looped, split_clauses, split_sentences, truncated, word_count
 from vtlab.settings import Section
 from vtlab.weights import Weights
 

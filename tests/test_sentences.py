@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtlab.engines.translation.sentences import (
+from vtlab.sentences import (
     clauses,
     ends_sentence,
     looped,
