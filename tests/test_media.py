@@ -1,6 +1,7 @@
 """Files as the world makes them: cut, damaged, odd, pointing elsewhere; made here by ffmpeg, small."""
 
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from vtlab import media
-from vtlab.errors import Cancelled, EngineError, InputError, VtlabError
+from vtlab.errors import Cancelled, EngineError, InputError, ResourceError, VtlabError
 
 CASES = Path(__file__).parent / "cases"
 PICTURE = ("-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=4")
@@ -105,6 +106,13 @@ def test_a_file_that_is_cut_off_is_refused(
     assert refused(path).code == "E_UNREADABLE"
 
 
+def test_sound_of_aiff_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    ffmpeg(*TONE, tmp_path / "whole.aiff")
+    content = (tmp_path / "whole.aiff").read_bytes()
+    (tmp_path / "cut.aiff").write_bytes(content[: len(content) // 2])
+    assert refused(tmp_path / "cut.aiff").code == "E_UNREADABLE"
+
+
 def test_no_sound_is_refused(tmp_path: Path) -> None:
     ffmpeg(*PICTURE, "-c:v", "mpeg4", tmp_path / "mute.mp4")
     assert refused(tmp_path / "mute.mp4").code == "E_NO_AUDIO"
@@ -191,6 +199,22 @@ def test_formats(made: Callable[[str], Path], name: str) -> None:
     assert last > 3.9
 
 
+def test_subtitles_longer_than_the_film_do_not_make_it_cut_off(tmp_path: Path) -> None:
+    late = tmp_path / "late.srt"
+    late.write_text("1\n00:00:01,000 --> 00:00:02,000\nsoon\n\n2\n00:00:29,000 --> 00:00:30,000\nlate\n\n")
+    for name, codec, seconds in (("a.mkv", "srt", 30), ("a.mp4", "mov_text", 4)):
+        film = tmp_path / name
+        ffmpeg(*PICTURE, *TONE, "-i", late, "-c:s", codec, film)
+        assert media.probe(film).duration_s == pytest.approx(seconds, abs=0.1)
+
+
+def test_length_of_streams_without_a_header_is_counted(tmp_path: Path) -> None:
+    """Their bit rate says nothing: the first half here is silence, which takes few bytes."""
+    path = tmp_path / "sound.aac"
+    ffmpeg("-f", "lavfi", "-i", "aevalsrc=if(lt(t\\,6)\\,0\\,random(0)-0.5):s=44100:d=12", "-c:a", "aac", path)
+    assert media.probe(path).duration_s == pytest.approx(12, abs=0.05)
+
+
 @pytest.mark.parametrize("suffix", ["mp3", "m4a", "flac"])
 def test_a_cover_picture_is_no_video(tmp_path: Path, suffix: str) -> None:
     ffmpeg(*PICTURE, "-frames:v", "1", tmp_path / "cover.png")
@@ -260,6 +284,27 @@ def test_the_centre_of_surround_sound_leads(tmp_path: Path) -> None:
     assert np.abs(block).max() > 0.05
 
 
+def test_one_part_out_of_phase_among_others_is_heard(tmp_path: Path) -> None:
+    path = tmp_path / "interview.wav"
+    ffmpeg(
+        "-f", "lavfi", "-i", "aevalsrc=sin(2764*t)|if(between(t\\,4\\,8)\\,-0.98\\,1)*sin(2764*t):s=16000:d=12", path
+    )
+    info = media.probe(path)
+    samples = media.decode_speech(path, info.audio[0], info.duration_s).samples
+    assert np.abs(samples).reshape(24, -1).max(axis=1).min() > 0.9
+
+
+@pytest.mark.parametrize("loud", ["FL", "FC", "BR"])
+def test_speech_in_any_channel_of_six_is_heard_and_none_clips(tmp_path: Path, loud: str) -> None:
+    channels = "|".join(f"{name}={7.9 if name == loud else 0.01}*c0" for name in ("FL", "FR", "FC", "LFE", "BL", "BR"))
+    ffmpeg(*TONE, "-af", f"pan=5.1|{channels}", tmp_path / "surround.flac")
+    info = media.probe(tmp_path / "surround.flac")
+    samples = media.decode_speech(info.path, info.audio[0], info.duration_s).samples
+    assert np.abs(samples).max() <= 1.0
+    if loud != "BR":  # what comes from behind beside a silent front is no dialogue
+        assert np.sqrt(np.mean(samples**2)) > 0.3
+
+
 @pytest.mark.parametrize("rate", [8000, 11025, 96000, 192000])
 def test_rates(tmp_path: Path, rate: int) -> None:
     ffmpeg("-f", "lavfi", "-i", f"sine=f=440:r={rate}:d=1.5", tmp_path / "a.flac")
@@ -324,6 +369,19 @@ def test_flac_is_exact(tmp_path: Path) -> None:
     sound = np.concatenate(list(media.decode_blocks(info.path, info.audio[0], 8000, 1, info.duration_s)))[:, 0]
     assert len(sound) == len(samples)
     assert np.abs(sound - samples).max() < 1e-4
+
+
+def test_a_full_disk_is_said_and_nothing_half_written_stays(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the end of the disk."""
+    noise = np.random.default_rng(1).uniform(-1, 1, (480_000, 2)).astype(np.float32)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(ResourceError, match="full"):
+            media.write_aac([noise], 48000, 2, 320, tmp_path / "sound.m4a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_writer_leaves_nothing(tmp_path: Path) -> None:

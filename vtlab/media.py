@@ -7,6 +7,7 @@ starts late or has holes keeps its place on it. Only plain local containers are 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ from vtlab.languages import language_code, three_letters
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
+    from av.audio.resampler import AudioResampler
     from av.container import InputContainer
     from numpy.typing import NDArray
 
@@ -46,8 +48,14 @@ TRUNCATED_S = 3.0  # data that ends this much before the length in the header is
 TRUNCATED_EXACT_S = 0.25  # the same for formats whose header says when the last picture or sound ends
 DAMAGED_SHARE = 0.2  # sound of which more packets than this cannot be decoded is refused
 AAC_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+TIMED = ("audio", "video", "subtitle")  # streams that decide how long a file is; a timecode track is one long packet
 ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
-OUT_OF_PHASE = 0.1  # a mono mix with less than this share of the channels' power cancels itself
+SPEECH_MIX_S = 1.0  # the mono mix for recognition is decided for this long at a time
+OUT_OF_PHASE = 0.1  # a mono mix with less than this share of its loudest channel's power cancels itself
+# bytes of a file name that are not UTF-8, as Python has them in a string, and private characters to stand for them
+FROM_BYTES = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100) if byte < 0xFE}
+TO_BYTES = {private: byte for byte, private in FROM_BYTES.items()}
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FFMPEG_START_S = 60.0
 FFMPEG_PER_SECOND = 20.0  # time limit per second of media: x264 on a slow machine
 
@@ -296,7 +304,7 @@ def _duration(container: InputContainer, path: Path) -> float:
         declared = None
     if declared is not None and "matroska" in name:
         declared -= start  # its length counts from 0, not from its first timestamp
-    by_header = any(known in name for known in ("mov", "matroska", "avi", "flv", "flac")) or (
+    by_header = any(known in name for known in ("mov", "matroska", "avi", "flv", "flac", "aiff")) or (
         name == "mp3" and _tells_length(path)
     )
     if declared is not None and not by_header and name not in ("mp3", "aac"):
@@ -329,7 +337,7 @@ def _tells_length(path: Path) -> bool:
 
 
 def _end_of_data(container: InputContainer, path: Path, declared: float | None) -> float:
-    """Where the last packet of picture or sound ends; with ``declared``, only the end of the file is read."""
+    """Where the last picture, sound or subtitle ends; with ``declared``, only the end of the file is read."""
     import av
 
     if declared is not None and declared > 2 * TRUNCATED_S:
@@ -337,7 +345,7 @@ def _end_of_data(container: InputContainer, path: Path, declared: float | None) 
     last = 0.0
     try:
         for packet in container.demux():
-            if packet.pts is not None and packet.time_base is not None and packet.stream.type in ("audio", "video"):
+            if packet.pts is not None and packet.time_base is not None and packet.stream.type in TIMED:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     except (av.FFmpegError, OSError) as error:
         if last == 0:
@@ -405,41 +413,32 @@ def decode_speech(
 ) -> Audio:
     """16 kHz mono float32 on the file's clock, exactly ``round(duration_s × 16000)`` samples.
 
-    Channels that cancel each other are subtracted instead of added; of surround sound, the centre leads. Packets that
-    cannot be decoded are silence, and their number goes to ``on_damage``. Raises ``InputError`` (``E_UNREADABLE``)
-    where too many are.
+    Of surround sound the centre leads; where channels cancel each other, one of them is taken. Packets that cannot be
+    decoded are silence, and their number goes to ``on_damage``. Raises ``InputError`` (``E_UNREADABLE``) where too many
+    are.
     """
-    length = round(duration_s * SPEECH_HZ)
-    samples, mixed, separate = _mono(path, stream, length, sign=1, on_damage=on_damage)
-    if stream.channels == 2 and mixed < OUT_OF_PHASE * separate:
-        samples, _, _ = _mono(path, stream, length, sign=-1)
+    samples = np.zeros(round(duration_s * SPEECH_HZ), np.float32)
+    at = 0
+    for block, names in _on_clock(path, stream, SPEECH_HZ, None, duration_s, SPEECH_MIX_S, on_damage):
+        samples[at : at + len(block)] = _speech_mix(block, names)
+        at += len(block)
     return Audio(samples, SPEECH_HZ)
 
 
-def _mono(
-    path: Path,
-    stream: AudioStream,
-    length: int,
-    sign: int,
-    on_damage: Callable[[int], None] = lambda packets: None,
-) -> tuple[NDArray[np.float32], float, float]:
-    """The mono sound, its power, and the mean power of the channels it was made of."""
-    samples = np.zeros(length, np.float32)
-    mixed = separate = 0.0
-    for at, block, names in _on_clock(path, stream, SPEECH_HZ, None, on_damage):
-        if block.shape[1] == 2:
-            sound = (block[:, 0] + sign * block[:, 1]) / 2
-        elif "FC" in names:
-            sides = [names.index(name) for name in ("FL", "FR") if name in names]
-            sound = block[:, names.index("FC")] + (0.5 * block[:, sides].sum(axis=1) if sides else 0)
-        else:
-            sound = block.mean(axis=1)
-        mixed += float(np.square(sound, dtype=np.float64).sum())
-        separate += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
-        end = min(at + len(sound), length)
-        if at < length:
-            samples[at:end] = sound[: end - at]
-    return samples, mixed, separate
+def _speech_mix(block: Block, names: Sequence[str]) -> NDArray[np.float32]:
+    """One channel for recognition, out of ``block``, whose channels are called ``names``."""
+    if block.shape[1] == 1:
+        return block[:, 0]
+    others = [name for name in names if name != "LFE"]
+    weights = {"FC": 1.0, "FL": 0.5, "FR": 0.5} if "FC" in names else dict.fromkeys(others, 1 / len(others))
+    taken = [number for number, name in enumerate(names) if name in weights]
+    mixed = block[:, taken] @ np.array([weights[names[number]] for number in taken], np.float32)
+    mixed /= max(1.0, np.abs(mixed).max(initial=0.0))
+    powers = np.square(block[:, taken], dtype=np.float64).mean(axis=0)
+    if np.square(mixed, dtype=np.float64).mean() < OUT_OF_PHASE * powers.max():
+        # the first that is nearly as loud as the loudest: one and the same from second to second
+        mixed = block[:, taken[int(np.flatnonzero(powers > 0.5 * powers.max())[0])]]
+    return np.asarray(mixed, np.float32)
 
 
 def decode_blocks(
@@ -449,24 +448,8 @@ def decode_blocks(
 
     ``round(duration_s × rate)`` samples in all; 1 or 2 channels, surround sound mixed down.
     """
-    total, size = round(duration_s * rate), round(block_s * rate)
-    frames = _on_clock(path, stream, rate, "mono" if channels == 1 else "stereo")
-    rest: list[tuple[int, Block]] = []
-    ended = False
-    for first in range(0, total, size):
-        last = min(first + size, total)
-        block = np.zeros((last - first, channels), np.float32)
-        while not ended and (not rest or rest[-1][0] + len(rest[-1][1]) < last):
-            found = next(frames, None)
-            if found is None:
-                ended = True
-            else:
-                rest.append((found[0], found[1]))
-        for at, sound in rest:
-            low, high = max(at, first), min(at + len(sound), last)
-            if low < high:
-                block[low - first : high - first] = sound[low - at : high - at]
-        rest = [(at, sound) for at, sound in rest if at + len(sound) > last]
+    layout = "mono" if channels == 1 else "stereo"
+    for block, _ in _on_clock(path, stream, rate, layout, duration_s, block_s, lambda packets: None):
         yield block
 
 
@@ -475,44 +458,70 @@ def _on_clock(
     stream: AudioStream,
     rate: int,
     layout: str | None,
-    on_damage: Callable[[int], None] = lambda packets: None,
-) -> Iterator[tuple[int, Block, list[str]]]:
-    """Decoded sound at ``rate`` with the sample number at which it belongs, from 0 on, and its channels' names."""
-    for at, block, names in _at_timestamps(path, stream, rate, layout, on_damage):
-        if at + len(block) > 0:  # else it is sound from before the first picture
-            yield max(at, 0), block[max(-at, 0) :], names
+    duration_s: float,
+    block_s: float,
+    on_damage: Callable[[int], None],
+) -> Iterator[tuple[Block, tuple[str, ...]]]:
+    """Blocks of sound without holes or overlaps, each with its channels' names: what is missing is silence."""
+    total, size = round(duration_s * rate), round(block_s * rate)
+    pieces = _timed(path, stream, rate, layout, on_damage)
+    piece = next(pieces, None)
+    names = ("FC",) if piece is None else piece[2]
+    waiting: list[tuple[int, Block]] = []
+    for first in range(0, total, size):
+        last = min(first + size, total)
+        while piece is not None and piece[0] < last:
+            waiting.append(piece[:2])
+            piece = next(pieces, None)
+        block = np.zeros((last - first, len(names)), np.float32)
+        for at, sound in waiting:
+            low, high = max(at, first), min(at + len(sound), last)
+            if low < high:
+                block[low - first : high - first] = sound[low - at : high - at]
+        waiting = [(at, sound) for at, sound in waiting if at + len(sound) > last]
+        yield block, names
+    for _ in pieces:  # what lies beyond the end; damage is told when all has been read
+        pass
 
 
-def _at_timestamps(
+def _timed(
     path: Path, stream: AudioStream, rate: int, layout: str | None, on_damage: Callable[[int], None]
-) -> Iterator[tuple[int, Block, list[str]]]:
-    """The same from before 0 too.
+) -> Iterator[tuple[int, Block, tuple[str, ...]]]:
+    """Decoded sound at ``rate``, with the sample number at which it belongs and its channels' names.
 
-    Where timestamps jump or the kind of sound changes, the resampler is emptied and what follows put at its own time.
+    Where timestamps jump or the format changes, the resampler is emptied and what follows is put at its own time.
     """
     import av
 
     with _opened(path) as container:
-        resampler, at, expected = None, 0, None
-        names: list[str] = []
-        kind: tuple[str, int] | None = None
         start = _start(container)
+        resampler: AudioResampler | None = None
+        kind: tuple[str, str, int] | None = None
+        names: tuple[str, ...] = ()
+        at, expected = 0, 0.0
         for frame in _decoded(container, path, stream, on_damage):
-            begins = frame.time - start if frame.time is not None else expected or 0.0
-            now = (frame.layout.name, frame.sample_rate)
-            if resampler is None or expected is None or now != kind or abs(begins - expected) > HOLE_S:
+            begins = expected if frame.time is None else frame.time - start
+            if resampler is None or abs(begins - expected) > HOLE_S or kind != _kind(frame):
                 if resampler is not None:
-                    yield from _resampled(resampler, None, at, names)
-                names, kind = [channel.name for channel in frame.layout.channels], now
-                resampler = av.AudioResampler(format="fltp", layout=layout or frame.layout, rate=rate)
-                at = round(begins * rate)
-                expected = begins
-            for found in _resampled(resampler, frame, at, names):
-                at = found[0] + len(found[1])
-                yield found
+                    for block in _resampled(resampler, None):
+                        yield at, block, names
+                        at += len(block)
+                if layout is None:
+                    layout = frame.layout.name  # a stream that changes its channels keeps those it began with
+                    names = tuple(channel.name for channel in frame.layout.channels)
+                elif not names:
+                    names = tuple(channel.name for channel in av.AudioLayout(layout).channels)
+                kind = _kind(frame)
+                resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+                at, expected = round(begins * rate), begins
+            for block in _resampled(resampler, frame):
+                yield at, block, names
+                at += len(block)
             expected += frame.samples / frame.sample_rate
         if resampler is not None:
-            yield from _resampled(resampler, None, at, names)
+            for block in _resampled(resampler, None):
+                yield at, block, names
+                at += len(block)
 
 
 def _decoded(
@@ -548,11 +557,15 @@ def _decoded(
         on_damage(damaged)
 
 
-def _resampled(resampler: Any, frame: Any, at: int, names: list[str]) -> Iterator[tuple[int, Block, list[str]]]:
+def _kind(frame: AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
+
+
+def _resampled(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[Block]:
     for out in resampler.resample(frame):
         block = out.to_ndarray().T.astype(np.float32, copy=False)
-        yield at, block, names
-        at += len(block)
+        if len(block):
+            yield block
 
 
 # ---------------------------------------------------------------- encode
@@ -590,7 +603,7 @@ def _write(
 ) -> Path:
     import av
 
-    with _whole(out), av.open(_url(out), "w", format=form) as container:
+    with whole(out), av.open(_url(out), "w", format=form) as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.layout = "mono" if channels == 1 else "stereo"
         stream.format = sample
@@ -610,13 +623,19 @@ def _write(
 
 
 @contextmanager
-def _whole(out: Path) -> Iterator[None]:
-    """Leaves nothing half-written at ``out`` when what writes it fails."""
+def whole(out: Path) -> Iterator[None]:
+    """Leaves nothing half-written at ``out`` when what writes it fails; ``ResourceError`` where the disk is full."""
     try:
         yield
-    except BaseException:
+    except BaseException as error:  # Ctrl-C too
         out.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise _disk_full(out.parent) from error
         raise
+
+
+def _disk_full(folder: Path) -> ResourceError:
+    return ResourceError(f"The disk of {folder} is full; free some space and run again: what is done is kept.")
 
 
 # ---------------------------------------------------------------- ffmpeg
@@ -661,8 +680,9 @@ def mux(
     """
     import ffmpeg
 
-    source = ffmpeg.input(_url(info.path), protocol_whitelist="file", format_whitelist=DEMUXERS)
-    sound = ffmpeg.input(_url(dub), protocol_whitelist="file")
+    # genpts: AVI has no presentation times, and the muxers want them
+    source = ffmpeg.input(_named(info.path), protocol_whitelist="file", format_whitelist=DEMUXERS, fflags="+genpts")
+    sound = ffmpeg.input(_named(dub), protocol_whitelist="file", format="mov")
     streams: list[Any] = []
     options: dict[str, Any] = {"c:a": "copy", "map_metadata": 0, "map_chapters": 0}
     if info.video is not None:
@@ -691,16 +711,22 @@ def mux(
         streams.append(kept)
         options |= {"metadata:s:a:1": _tag(original.language), "disposition:a:1": "0", "c:a:1": "aac"}
     for number, track in enumerate(subtitles):
-        streams.append(ffmpeg.input(_url(track.path), protocol_whitelist="file")["s:0"])
+        streams.append(ffmpeg.input(_named(track.path), protocol_whitelist="file", format="srt")["s:0"])
         options[f"metadata:s:s:{number}"] = _tag(track.language)
+        options[f"disposition:s:{number}"] = "0"  # there to be chosen: players show a default one unasked
     if subtitles:
         options["c:s"] = "mov_text" if out.suffix in (".mp4", ".m4a", ".mov") else "srt"
     if out.suffix in (".mp4", ".m4a", ".mov"):
         options |= {"movflags": "+faststart", "write_tmcd": 0}
-    spec = ffmpeg.output(*streams, _url(out), **options)
-    with _whole(out):
+    spec = ffmpeg.output(*streams, _named(out), **options).overwrite_output()
+    with whole(out):
         run_ffmpeg(spec, _time_limit(info.duration_s), checkpoint, folder)
     return out
+
+
+def _named(path: Path) -> str:
+    """The path as ffmpeg-python takes it, which wants valid Unicode; ``run_ffmpeg`` turns it back."""
+    return _url(path).translate(FROM_BYTES)
 
 
 def _tag(language: str | None) -> str:
@@ -717,7 +743,8 @@ def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], fold
     Raises ``VtlabError`` (``E_FFMPEG``) with the end of what it printed, ``ResourceError`` where the disk is full,
     ``EngineError`` where ffmpeg cannot be started.
     """
-    command = [ffmpeg_binary(), "-nostdin", "-hide_banner", "-loglevel", "error", *spec.get_args(), "-y"]
+    command = [ffmpeg_binary(), "-nostdin", "-hide_banner", "-loglevel", "error", *spec.get_args()]
+    command = [argument.translate(TO_BYTES) for argument in command]
     with tempfile.TemporaryFile() as messages:
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, cwd=folder)
@@ -743,5 +770,5 @@ def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], fold
             messages.seek(0)
             tail = " ".join(messages.read().decode(errors="replace").strip().splitlines()[-3:])
             if "No space left on device" in tail:
-                raise ResourceError("The disk filled up while the result was written; free some space and run again.")
+                raise _disk_full(folder)
             raise VtlabError(f"ffmpeg failed ({code}): {tail}", code="E_FFMPEG")

@@ -6,19 +6,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vtlab.audio import Audio, levels_db, peak_db
+from vtlab.audio import Audio, levels_db, loudness_lufs, peak_db
 from vtlab.findings import Finding, Severity
 from vtlab.languages import language_name
 from vtlab.media import Extraction, MediaInfo, choose_audio, decode_speech
 from vtlab.settings import AudioExtractionSettings
 
 STAGE = "audio_extraction"
-VERSION = 1
+VERSION = 2
 
 CLIPPED = 0.999  # a sample this near full scale was cut off by it
 CLIPPED_SHARE = 0.001
 SILENCE_DBFS = -60.0
 QUIET_DBFS = -40.0  # a peak below this is hardly a recording
+ENDS_EARLY_S = 1.0  # a picture that goes on this long after its sound is worth saying
 
 
 def extract(
@@ -60,9 +61,18 @@ def _check(audio: Audio, on_finding: Callable[[Finding], None]) -> None:
         message = "The sound is silent." if peak is None else f"The sound is very quiet: its peak is {peak:.0f} dBFS."
         on_finding(Finding(STAGE, "quiet", Severity.WARNING, message, None, peak, QUIET_DBFS))
         return
+    on_finding(Finding(STAGE, "peak_dbfs", Severity.INFO, f"The sound's peak is {peak:.1f} dBFS.", None, peak))
+    loudness = loudness_lufs(audio)
+    if loudness is not None:
+        message = f"The sound's loudness is {loudness:.1f} LUFS."
+        on_finding(Finding(STAGE, "loudness_lufs", Severity.INFO, message, None, loudness))
     clipped = float(np.mean(np.abs(audio.samples) >= CLIPPED))
     if clipped > CLIPPED_SHARE:
         message = f"The sound is clipped: {clipped:.1%} of it is at full scale."
         on_finding(Finding(STAGE, "clipped", Severity.WARNING, message, None, clipped, CLIPPED_SHARE))
     silent = float(np.mean(levels_db(audio) < SILENCE_DBFS))
     on_finding(Finding(STAGE, "silence_share", Severity.INFO, f"{silent:.0%} of the sound is silence.", None, silent))
+    ends = (int(np.flatnonzero(audio.samples)[-1]) + 1) / audio.rate
+    if audio.duration - ends > ENDS_EARLY_S:
+        message = f"The sound ends at {ends:.1f} s, the file at {audio.duration:.1f} s."
+        on_finding(Finding(STAGE, "ends_early", Severity.INFO, message, None, ends, audio.duration))

@@ -75,7 +75,7 @@ def mix(
     rate, channels = media.aac_rate(extraction.stream.rate), min(extraction.stream.channels, 2)
     raw = _Raw(work / "mix.f32", rate, channels)
     meter, found = LoudnessMeter(rate, channels), []
-    with raw.path.open("wb") as file:
+    with media.whole(raw.path), raw.path.open("wb") as file:
         for block in _mixed(extraction, placed, speech, rate, channels, settings.background):
             checkpoint()
             meter.add(block)
@@ -148,17 +148,18 @@ def combine(
 ) -> None:
     """Puts picture, dub and subtitles (SRT) into ``out``, and checks what came out.
 
-    Raises ``VtlabError`` (``E_OUTPUT``) where frames were lost or the sound is missing.
+    Raises ``VtlabError`` (``E_OUTPUT``) where frames were lost or a stream is missing.
     """
     info = extraction.info
     tracks = [track for track in subtitles if track.path.stat().st_size]  # ffmpeg opens no empty file
+    soft = tracks if settings.soft_subtitles and info.video else []
     burned = [track.path for track in tracks if track.language == language]
     media.mux(
         info,
         dub,
         out,
         language=language,
-        subtitles=tracks if settings.soft_subtitles and info.video else (),
+        subtitles=soft,
         original=extraction.stream if settings.keep_original_audio else None,
         burn=burned[0] if settings.burn_subtitles and burned and info.video else None,
         encode=_encoded(info, settings),
@@ -167,7 +168,8 @@ def combine(
         checkpoint=checkpoint,
     )
     try:
-        _verify(info, out, 1 + settings.keep_original_audio, _encoded(info, settings), on_finding)
+        wanted = (1 + settings.keep_original_audio, len(soft))
+        _verify(info, out, wanted, _encoded(info, settings), on_finding)
     except VtlabError:
         out.unlink(missing_ok=True)
         raise
@@ -185,14 +187,16 @@ def _unsafe(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
 
 
 def _verify(
-    info: media.MediaInfo, out: Path, sounds: int, encoded: bool, on_finding: Callable[[Finding], None]
+    info: media.MediaInfo, out: Path, wanted: tuple[int, int], encoded: bool, on_finding: Callable[[Finding], None]
 ) -> None:
     try:
         made = media.probe(out)
     except InputError as error:
         raise VtlabError(f"The result is no good: {error}", code="E_OUTPUT") from error
-    if len(made.audio) != sounds:
-        raise VtlabError(f"The dub has {len(made.audio)} sound streams, not {sounds}.", code="E_OUTPUT")
+    streams = (len(made.audio), len(made.subtitles))
+    if streams != wanted or (made.video is None) != (info.video is None):
+        message = "The dub has {} sounds and {} subtitles, not {} and {}.".format(*streams, *wanted)
+        raise VtlabError(message, code="E_OUTPUT")
     frame_s = float(1 / info.video.fps) if info.video else 0.05
     if info.video is not None:
         before, after = media.count_frames(info.path), media.count_frames(out)
