@@ -530,7 +530,7 @@ def _decoded(
     """The frames of the sound; a packet that cannot be decoded is passed over, as players do."""
     import av
 
-    packets = damaged = 0
+    packets = damaged = decoded = 0
     demuxer = container.demux(container.streams.audio[stream.index])
     while True:
         try:
@@ -546,7 +546,10 @@ def _decoded(
         except (av.FFmpegError, ValueError):
             damaged += 1
             continue
+        decoded += len(frames)
         yield from frames
+    if decoded == 0:  # as where it lies in another file, which is not opened
+        raise InputError(f"The sound of {path} holds nothing that can be decoded.", code="E_UNREADABLE")
     if damaged > DAMAGED_SHARE * packets:
         raise InputError(
             f"The sound of {path} is damaged: {damaged} of {packets} pieces cannot be decoded. "
