@@ -1,5 +1,6 @@
 import json
 import re
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
@@ -78,7 +79,8 @@ def test_scripts_without_spaces(text: str) -> None:
     assert len(made) >= 2
     assert "".join("".join(cue.text for cue in made).split()) == "".join(text.split())
     lines = [line for cue in made for line in cue.text.split("\n")]
-    assert max(map(len, lines)) <= 42
+    wide = [sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line) for line in lines]
+    assert max(wide) <= 42  # an ideograph is as wide as two letters
     assert max(cue.text.count("\n") for cue in made) <= 1
     assert not any(re.match(r"[、。，\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]", line) for line in lines)  # marks lean back
 
@@ -172,6 +174,18 @@ def test_unspeakable_lines_keep_their_cues() -> None:
     made = target_cues(lines, DEFAULTS, FRAME_S, 90.0)
     visible = [text for text in case["silent"] if text.strip()]
     assert [cue.text for cue in made] == visible
+
+
+def test_a_cue_that_can_join_nobody_does_not_flash_by() -> None:
+    """The next one, too long to join, comes half a second late."""
+    long = "The fishermen of the village went out in the morning to look for all of their boats"
+    made = cues(segment(1.0, 1.1, "Oh yes."), segment(1.12, 6.0, long))
+    assert [(flat(cue.text), cue.start) for cue in made] == [("Oh yes.", 1.0), (long, pytest.approx(1.58))]
+    assert made[0].end == pytest.approx(1.5)
+
+
+def test_a_few_words_said_slowly_are_one_cue() -> None:
+    assert [cue.text for cue in cues(segment(0.0, 20.0, "Yes, I know."))] == ["Yes, I know."]
 
 
 spans = st.lists(
@@ -268,6 +282,24 @@ def test_marks_of_the_formats_are_text(tmp_path: Path) -> None:
     assert "Tom & Jerry <3\na < b\n" in write_subtitles([cue], tmp_path / "a.srt").read_text(encoding="utf-8")
     assert "Tom &amp; Jerry &lt;3\na &lt; b\n" in write_subtitles([cue], tmp_path / "a.vtt").read_text(encoding="utf-8")
     assert (tmp_path / "a.vtt").read_text(encoding="utf-8").startswith("WEBVTT")
+
+
+@pytest.mark.parametrize("suffix", ["srt", "vtt"])
+@pytest.mark.parametrize(
+    "text",
+    ["Tom & Jerry <3", "if a < b", "{braces} and \\N", "1 --> 2", "<i>sung</i>", "a < b, c > d", "¿Qué? 日本 😀"],
+)
+def test_players_read_what_was_meant(tmp_path: Path, text: str, suffix: str) -> None:
+    import html
+
+    import pysubs2
+
+    (cue,) = cues(segment(1.0, 3.0, text))
+    path = write_subtitles([cue], tmp_path / f"a.{suffix}")
+    (read,) = pysubs2.load(str(path))
+    shown = html.unescape(read.plaintext) if suffix == "vtt" else read.plaintext.replace("‹", "<").replace("›", ">")
+    assert shown == cue.text
+    assert (read.start, read.end) == (1000, 3000)
 
 
 def test_no_cues_make_an_empty_file(tmp_path: Path) -> None:
