@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -188,6 +189,22 @@ def test_rate_and_channels_stay(tmp_path: Path, rate: int, channels: int, made_a
     assert (stream.rate, stream.channels) == (made_at, channels)
     assert sound.shape == (made_at // 2, channels)
     assert report.loudness_lufs is not None
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    def peak(seconds: int) -> int:
+        folder = tmp_path / str(seconds)
+        folder.mkdir()
+        ffmpeg("-f", "lavfi", "-i", f"sine=r=8000:d={seconds}", folder / "a.wav")
+        source = extraction(folder / "a.wav")
+        tracemalloc.start()
+        mix(source, [], [], SYNC, SETTINGS, folder / "mix.m4a", folder, lambda: None, lambda finding: None)
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    peak(1)  # what is imported once
+    assert peak(80) < 1.2 * peak(30)
 
 
 def test_lines_sound_where_they_are_placed_to_the_sample() -> None:
