@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -12,10 +12,11 @@ Item = TypeVar("Item")
 _END = object()
 
 
-def in_background(items: Iterable[Item], ahead: int = 1000) -> Iterator[Item]:
+def in_background(items: Iterable[Item], ahead: int = 1000) -> Generator[Item, None, None]:
     """The same items, made in a thread while the reader is busy, at most ``ahead`` of them in advance.
 
-    What ``items`` raises is raised here. When the reader stops early, the thread stops at its next item.
+    What ``items`` raises is raised here. Closed early, it waits until the thread has made the item it is at and has
+    closed ``items``: afterwards no thread is left.
     """
     made: queue.Queue[object] = queue.Queue(maxsize=ahead)
     stopped = threading.Event()
@@ -32,9 +33,13 @@ def in_background(items: Iterable[Item], ahead: int = 1000) -> Iterator[Item]:
 
     def make() -> None:
         try:
-            for item in items:
-                if not put(item):
-                    return
+            try:
+                for item in items:
+                    if not put(item):
+                        break
+            finally:
+                if isinstance(items, Generator):
+                    items.close()
         except BaseException as error:  # handed to the reader, whatever it is
             raised.append(error)
         finally:

@@ -8,30 +8,30 @@ Only this module and its books (``vtlab.run``) know the store.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from vtlab import __version__, media, resources
 from vtlab.audio import Audio, cut
-from vtlab.background import in_background
 from vtlab.engines.pool import EnginePool
 from vtlab.engines.translation.pivot import Pivot
 from vtlab.engines.tts import Voice
+from vtlab.errors import ResourceError
 from vtlab.events import Listener, ignore
-from vtlab.findings import Finding, Severity
+from vtlab.findings import Severity
 from vtlab.record import EngineRun, Output, Record, SegmentRecord, Source, WordRecord
 from vtlab.run import STAGES, Run
 from vtlab.segments import (
@@ -65,11 +65,14 @@ from vtlab.stored import (
     StoredTranscriber,
     StoredTranslator,
     StoredVoiceActivity,
+    sound_hash,
 )
 from vtlab.weights import content_hash
 
 MIX_SETTINGS = {"background", "audio_bitrate_kbps"}  # of video_combination: what the mix depends on
 NAME_BYTES = 255  # the longest file name that common file systems take
+WORK_PREFIX = ".vtlab-"  # of folders of unfinished files beside the results
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
@@ -101,36 +104,42 @@ def dub(
     """
     began = time.perf_counter()
     run = Run(settings, Store.of(settings.store), pool or EnginePool(memory_budget_mb(settings)), on_event, checkpoint)
+    with run.under_way():
+        return _dub(run, video, out, began)
 
+
+def _dub(run: Run, video: Path, out: Path, began: float) -> Dub:
+    settings = run.settings
     with run.stage("initialization"):
         target = initialization.target_language(settings)
         info = media.probe(video)
-        out.mkdir(parents=True, exist_ok=True)
         initialization.check_room(video, info.duration_s, out, run.store.folder)
         listeners = initialization.choose_listeners(settings)
         voices = initialization.choose_voices(settings, target, run.found)
-        run.note("initialization", f"voice: {voices[0].choice.name}, {voices[0].voice_of(None).name}")
+        run.note("initialization", f"voice: {voices[0].choice.name}, {voices[0].lead.name}")
         if settings.source_language is not None:
             initialization.choose_translators(settings, settings.source_language, target)
 
     with run.stage("audio_extraction"):
         extraction = audio_extraction.extract(info, settings.audio_extraction, settings.source_language, run.found)
-        source = _Source(extraction, content_hash(video), run.found)
+        source = _Source(run, extraction)
 
     transcript = _transcribe(run, source, listeners)
     initialization.check_pair(transcript.language, target)
     legs = initialization.choose_translators(settings, transcript.language, target)
-    translated = in_background(_translate(run, transcript, source, legs))
-    spoken_key = _speech_key(run, _translation_key(run, transcript, legs), voices)
-    spoken = list(_speak(run, translated, spoken_key, voices, info.duration_s))
+    translation_key = _translation_key(run, transcript, legs)
+    with run.ahead(_translate(run, transcript, source, legs, translation_key)) as translated:
+        spoken = list(_speak(run, translated, translation_key, voices, info.duration_s))
 
     with _work_folder(out) as work:
-        placing = _Placing(run, spoken, spoken_key, transcript, source)
-        placed = placing.place()
+        sound = _Sound(run, spoken, transcript, source)
+        placed = sound.place()
+        del spoken
+        source.forget_speech()
         with run.stage("subtitle_generation"):
             subtitles = _subtitles(run, placed, transcript.language, target, info, work)
         with run.stage("video_combination"):
-            mix = placing.mix(placed, work)
+            mix = sound.mix(placed, work)
             suffix = video_combination.output_suffix(info, settings.video_combination)
             dubbed = work / f"dub{suffix}"
             video_combination.combine(
@@ -141,7 +150,7 @@ def dub(
                 settings.video_combination,
                 dubbed,
                 work,
-                checkpoint,
+                run.checkpoint,
                 run.found,
             )
         files = {"video" if info.video else "audio": (dubbed, f"{target}{suffix}")}
@@ -149,10 +158,9 @@ def dub(
             files[f"subtitles_{track.language}_{track.path.suffix[1:]}"] = (track.path, track.path.name)
         if mix.speech_track is not None:
             files["speech_track"] = (mix.speech_track, f"{target}.speech.flac")
-        engines = _engines(listeners, legs, voices, transcript.language)
-        names = _names(video, [ending for _, ending in files.values()] + [f"{target}.dub.json"])
+        engines = _engines(listeners, legs, voices, transcript.language, placed)
         record = _record(run, source, transcript, target, placed, mix, engines, began)
-        return _publish(out, {kind: (path, names[ending]) for kind, (path, ending) in files.items()}, record, names)
+        return _publish(work, out, video, files, record)
 
 
 def memory_budget_mb(settings: Settings) -> float:
@@ -166,13 +174,13 @@ def memory_budget_mb(settings: Settings) -> float:
 def _on_first_use(run: Run, stage: str, choice: Choice, *pair: str) -> OnFirstUse[Any]:
     """The engine, from the pool or built when the first answer is missing from the store."""
     threads = run.settings.initialization.threads or resources.cores()
-    key = (choice.kind, choice.name, choice.options.model_dump_json(), str(threads), *pair)
 
     def build() -> Any:
         run.note(stage, f"loading {choice.name}{' ' + '-'.join(pair) if pair else ''}")
-        return run.pool.get(key, lambda: choice.engine(choice.options, *pair, threads))
+        return choice.engine(choice.options, *pair, threads)
 
-    return OnFirstUse(build, run.tallies[stage])
+    key = (choice.kind, choice.name, choice.options.model_dump_json(), str(threads), *pair)
+    return run.engine(stage, key, build)
 
 
 def _identity(choice: Choice) -> Identity:
@@ -184,13 +192,18 @@ def _voice_identity(choice: Choice, voice: Voice) -> Identity:
 
 
 def _engines(
-    listeners: Sequence[Choice], legs: Sequence[Leg], voices: Sequence[Cast], language: str
+    listeners: Sequence[Choice],
+    legs: Sequence[Leg],
+    voices: Sequence[Cast],
+    language: str,
+    placed: Sequence[PlacedSegment],
 ) -> list[EngineRun]:
-    """What ran, as the record tells it; of the voices also those that would have stood in."""
+    """Whose answers the dub is made of; of the voices those that speak in it."""
     target = legs[-1].target
     runs = [("transcription", choice, language) for choice in listeners]
     runs += [("translation", leg.choice, f"{leg.source}-{leg.target}") for leg in legs]
-    runs += [("tts", cast.choice, target) for cast in voices]
+    heard = {line.spoken.engine for line in placed}
+    runs += [("tts", cast.choice, target) for cast in voices if cast.choice.name in heard]
     return [
         EngineRun(
             stage=stage,
@@ -207,27 +220,42 @@ def _engines(
 
 
 class _Source:
-    """The file being dubbed: its streams, its name by content, and its speech, decoded when first needed."""
+    """The file being dubbed: its streams, its name by content, and its speech.
 
-    def __init__(
-        self, extraction: media.Extraction, sha256: str, on_finding: Callable[[Finding], None]
-    ) -> None:
+    What decoding finds is kept in the store. So the speech is decoded in stage 2 when nobody has done it before, else
+    not until a stage needs it.
+    """
+
+    def __init__(self, run: Run, extraction: media.Extraction) -> None:
         self.extraction = extraction
-        self._on_finding = on_finding
-        self._decoding = threading.Lock()
         self.info = extraction.info
-        self.sha256 = sha256
-        self.sound = f"{sha256}:{extraction.stream.index}:{audio_extraction.VERSION}"
+        self.sha256 = content_hash(self.info.path)
+        self.sound = f"{self.sha256}:{extraction.stream.index}:{audio_extraction.VERSION}"
+        self._decoding = threading.Lock()
+        self._speech: Audio | None = None
+        key = run.store.key("audio_extraction", self.sound)
+        known = run.store.get_json(key)
+        if known is not None:
+            run.found_again(known)
+            run.tallies["audio_extraction"].count(reused=1)
+            return
+        before = len(run.findings)
+        self._speech = audio_extraction.speech_of(extraction, run.found)
+        run.tallies["audio_extraction"].count(computed=1)
+        run.store.put_json(key, run.found_since(before, "audio_extraction"))
 
     @property
     def speech(self) -> Audio:
-        """16 kHz mono, on the picture's clock; decoded once, by whichever stage needs it first."""
+        """16 kHz mono, on the picture's clock; decoded by whichever thread needs it first."""
         with self._decoding:
+            if self._speech is None:
+                self._speech = audio_extraction.speech_of(self.extraction, lambda finding: None)
             return self._speech
 
-    @cached_property
-    def _speech(self) -> Audio:
-        return audio_extraction.speech_of(self.extraction, self._on_finding)
+    def forget_speech(self) -> None:
+        """Frees the memory: 230 MB an hour."""
+        with self._decoding:
+            self._speech = None
 
 
 @dataclass(frozen=True)
@@ -260,10 +288,13 @@ def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice]) -> 
         *_identity(activity).parts(),
         *_identity(recogniser).parts(),
     )
-    opening_key = run.store.key("transcription_opening", *depends)
+    opening_key = run.store.key("transcription_opening", 2, *depends)
     run.start("transcription")
     opening = run.store.get_json(opening_key)
-    if opening is None:
+    if opening is not None:
+        run.found_again(opening["findings"])
+    else:
+        before = len(run.findings)
         speech = transcription.find_speech(source.speech, voice_activity, settings.voice_activity)
         if run.settings.source_language is not None:
             language, confidence = run.settings.source_language, None
@@ -274,13 +305,14 @@ def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice]) -> 
             "language": language,
             "confidence": confidence,
             "speech": [(interval.start, interval.end) for interval in speech],
+            "findings": run.found_since(before, "transcription"),
         }
         run.store.put_json(opening_key, opening)
     spoken = tuple(Interval(start, end) for start, end in opening["speech"])
     key = run.store.key("transcription_lines", *depends)
 
-    def recognise(_: Iterable[None]) -> Iterator[Segment]:
-        return transcription.transcribe(source.speech, spoken, engine, settings, opening["language"], run.found)
+    def recognise(_: Iterable[None]) -> Generator[Segment, None, None]:
+        yield from transcription.transcribe(source.speech, spoken, engine, settings, opening["language"], run.found)
 
     lines = run.kept_lines(
         "transcription", key, (), recognise, segment_to_json, lambda data, _: segment_from_json(data)
@@ -291,7 +323,9 @@ def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice]) -> 
 # ---------------------------------------------------------------- stage 4: translation
 
 
-def _translate(run: Run, transcript: _Transcript, source: _Source, legs: Sequence[Leg]) -> Iterator[TranslatedSegment]:
+def _translate(
+    run: Run, transcript: _Transcript, source: _Source, legs: Sequence[Leg], key: str
+) -> Generator[TranslatedSegment, None, None]:
     settings = run.settings.translation
     tally = run.tallies["translation"]
     translators = [
@@ -311,20 +345,16 @@ def _translate(run: Run, transcript: _Transcript, source: _Source, legs: Sequenc
     def speech_of(segment: Segment) -> Audio:
         return cut(source.speech, segment.start, segment.end)
 
-    def translate(segments: Iterable[Segment]) -> Iterator[TranslatedSegment]:
-        return translation.translate(
+    def translate(segments: Iterable[Segment]) -> Generator[TranslatedSegment, None, None]:
+        yield from translation.translate(
             segments, engine, settings, transcript.language, legs[-1].target,
             engine_name=name, speech=speech_of, on_finding=run.found,
         )  # fmt: skip
 
-    return run.kept_lines(
-        "translation",
-        _translation_key(run, transcript, legs),
-        in_background(transcript.lines),
-        translate,
-        translated_to_json,
-        lambda data, _: translated_from_json(data),
-    )
+    with run.ahead(transcript.lines) as segments:
+        yield from run.kept_lines(
+            "translation", key, segments, translate, translated_to_json, lambda data, _: translated_from_json(data)
+        )
 
 
 def _translation_key(run: Run, transcript: _Transcript, legs: Sequence[Leg]) -> str:
@@ -343,7 +373,7 @@ def _translation_key(run: Run, transcript: _Transcript, legs: Sequence[Leg]) -> 
 
 
 def _speak(
-    run: Run, translated: Iterable[TranslatedSegment], key: str, voices: Sequence[Cast], total_s: float
+    run: Run, translated: Iterable[TranslatedSegment], translation_key: str, voices: Sequence[Cast], total_s: float
 ) -> Iterator[SpokenSegment]:
     settings = run.settings.tts
     tally = run.tallies["tts"]
@@ -363,11 +393,11 @@ def _speak(
         for cast in voices
     ]
 
-    def speak(lines: Iterable[TranslatedSegment]) -> Iterator[SpokenSegment]:
-        return tts.speak(lines, engines, settings, run.settings.audio_sync, total_s, run.found)
+    def speak(lines: Iterable[TranslatedSegment]) -> Generator[SpokenSegment, None, None]:
+        yield from tts.speak(lines, engines, settings, run.settings.audio_sync, total_s, run.found)
 
     def encode(line: SpokenSegment) -> dict[str, Any]:
-        sound = run.store.key("tts_line", key, line.source.source.id)
+        sound = run.store.key("tts_line", sound_hash(line.audio))
         run.store.put_audio(sound, line.audio)
         return {
             "text": line.text,
@@ -385,22 +415,19 @@ def _speak(
             return None
         return SpokenSegment(line, audio=audio, **{name: value for name, value in data.items() if name != "sound"})
 
-    def settled(lines: list[dict[str, Any]]) -> bool:
+    def settled(lines: Sequence[dict[str, Any]]) -> bool:
         """Not where a voice failed that may be back tomorrow."""
         return all(line["failed"] is None and line["engine"] in (None, voices[0].choice.name) for line in lines)
 
-    return run.kept_lines("tts", key, translated, speak, encode, decode, worth_keeping=settled)
-
-
-def _speech_key(run: Run, translation_key: str, voices: Sequence[Cast]) -> str:
-    return run.store.key(
+    key = run.store.key(
         "tts_lines",
         tts.VERSION,
         translation_key,
-        run.settings.tts.model_dump(mode="json"),
+        settings.model_dump(mode="json"),
         run.settings.audio_sync.model_dump(mode="json"),
-        [[*_identity(cast.choice).parts(), cast.voice_of(None).name] for cast in voices],
+        [[*_identity(cast.choice).parts(), cast.lead.name] for cast in voices],
     )
+    return run.kept_lines("tts", key, translated, speak, encode, decode, worth_keeping=settled)
 
 
 # ---------------------------------------------------------------- stages 6 and 8: places and mix
@@ -416,21 +443,25 @@ class _Mix:
     true_peak_dbtp: float | None
 
 
-class _Placing:
-    """Stage 6 and the sound of stage 8: kept in the store together, so that neither needs the other's sound again."""
+class _Sound:
+    """The lines at their places (stage 6) and the mix (stage 8), kept in the store together: where the mix is known,
+    the lines are not rendered again."""
 
-    def __init__(
-        self, run: Run, spoken: Sequence[SpokenSegment], spoken_key: str, transcript: _Transcript, source: _Source
-    ) -> None:
+    def __init__(self, run: Run, spoken: Sequence[SpokenSegment], transcript: _Transcript, source: _Source) -> None:
         self._run, self._spoken, self._transcript, self._source = run, spoken, transcript, source
-        combination = run.settings.video_combination.model_dump(mode="json", include=MIX_SETTINGS)
+        # by what was said, not by the settings: a voice that failed yesterday may speak today
+        lines = [
+            (line.source.source.id, line.source.source.start, line.source.source.end, line.rate, sound_hash(line.audio))
+            for line in spoken
+        ]
         depends = (
             audio_sync.VERSION,
             video_combination.VERSION,
-            spoken_key,
             source.sound,
+            [(interval.start, interval.end) for interval in transcript.speech],
+            lines,
             run.settings.audio_sync.model_dump(mode="json"),
-            combination,
+            run.settings.video_combination.model_dump(mode="json", include=MIX_SETTINGS),
         )
         self._key, self._file_key, self._track_key = (
             run.store.key(name, *depends) for name in ("audio_sync_mix", "video_combination_mix", "speech_track")
@@ -448,9 +479,10 @@ class _Placing:
         """Every line at its place; without its sound where the mix is in the store already."""
         run = self._run
         with run.stage("audio_sync") as tally:
+            spoken, self._spoken = self._spoken, ()
             if self._known is not None:
-                tally.count(reused=len(self._known["lines"]))
-                run.found_again(self._known["findings"], "audio_sync")
+                tally.count(reused=len(spoken))
+                run.found_again(finding for finding in self._known["findings"] if finding["stage"] == "audio_sync")
                 return [
                     PlacedSegment(
                         line,
@@ -460,11 +492,11 @@ class _Placing:
                         data["stretch"],
                         None if data["heard"] is None else Interval(*data["heard"]),
                     )
-                    for line, data in zip(self._spoken, self._known["lines"], strict=True)
+                    for line, data in zip(spoken, self._known["lines"], strict=True)
                 ]
-            tally.count(computed=len(self._spoken))
+            tally.count(computed=len(spoken))
             return audio_sync.synchronise(
-                self._spoken,
+                spoken,
                 self._source.speech,
                 self._source.info.duration_s,
                 run.settings.audio_sync,
@@ -478,7 +510,7 @@ class _Placing:
         tally = run.tallies["video_combination"]
         if self._known is not None:
             tally.count(reused=1)
-            run.found_again(self._known["findings"], "video_combination")
+            run.found_again(finding for finding in self._known["findings"] if finding["stage"] == "video_combination")
             file, track = self._files
             assert file is not None
             return _Mix(file, track if self._wants_track else None, **self._known["mix"])
@@ -512,7 +544,7 @@ class _Placing:
             }
             for line in placed
         ]
-        findings = [asdict(f) for f in run.findings if f.stage in ("audio_sync", "video_combination")]
+        findings = run.found_since(0, "audio_sync", "video_combination")
         run.store.put_json(self._key, {"lines": lines, "mix": measured, "findings": findings})
         return _Mix(file, track, **measured)
 
@@ -563,7 +595,7 @@ def _record(
         vtlab=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         source=Source(
-            file=str(info.path),
+            file=_printable(str(info.path)),
             sha256=source.sha256,
             seconds=info.duration_s,
             container=info.container,
@@ -629,47 +661,83 @@ def _segment_record(line: PlacedSegment) -> SegmentRecord:
 
 @contextmanager
 def _work_folder(out: Path) -> Iterator[Path]:
-    """A folder in ``out`` for what is being made, gone at the end; those of runs that were killed go, too."""
-    for left in out.glob(".vtlab-*"):
-        process = left.name.split("-")[1]
-        if process.isdigit() and not psutil.pid_exists(int(process)):
-            shutil.rmtree(left, ignore_errors=True)
-    work = Path(tempfile.mkdtemp(prefix=f".vtlab-{os.getpid()}-", dir=out))
+    """A folder in ``out`` for what is being made, gone at the end; those of runs that were killed go, too.
+
+    Its owner holds a lock on it: unlike a process's number, that tells the living from the dead across containers.
+    Raises ``ResourceError`` where nothing can be made in ``out``, or where its disk gets full.
+    """
     try:
-        yield work
+        out.mkdir(parents=True, exist_ok=True)
+        _sweep(out)
+        made = Path(tempfile.mkdtemp(prefix=".new-vtlab-", dir=out))
+    except OSError as error:
+        raise ResourceError(f"{out} cannot hold the results: {error.strerror}. Choose another folder.") from error
+    with _locked(made):
+        work = made.rename(out / f"{WORK_PREFIX}{os.getpid()}-{made.name[-8:]}")  # sweepable only now that it is locked
+        try:
+            yield work
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise ResourceError(
+                f"The disk of {out} is full; free some space and run again: what was computed is kept."
+            ) from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _sweep(out: Path) -> None:
+    """Removes the work folders of runs that are dead."""
+    for left in out.glob(f"{WORK_PREFIX}*"):
+        with suppress(OSError), _locked(left):  # its owner is at work, or another run sweeps, too
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Raises ``BlockingIOError`` where another process holds the lock; it is freed when its holder dies."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        os.close(descriptor)
 
 
-def _names(video: Path, endings: Sequence[str]) -> dict[str, str]:
+def _names(video: Path, endings: Iterable[str]) -> dict[str, str]:
     """File names after the video, its stem cut where the longest would not fit a file system."""
-    longest = max(len(ending.encode()) for ending in endings)
-    stem = video.stem.encode()[: NAME_BYTES - longest - 1].decode(errors="ignore")
+    room = NAME_BYTES - max(len(os.fsencode(f".{ending}")) for ending in endings)
+    stem = video.stem
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
     return {ending: f"{stem}.{ending}" for ending in endings}
 
 
-def _publish(out: Path, files: dict[str, tuple[Path, str]], record: Record, names: dict[str, str]) -> Dub:
-    """Moves the finished files to their names in ``out``, the record last: where it is, all is there."""
-    outputs, written = {}, []
-    for kind, (path, name) in files.items():
-        written.append(Output(kind=kind, file=name, sha256=_file_hash(path), bytes=path.stat().st_size))
-        outputs[kind] = _moved(path, out / name)
+def _publish(work: Path, out: Path, video: Path, files: dict[str, tuple[Path, str]], record: Record) -> Dub:
+    """Moves the finished files (path and ending of the name, by kind) to their names in ``out``.
+
+    The record is the last: where it is, all is there.
+    """
+    ending = f"{record.target_language}.dub.json"
+    names = _names(video, [*(ending for _, ending in files.values()), ending])
+    written, finished = [], {}
+    for kind, (path, of) in files.items():
+        if path.parent != work:  # what lies in the store stays there
+            path = Path(shutil.copy(path, work))
+        written.append(
+            Output(kind=kind, file=_printable(names[of]), sha256=_file_hash(path), bytes=path.stat().st_size)
+        )
+        finished[path] = kind, out / names[of]
     record = record.model_copy(update={"outputs": written})
-    name = next(name for ending, name in names.items() if ending.endswith(".dub.json"))
-    outputs["record"] = out / name
-    unfinished = files[next(iter(files))][0].parent / "record.json"
-    unfinished.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(outputs["record"])
-    return Dub(outputs, record)
+    path = work / "record.json"
+    path.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    finished[path] = "record", out / names[ending]
+    return Dub({kind: path.replace(to) for path, (kind, to) in finished.items()}, record)
 
 
-def _moved(path: Path, to: Path) -> Path:
-    """The file at its final name; what lies in the store stays there."""
-    if path.parent.parent == to.parent:
-        return path.replace(to)
-    with tempfile.TemporaryDirectory(dir=to.parent, prefix=f".vtlab-{os.getpid()}-") as folder:
-        copy = Path(shutil.copy(path, folder))
-        return copy.replace(to)
+def _printable(name: str) -> str:
+    """The name as text; bytes that are none are spelt out, as JSON cannot hold them."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _file_hash(path: Path) -> str:

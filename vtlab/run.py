@@ -1,22 +1,27 @@
-"""The books of one dub: which stage runs since when, what was found, how much came from the store."""
+"""The books of one dub: which stage runs since when, what was found, how much came from the store, what is in use."""
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
+from vtlab.background import in_background
 from vtlab.engines.pool import EnginePool
+from vtlab.errors import Cancelled
 from vtlab.events import Found, Listener, Log, SegmentDone, StageFinished, StageStarted
 from vtlab.findings import Finding, Severity
 from vtlab.record import FindingRecord, StageRecord
+from vtlab.resources import Watch, cpu_s
 from vtlab.settings import Settings
 from vtlab.store import Store
-from vtlab.stored import Tally
+from vtlab.stored import OnFirstUse, Tally
 
 STAGES = (
     "initialization",
@@ -41,13 +46,35 @@ class Run:
     store: Store
     pool: EnginePool
     on_event: Listener
-    checkpoint: Callable[[], None]
+    on_checkpoint: Callable[[], None]
     findings: list[Finding] = field(default_factory=list)
     tallies: dict[str, Tally] = field(default_factory=lambda: {stage: Tally() for stage in STAGES})
     stages: dict[str, StageRecord] = field(default_factory=dict)
-    total_lines: int | None = None
+    total_lines: int | None = None  # known once the last line was recognised
     _started: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _engines: list[tuple[str, OnFirstUse[Any]]] = field(default_factory=list)
+    _ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Memory is watched, and engines that no stage uses are unloaded where it grows short; all are given back."""
+        budget_mb = self.pool.budget_mb
+        watch = nullcontext() if budget_mb is None else Watch(budget_mb, self._trim)
+        try:
+            with watch:
+                yield
+        finally:
+            for stage in STAGES:
+                self._release(stage)
+
+    # ------------------------------------------------------------ stages and lines
+
+    def checkpoint(self) -> None:
+        """Blocks while the caller has paused; raises ``Cancelled`` where the caller wants it or the run has failed."""
+        if self._ended.is_set():
+            raise Cancelled("The run ended with an error elsewhere.")
+        self.on_checkpoint()
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[Tally]:
@@ -58,10 +85,11 @@ class Run:
 
     def start(self, stage: str) -> None:
         self.checkpoint()
-        self._started[stage] = (time.perf_counter(), _cpu_s())
+        self._started[stage] = (time.perf_counter(), cpu_s())
         self.on_event(StageStarted(stage, STAGES.index(stage) + 1, len(STAGES)))
 
     def finish(self, stage: str) -> None:
+        self._release(stage)
         began, cpu = self._started[stage]
         tally = self.tallies[stage]
         seconds = time.perf_counter() - began
@@ -69,7 +97,7 @@ class Run:
         self.stages[stage] = StageRecord(
             stage=stage,
             seconds=round(seconds, 3),
-            cpu_s=round(_cpu_s() - cpu, 3),
+            cpu_s=round(cpu_s() - cpu, 3),
             load_s=round(tally.load_s, 3),
             reused=tally.reused,
             computed=tally.computed,
@@ -77,33 +105,33 @@ class Run:
         )
         self.on_event(StageFinished(stage, STAGES.index(stage) + 1, len(STAGES), seconds, reused))
 
-    def found(self, finding: Finding) -> None:
-        """Takes one finding and tells the listener."""
-        with self._lock:
-            self.findings.append(finding)
-        self.on_event(Found(finding))
-
-    def found_again(self, findings: Iterable[dict[str, Any]], stage: str) -> None:
-        """Takes the findings of a stage as they were kept."""
-        for finding in findings:
-            if finding["stage"] == stage:
-                self.found(Finding(**{**finding, "severity": Severity(finding["severity"])}))
+    @contextmanager
+    def ahead(self, lines: Iterable[Line]) -> Iterator[Iterator[Line]]:
+        """The same lines, made in a thread of their own. Where the reader fails, that thread and those behind it stop
+        at their next line; at the end of the block none is left."""
+        with closing(in_background(lines)) as reader:
+            try:
+                yield reader
+            except BaseException:
+                self._ended.set()
+                raise
 
     def kept_lines(
         self,
         stage: str,
         key: str,
         source: Iterable[Item],
-        make: Callable[[Iterable[Item]], Iterator[Line]],
+        make: Callable[[Iterable[Item]], Generator[Line, None, None]],
         encode: Callable[[Line], dict[str, Any]],
         decode: Callable[[dict[str, Any], Any], Line | None],
         *,
-        worth_keeping: Callable[[list[dict[str, Any]]], bool] = lambda lines: True,
-    ) -> Iterator[Line]:
+        worth_keeping: Callable[[Sequence[dict[str, Any]]], bool] = lambda lines: True,
+    ) -> Generator[Line, None, None]:
         """The lines of a stage, from the store or made of ``source`` and then kept, with what was found on the way.
 
-        ``decode`` takes a stored line and, where ``source`` has lines of its own, the one it was made of; where it
-        gives nothing (the store lost a part of it), all lines are made anew.
+        ``decode`` takes a stored line and, where ``source`` has lines of its own, the one it was made of. What is
+        kept is used where it was made of the very same ``source`` and ``decode`` finds every part of every line;
+        otherwise all lines are made anew.
         """
         if stage not in self._started:
             self.start(stage)
@@ -111,38 +139,105 @@ class Run:
         lines: list[Line] | None = None
         if known is not None:
             source = list(source)
-            items: list[Item | None] = [*source] or [None] * len(known["lines"])
-            decoded = [decode(data, item) for data, item in zip(known["lines"], items, strict=True)]
-            if all(line is not None for line in decoded):
-                lines = [line for line in decoded if line is not None]
-        if lines is not None:
+            lines = _decoded(known, source, decode)
+        if known is not None and lines is not None:
             self.tallies[stage].count(reused=len(lines))
-            self.found_again(known["findings"], stage)
+            self.found_again(known["findings"])
+            self._count(stage, len(lines))
             for done, line in enumerate(lines, 1):
                 self.checkpoint()
                 yield line
                 self.on_event(SegmentDone(stage, done, len(lines), True))
         else:
             before = len(self.findings)
-            encoded = []
-            for line in make(source):
-                self.checkpoint()
-                encoded.append(encode(line))
-                yield line
-                self.on_event(SegmentDone(stage, len(encoded), self.total_lines, False))
-            found = [asdict(finding) for finding in self.findings[before:] if finding.stage == stage]
+            encoded: list[dict[str, Any]] = []
+            origin = _Fingerprint()
+            with closing(make(origin.passed(source))) as made:
+                for line in made:
+                    self.checkpoint()
+                    encoded.append(encode(line))
+                    yield line
+                    self.on_event(SegmentDone(stage, len(encoded), self.total_lines, False))
+            self._count(stage, len(encoded))
             if worth_keeping(encoded):
-                self.store.put_json(key, {"lines": encoded, "findings": found})
+                kept = {"of": origin.hexdigest(), "lines": encoded, "findings": self.found_since(before, stage)}
+                self.store.put_json(key, kept)
         self.finish(stage)
+
+    def _count(self, stage: str, lines: int) -> None:
+        if stage == "transcription":
+            self.total_lines = lines
+
+    # ------------------------------------------------------------ findings and messages
+
+    def found(self, finding: Finding) -> None:
+        """Takes one finding and tells the listener."""
+        with self._lock:
+            self.findings.append(finding)
+        self.on_event(Found(finding))
+
+    def found_since(self, before: int, *stages: str) -> list[dict[str, Any]]:
+        """What these stages found after the first ``before`` findings, as plain data to be kept."""
+        return [asdict(finding) for finding in self.findings[before:] if finding.stage in stages]
+
+    def found_again(self, findings: Iterable[dict[str, Any]]) -> None:
+        """Takes findings as they were kept."""
+        for finding in findings:
+            self.found(Finding(**{**finding, "severity": Severity(finding["severity"])}))
+
+    def finding_records(self) -> list[FindingRecord]:
+        return [FindingRecord(**asdict(finding)) for finding in self.findings]
 
     def note(self, stage: str, message: str) -> None:
         """A line for people."""
         self.on_event(Log(stage, message))
 
-    def finding_records(self) -> list[FindingRecord]:
-        return [FindingRecord(**asdict(finding)) for finding in self.findings]
+    # ------------------------------------------------------------ engines
+
+    def engine(self, stage: str, key: tuple[str, ...], build: Callable[[], Any]) -> OnFirstUse[Any]:
+        """An engine of the pool, borrowed at its first use and given back when the stage is finished."""
+        borrow = partial(self.pool.borrow, key, build)
+        engine: OnFirstUse[Any] = OnFirstUse(borrow, partial(self.pool.give_back, key), self.tallies[stage])
+        self._engines.append((stage, engine))
+        return engine
+
+    def _trim(self, used_mb: float) -> None:
+        for kind, name, *_ in self.pool.trim():
+            self.note(kind, f"unloading {name}: {used_mb:.0f} MB in use")
+
+    def _release(self, stage: str) -> None:
+        for user, engine in self._engines:
+            if user == stage:
+                engine.release()
 
 
-def _cpu_s() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+class _Fingerprint:
+    """A hash of lines as they pass by."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def passed(self, lines: Iterable[Item]) -> Iterator[Item]:
+        for line in lines:
+            self._digest.update(json.dumps(asdict(line), sort_keys=True).encode())  # type: ignore[call-overload]
+            yield line
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _decoded(
+    known: dict[str, Any], source: Sequence[Item], decode: Callable[[dict[str, Any], Any], Line | None]
+) -> list[Line] | None:
+    """The kept lines; nothing where they were made of another source, or one of them is not whole any more."""
+    origin = _Fingerprint()
+    items: list[Any] = list(origin.passed(source)) or [None] * len(known["lines"])
+    if known.get("of") != origin.hexdigest() or len(items) != len(known["lines"]):
+        return None
+    lines: list[Line] = []
+    for data, item in zip(known["lines"], items, strict=True):
+        line = decode(data, item)
+        if line is None:
+            return None
+        lines.append(line)
+    return lines

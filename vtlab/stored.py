@@ -60,11 +60,10 @@ class Tally:
 
 
 class OnFirstUse(Generic[Engine]):
-    """An engine that is built when it is first needed, once, whatever thread asks."""
+    """An engine that is borrowed when it is first needed, once, whatever thread asks, and given back at the end."""
 
-    def __init__(self, build: Callable[[], Engine], tally: Tally) -> None:
-        self._build = build
-        self._tally = tally
+    def __init__(self, borrow: Callable[[], Engine], give_back: Callable[[], None], tally: Tally) -> None:
+        self._borrow, self._give_back, self._tally = borrow, give_back, tally
         self._engine: Engine | None = None
         self._lock = threading.Lock()
 
@@ -72,9 +71,16 @@ class OnFirstUse(Generic[Engine]):
         with self._lock:
             if self._engine is None:
                 start = time.perf_counter()
-                self._engine = self._build()
+                self._engine = self._borrow()
                 self._tally.count(load_s=time.perf_counter() - start)
             return self._engine
+
+    def release(self) -> None:
+        """Nobody needs it any more; it may be unloaded."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine = None
+                self._give_back()
 
 
 class StoredVoiceActivity:
@@ -169,9 +175,7 @@ class StoredTranslator:
 
     def _key(self, sentence: Sentence, candidates: int) -> str:
         speech = None if sentence.speech is None else sound_hash(sentence.speech)
-        return self._store.key(
-            "translation", 1, *self._identity.parts(), self._pair, sentence.text, speech, candidates
-        )
+        return self._store.key("translation", 1, *self._identity.parts(), self._pair, sentence.text, speech, candidates)
 
 
 class StoredSynthesizer:

@@ -6,6 +6,7 @@ import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 UNLOAD_ABOVE = 0.8  # of the memory budget: engines are dropped from here …
@@ -13,39 +14,54 @@ UNLOAD_TO = 0.7  # … down to here
 KEPT_LONGEST = "transcription"  # the slowest to load and the most often used
 
 
+@dataclass
+class _Loaded:
+    engine: Any
+    users: int = 0
+
+
 class EnginePool:
-    """Engines by key ``(kind, name, …)``. Safe to use from several threads; an engine in use survives its dropping."""
+    """Engines by key ``(kind, name, …)``. Safe to use from several threads.
+
+    Whoever borrows an engine gives it back; one in use is never dropped, since that would free nothing.
+    """
 
     def __init__(self, budget_mb: float | None = None) -> None:
         self.budget_mb = budget_mb
-        self._engines: OrderedDict[tuple[str, ...], Any] = OrderedDict()
+        self._loaded: OrderedDict[tuple[str, ...], _Loaded] = OrderedDict()
         self._lock = threading.RLock()
 
-    def get(self, key: tuple[str, ...], build: Callable[[], Any]) -> Any:
+    def borrow(self, key: tuple[str, ...], build: Callable[[], Any]) -> Any:
         """The engine of that key, built by ``build`` where it is not loaded."""
         with self._lock:
-            if key not in self._engines:
+            if key not in self._loaded:
                 self.trim()
-                self._engines[key] = build()
-            self._engines.move_to_end(key)
-            return self._engines[key]
+                self._loaded[key] = _Loaded(build())
+            self._loaded.move_to_end(key)
+            self._loaded[key].users += 1
+            return self._loaded[key].engine
+
+    def give_back(self, key: tuple[str, ...]) -> None:
+        """Ends one use of the engine; it stays loaded while there is memory for it."""
+        with self._lock:
+            self._loaded[key].users -= 1
 
     def loaded(self) -> list[tuple[str, ...]]:
         """Keys of the loaded engines, least recently used first."""
         with self._lock:
-            return list(self._engines)
+            return list(self._loaded)
 
     def trim(self) -> list[tuple[str, ...]]:
-        """Drops engines while memory is above the budget; returns the keys dropped."""
+        """Drops engines that nobody uses while memory is above the budget; returns the keys dropped."""
         from vtlab.resources import rss_mb
 
         dropped: list[tuple[str, ...]] = []
         if self.budget_mb is None or rss_mb() <= UNLOAD_ABOVE * self.budget_mb:
             return dropped
         with self._lock:
-            order = sorted(self._engines, key=lambda key: key[0] == KEPT_LONGEST)  # stable: by last use within
-            for key in order:
-                del self._engines[key]
+            idle = [key for key, loaded in self._loaded.items() if loaded.users == 0]
+            for key in sorted(idle, key=lambda key: key[0] == KEPT_LONGEST):  # stable: by last use within
+                del self._loaded[key]
                 dropped.append(key)
                 gc.collect()
                 if rss_mb() <= UNLOAD_TO * self.budget_mb:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from vtlab.engines import engine_class, engine_options
 from vtlab.engines.translation.route import choose as choose_route
 from vtlab.engines.tts import Voice
 from vtlab.engines.tts.casting import choose_voices as cast_voices
-from vtlab.errors import EngineError, LanguageError, SettingsError, WeightsError
+from vtlab.errors import EngineError, LanguageError, ResourceError, SettingsError, WeightsError
 from vtlab.findings import Finding, Severity
 from vtlab.languages import language_name
 from vtlab.resources import check_disk
@@ -50,9 +51,10 @@ class Leg:
 
 @dataclass(frozen=True)
 class Cast:
-    """An engine that speaks the target language, and its voice for each speaker."""
+    """An engine that speaks the target language, and its voice for each speaker; ``lead`` is that of the first."""
 
     choice: Choice
+    lead: Voice
     voice_of: Callable[[str | None], Voice]
 
 
@@ -117,14 +119,14 @@ def choose_voices(settings: Settings, target: str, on_finding: Callable[[Finding
         on_finding(Finding(STAGE, "last_resort_voice", Severity.WARNING, message))
     casts = []
     for number, engine in enumerate(casting.engines):
-        roles = _Roles(partial(casting.voice, number))
+        lead = casting.voice(number, None, 0)
         try:
-            choice = resolve("tts", engine.name, settings.tts.options, initialization, roles(None))
+            choice = resolve("tts", engine.name, settings.tts.options, initialization, lead)
         except WeightsError:
             if number == 0:
                 raise
             continue  # a stand-in whose weights are not here cannot stand in
-        casts.append(Cast(choice, roles))
+        casts.append(Cast(choice, lead, _Roles(partial(casting.voice, number))))
     return tuple(casts)
 
 
@@ -158,6 +160,18 @@ def check_pair(source: str | None, target: str) -> None:
 
 
 def check_room(video: Path, seconds: float, out: Path, store: Path) -> None:
-    """``ResourceError`` where the result or the store would not fit on its disk."""
+    """``ResourceError`` where nothing can be written to ``out``, or the result or the store would not fit."""
+    _check_writable(out)
     check_disk(out, 1.2 * video.stat().st_size / 2**20 + FIXED_MB)
     check_disk(store, STORE_MB_PER_MINUTE * seconds / 60 + FIXED_MB)
+
+
+def _check_writable(folder: Path) -> None:
+    """Makes nothing: the folder is made when there is something to put into it."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise ResourceError(f"{existing} is a file, so {folder} cannot hold the results: choose another folder.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ResourceError(f"Nothing may be written to {existing}: choose another folder for the results.")
