@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from vtlab import resources
 from vtlab.engines import KINDS, engine_class, engine_options, table
-from vtlab.errors import UserError, WeightsError
+from vtlab.errors import EngineError, UserError, WeightsError
 from vtlab.settings import EngineOptions, Settings
 from vtlab.store import Store
 from vtlab.weights import CARRIED, packaged
@@ -20,7 +19,6 @@ from vtlab.weights import CARRIED, packaged
 USER_EXIT = UserError.exit_code
 LEAST_DISK_MB = 500.0
 LEAST_MEMORY_MB = 2000.0  # the default configuration stays under this
-FFMPEG_S = 20.0
 MUXING = ("aac", "mov_text", "srt")  # encoders that a result is made with
 BURNING = ("libx264", "subtitles", "pad")  # and those, with filters, for subtitles drawn into the picture
 
@@ -143,18 +141,10 @@ def _ffmpeg() -> Iterator[Check]:
 
     fix = "pip install imageio-ffmpeg, or install ffmpeg and set VTLAB_FFMPEG to its path"
     try:
-        program = media.ffmpeg_binary()
-        said = [
-            subprocess.run(
-                [program, "-hide_banner", listing], capture_output=True, text=True, timeout=FFMPEG_S, check=True
-            ).stdout
-            for listing in ("-encoders", "-filters")
-        ]
-    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
-        yield Check("ffmpeg", False, True, f"does not run: {error}", fix)
+        program, offered = media.ffmpeg_binary(), media.ffmpeg_offers()
+    except (ImportError, RuntimeError, EngineError) as error:
+        yield Check("ffmpeg", False, True, str(error), fix)
         return
-    # a line of both listings is: flags, name, description
-    offered = {line.split()[1] for line in "\n".join(said).splitlines() if len(line.split()) > 1}
     for name, features, needed in (("ffmpeg", MUXING, True), ("ffmpeg, to burn subtitles", BURNING, False)):
         lacking = [feature for feature in features if feature not in offered]
         yield Check(name, not lacking, needed, f"{program} lacks {', '.join(lacking)}" if lacking else program, fix)

@@ -740,6 +740,22 @@ def _time_limit(media_s: float) -> float:
     return FFMPEG_START_S + FFMPEG_PER_SECOND * media_s
 
 
+def ffmpeg_offers() -> frozenset[str]:
+    """Names of the encoders and filters that the ffmpeg here has; ``EngineError`` where it does not run."""
+    program = ffmpeg_binary()
+    try:
+        said = [
+            subprocess.run(
+                [program, "-hide_banner", listing], capture_output=True, text=True, timeout=FFMPEG_START_S, check=True
+            ).stdout
+            for listing in ("-encoders", "-filters")
+        ]
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EngineError(f"ffmpeg does not run ({program}): {error}") from error
+    # a line of both listings is: flags, name, description
+    return frozenset(line.split()[1] for line in "\n".join(said).splitlines() if len(line.split()) > 1)
+
+
 def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], folder: Path) -> None:
     """Runs one ffmpeg in ``folder``; it dies with the run, and at its time limit.
 
