@@ -53,7 +53,7 @@ ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
 SPEECH_MIX_S = 1.0  # the mono mix for recognition is decided for this long at a time
 OUT_OF_PHASE = 0.1  # a mono mix with less than this share of its loudest channel's power cancels itself
 # bytes of a file name that are not UTF-8, as Python has them in a string, and private characters to stand for them
-FROM_BYTES = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100) if byte < 0xFE}
+FROM_BYTES = {0xDC00 + byte: 0x10FE00 + byte for byte in range(0x80, 0x100)}
 TO_BYTES = {private: byte for byte, private in FROM_BYTES.items()}
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FFMPEG_START_S = 60.0

@@ -419,7 +419,7 @@ def _note(file: Path) -> tuple[list[str | int], Path]:
     """What a remembered hash is valid for, and the file that remembers it."""
     status = file.stat()
     path = str(file.resolve())
-    name = hashlib.sha256(path.encode()).hexdigest()
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()
     return [path, status.st_size, status.st_mtime_ns], cache_folder() / "hashes" / f"{name}.json"
 
 
