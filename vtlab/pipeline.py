@@ -27,9 +27,10 @@ from typing import Any
 from vtlab import __version__, media, resources
 from vtlab.audio import Audio, cut
 from vtlab.engines.pool import EnginePool
+from vtlab.engines.translation.kept import load_glossary
 from vtlab.engines.translation.pivot import Pivot
 from vtlab.engines.tts import Voice
-from vtlab.errors import ResourceError
+from vtlab.errors import InputError, ResourceError
 from vtlab.events import Listener, ignore
 from vtlab.findings import Severity
 from vtlab.record import EngineRun, Output, Record, SegmentRecord, Source, WordRecord
@@ -117,6 +118,7 @@ def _dub(run: Run, video: Path, out: Path, began: float) -> Dub:
         listeners = initialization.choose_listeners(settings)
         voices = initialization.choose_voices(settings, target, run.found)
         run.note("initialization", f"voice: {voices[0].choice.name}, {voices[0].lead.name}")
+        glossary = load_glossary(settings.translation.glossary)
         if settings.source_language is not None:
             initialization.choose_translators(settings, settings.source_language, target)
 
@@ -127,7 +129,7 @@ def _dub(run: Run, video: Path, out: Path, began: float) -> Dub:
     transcript = _transcribe(run, source, listeners)
     initialization.check_pair(transcript.language, target)
     legs = initialization.choose_translators(settings, transcript.language, target)
-    translation_key = _translation_key(run, transcript, legs)
+    translation_key = _translation_key(run, transcript, legs, glossary)
     with run.ahead(_translate(run, transcript, source, legs, translation_key)) as translated:
         spoken = list(_speak(run, translated, translation_key, voices, info.duration_s))
 
@@ -295,7 +297,8 @@ def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice]) -> 
         run.found_again(opening["findings"])
     else:
         before = len(run.findings)
-        speech = transcription.find_speech(source.speech, voice_activity, settings.voice_activity)
+        with _naming(source.info.path):
+            speech = transcription.find_speech(source.speech, voice_activity, settings.voice_activity)
         if run.settings.source_language is not None:
             language, confidence = run.settings.source_language, None
         else:
@@ -312,12 +315,22 @@ def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice]) -> 
     key = run.store.key("transcription_lines", *depends)
 
     def recognise(_: Iterable[None]) -> Generator[Segment, None, None]:
-        yield from transcription.transcribe(source.speech, spoken, engine, settings, opening["language"], run.found)
+        with _naming(source.info.path):
+            yield from transcription.transcribe(source.speech, spoken, engine, settings, opening["language"], run.found)
 
     lines = run.kept_lines(
         "transcription", key, (), recognise, segment_to_json, lambda data, _: segment_from_json(data)
     )
     return _Transcript(opening["language"], opening["confidence"], spoken, key, lines)
+
+
+@contextmanager
+def _naming(video: Path) -> Iterator[None]:
+    """Says of which file it is that nobody speaks in it: stages know no files."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{video}: {error}", code=error.code) from error
 
 
 # ---------------------------------------------------------------- stage 4: translation
@@ -357,14 +370,13 @@ def _translate(
         )
 
 
-def _translation_key(run: Run, transcript: _Transcript, legs: Sequence[Leg]) -> str:
-    glossary = run.settings.translation.glossary
+def _translation_key(run: Run, transcript: _Transcript, legs: Sequence[Leg], glossary: dict[str, str]) -> str:
     return run.store.key(
         "translation_lines",
         translation.VERSION,
         transcript.key,
-        run.settings.translation.model_dump(mode="json"),
-        None if glossary is None else content_hash(glossary),
+        run.settings.translation.model_dump(mode="json", exclude={"glossary"}),
+        glossary,
         [[leg.source, leg.target, *_identity(leg.choice).parts()] for leg in legs],
     )
 

@@ -69,7 +69,11 @@ def find_speech(audio: Audio, engine: VoiceActivity, settings: VoiceActivitySett
         if stretch.start <= part.start and part.end <= stretch.end
     ]
     if not loud_enough:
-        raise InputError("Nobody speaks in this file: there is only silence, music or noise.", code="E_NO_SPEECH")
+        raise InputError(
+            "Nobody speaks in this file: there is only silence, music or noise. Choose another one, or another of its "
+            "audio streams; where somebody does speak, set transcription.voice_activity.threshold lower.",
+            code="E_NO_SPEECH",
+        )
     return loud_enough
 
 
@@ -153,7 +157,10 @@ def transcribe(
             yield replace(segment, id=count)
             count += 1
     if count == 0:
-        raise InputError("No word was understood in the speech of this file.", code="E_NO_SPEECH")
+        raise InputError(
+            "No word was understood in the speech of this file. Name its language, or choose a larger model.",
+            code="E_NO_SPEECH",
+        )
 
 
 # ---------------------------------------------------------------- spans
