@@ -281,7 +281,7 @@ def test_two_speakers_have_two_voices(pool: EnginePool, tmp_path: Path) -> None:
     (tmp_path / "lines.json").write_text(json.dumps(lines))
     dubbing = Dubbing(tmp_path / "store", tmp_path, pool, PEOPLE / "sentences_pt.mp4", ("pt", "en"))
     reference = {"engine": "reference", "options": {"reference": {"file": str(tmp_path / "lines.json")}}}
-    made = dubbing.run(transcription=reference, tts={"engines": ["kokoro"]})
+    made = dubbing.run(transcription=reference, tts={"engines": ["espeak"]})
     assert [line.speaker for line in made.record.segments] == ["ana", "bruno", "ana"]
     ana, bruno, ana_again = [line.voice for line in made.record.segments]
     assert ana == ana_again != bruno

@@ -130,6 +130,8 @@ def _dub(run: Run, video: Path, out: Path, began: float) -> Dub:
     initialization.check_pair(transcript.language, target)
     legs = initialization.choose_translators(settings, transcript.language, target)
     translation_key = _translation_key(run, transcript, legs, glossary)
+    run.start("translation")
+    run.start("tts")
     with run.ahead(_translate(run, transcript, source, legs, translation_key)) as translated:
         spoken = list(_speak(run, translated, translation_key, voices, info.duration_s))
 

@@ -133,8 +133,6 @@ class Run:
         kept is used where it was made of the very same ``source`` and ``decode`` finds every part of every line;
         otherwise all lines are made anew.
         """
-        if stage not in self._started:
-            self.start(stage)
         known = self.store.get_json(key)
         lines: list[Line] | None = None
         if known is not None:
