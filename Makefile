@@ -38,9 +38,10 @@ lint: setup
 benchmark: setup
 	$(BIN)/python tests/speed/benchmark.py --out out/benchmark
 
-# many dubs in one process: does memory, or anything else, grow?
+# many dubs in one process: does memory, or anything else, grow? And dubs that are killed: do they end as they should?
 soak: setup
 	$(BIN)/python tests/speed/soak.py
+	$(BIN)/python tests/speed/chaos.py
 
 clean:
 	rm -rf .venv out build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -174,11 +173,6 @@ def test_later_stages_say_how_many_lines_there_will_be(sentences: tuple[Dubbing,
     dubbing.run(tts={"options": {"piper": {"noise_scale": 0.2}}})
     totals = {event.total for event in dubbing.events if isinstance(event, SegmentDone) and event.stage == "tts"}
     assert totals == {len(first.record.segments)}
-
-
-def test_the_schema_is_printed() -> None:
-    printed = subprocess.run([sys.executable, "-m", "vtlab.record"], capture_output=True, text=True, check=True).stdout
-    assert json.loads(printed) == Record.model_json_schema()
 
 
 def test_the_language_is_detected_where_none_is_given(sentences: tuple[Dubbing, Dub], tmp_path: Path) -> None:

@@ -111,6 +111,17 @@ def test_what_was_heard_before_a_run_was_killed_is_known(tmp_path: Path) -> None
     assert engine.asked == [4, 2]
 
 
+def test_spans_that_an_engine_hears_together_are_kept_together(tmp_path: Path) -> None:
+    engine, tally = Counting(), Tally()
+    store = Store(tmp_path)
+    stored = StoredTranscriber(first_use(engine, tally), IDENTITY, store, tally, "sound", together=True)
+    for _ in range(2):
+        assert len(list(stored.transcribe(SOUND, spans(0, 1, 2), "pt"))) == 3
+    list(stored.transcribe(SOUND, spans(1), "pt"))
+    assert engine.asked == [3, 1]
+    assert (tally.reused, tally.computed) == (3, 4)
+
+
 @settings(max_examples=20, deadline=None)
 @given(known=st.sets(st.integers(0, 7)), wanted=st.lists(st.integers(0, 7), min_size=1, max_size=8, unique=True))
 def test_spans_come_in_order_whatever_is_known(tmp_path_factory: Any, known: set[int], wanted: list[int]) -> None:

@@ -282,7 +282,12 @@ def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice]) -> 
         _on_first_use(run, "transcription", activity), _identity(activity), run.store, tally, source.sound
     )
     engine = StoredTranscriber(
-        _on_first_use(run, "transcription", recogniser), _identity(recogniser), run.store, tally, source.sound
+        _on_first_use(run, "transcription", recogniser),
+        _identity(recogniser),
+        run.store,
+        tally,
+        source.sound,
+        together=getattr(recogniser.engine, "together", False),
     )
     depends = (
         transcription.VERSION,

@@ -107,12 +107,19 @@ class StoredVoiceActivity:
 
 
 class StoredTranscriber:
-    """Recognition of one sound, kept span by span."""
+    """Recognition of one sound, kept span by span; all spans as one where the engine hears them ``together``."""
 
     def __init__(
-        self, engine: OnFirstUse[Transcriber], identity: Identity, store: Store, tally: Tally, sound: str
+        self,
+        engine: OnFirstUse[Transcriber],
+        identity: Identity,
+        store: Store,
+        tally: Tally,
+        sound: str,
+        together: bool = False,
     ) -> None:
         self._engine, self._identity, self._store, self._tally, self._sound = engine, identity, store, tally, sound
+        self._together = together
 
     def detect_language(self, audio: Audio) -> dict[str, float]:
         key = self._store.key("detect_language", 1, *self._identity.parts(), sound_hash(audio))
@@ -123,6 +130,9 @@ class StoredTranscriber:
         return dict(known)
 
     def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
+        if self._together:
+            yield from self._transcribe_together(audio, spans, language)
+            return
         keys = [
             self._store.key("transcription", 1, *self._identity.parts(), self._sound, asdict(span), language)
             for span in spans
@@ -146,6 +156,18 @@ class StoredTranscriber:
                 self._tally.count(computed=1)
                 yield heard
             at = last
+
+    def _transcribe_together(self, audio: Audio, spans: Sequence[Interval], language: str) -> list[list[Utterance]]:
+        asked = [asdict(span) for span in spans]
+        key = self._store.key("transcription", 1, *self._identity.parts(), self._sound, asked, language)
+        known = self._store.get_json(key)
+        if known is not None:
+            self._tally.count(reused=len(spans))
+            return [[_utterance(data) for data in utterances] for utterances in known]
+        heard = list(self._engine().transcribe(audio, spans, language))
+        self._store.put_json(key, [[asdict(utterance) for utterance in utterances] for utterances in heard])
+        self._tally.count(computed=len(spans))
+        return heard
 
 
 class StoredTranslator:

@@ -31,7 +31,10 @@ class Utterance:
 
 
 class Transcriber(Protocol):
-    """A recogniser. ``transcribe`` yields per span, in order, the utterances heard in it, times on the whole sound."""
+    """A recogniser. ``transcribe`` yields per span, in order, the utterances heard in it, times on the whole sound.
+
+    A class whose answer for one span depends on the others asked for with it says ``together = True``.
+    """
 
     def detect_language(self, audio: Audio) -> dict[str, float]:
         """Probability by language code for 16 kHz mono speech of at most 30 s."""

@@ -45,6 +45,7 @@ class Reference:
 
     Options: ClassVar = ReferenceOptions
     licence: ClassVar[str] = "that of the data set"
+    together: ClassVar[bool] = True  # a line goes to the nearest of the spans that are asked for
 
     @classmethod
     def status(cls, options: ReferenceOptions) -> Status:
