@@ -157,6 +157,17 @@ def test_stopped_it_ends_at_once_and_goes_on_later(
     assert results(run.out) == results(together.out)
 
 
+def test_stopped_twice_it_waits_for_no_model(run: Process) -> None:
+    process = run.start()
+    await_line(process, "loading faster_whisper")
+    process.send_signal(signal.SIGINT)
+    await_line(process, "again to stop at once")
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=1)
+    assert process.returncode == 130
+    assert run.finished() == []
+
+
 def test_stopped_while_the_picture_is_encoded_nothing_goes_on(sentences: tuple[Dubbing, Dub], tmp_path: Path) -> None:
     dubbing, _ = sentences
     run = Process(dubbing.store, tmp_path / "out")

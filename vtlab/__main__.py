@@ -15,7 +15,6 @@ from vtlab import cli
 from vtlab.errors import VtlabError
 
 FAULT_EXIT = 1
-STOPPED_EXIT = 130
 STOPPED = "Stopped. What was computed is kept: the same command goes on from there."
 
 
@@ -34,10 +33,10 @@ def _run() -> int:
         cli.app()
     except SystemExit as end:
         # typer has caught Ctrl-C and ends with 130
-        return _told(STOPPED, STOPPED_EXIT) if cli.stopped.is_set() else _exit_code(end)
+        return _told(STOPPED, cli.STOPPED_EXIT) if cli.stopped.is_set() else _exit_code(end)
     except VtlabError as error:
-        if cli.stopped.is_set() or error.exit_code == STOPPED_EXIT:
-            return _told(STOPPED, STOPPED_EXIT)
+        if cli.stopped.is_set() or error.exit_code == cli.STOPPED_EXIT:
+            return _told(STOPPED, cli.STOPPED_EXIT)
         return _told(str(error), error.exit_code, error)
     except Exception as error:
         kept = _keep_traceback(error)

@@ -11,10 +11,10 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vtlab.store import Entry, Store
 
 DEGRADED_EXIT = 3
+STOPPED_EXIT = 130
 STDERR = 2
 STOPPING = b"vtlab: Stopping; again to stop at once.\n"
 
@@ -47,12 +48,24 @@ debugging = threading.Event()  # set by --debug: errors keep their traceback
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """The handler of SIGINT and SIGTERM."""
-    if not stopped.is_set():
-        # a model that computes is let finish its call; written straight, since print may be what was interrupted
-        os.write(STDERR, STOPPING)
+    """The handler of SIGINT and SIGTERM; the second time it ends the process."""
+    if stopped.is_set():
+        _stop_at_once()
+    # a model that computes is let finish its call; written straight, since print may be what was interrupted
+    os.write(STDERR, STOPPING)
     stopped.set()
     raise KeyboardInterrupt
+
+
+def _stop_at_once() -> NoReturn:
+    """Python would wait for threads, and a call of a model takes up to half a minute. Half-made files are swept by the
+    next run."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(STOPPED_EXIT)
 
 
 def checkpoint() -> None:
