@@ -691,7 +691,7 @@ def _work_folder(out: Path) -> Iterator[Path]:
         made = Path(tempfile.mkdtemp(prefix=".new-vtlab-", dir=out))
     except OSError as error:
         raise ResourceError(f"{out} cannot hold the results: {error.strerror}. Choose another folder.") from error
-    with _locked(made):
+    with _locked(made, wait=True):
         work = made.rename(out / f"{WORK_PREFIX}{os.getpid()}-{made.name[-8:]}")  # sweepable only now that it is locked
         try:
             yield work
@@ -708,16 +708,24 @@ def _work_folder(out: Path) -> Iterator[Path]:
 def _sweep(out: Path) -> None:
     """Removes the work folders of runs that are dead."""
     for left in out.glob(f"{WORK_PREFIX}*"):
-        with suppress(OSError), _locked(left):  # its owner is at work, or another run sweeps, too
+        with suppress(OSError), _locked(left, wait=False):  # its owner is at work, or another run sweeps, too
             shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Raises ``BlockingIOError`` where another process holds the lock; it is freed when its holder dies."""
+def _locked(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Alone in the folder, among processes that ask; the lock is freed when its holder ends, however it does.
+
+    Who does not wait gets ``BlockingIOError`` where another is there, or ``OSError`` where the file system knows no
+    locks; who waits does without on those.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if wait:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)
@@ -751,7 +759,8 @@ def _publish(work: Path, out: Path, video: Path, files: dict[str, tuple[Path, st
     path = work / "record.json"
     path.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
     finished[path] = "record", out / names[ending]
-    return Dub({kind: path.replace(to) for path, (kind, to) in finished.items()}, record)
+    with _locked(out, wait=True):  # so that record and files are of one run, when two of other settings end at once
+        return Dub({kind: path.replace(to) for path, (kind, to) in finished.items()}, record)
 
 
 def _printable(name: str) -> str:
