@@ -32,7 +32,7 @@ class Source(_Part):
 
 class EngineRun(_Part):
     stage: str
-    engine: str = Field(description="the engine that really ran")
+    engine: str = Field(description="the engine whose answers the dub is made of; of the voices those heard in it")
     options: dict[str, Any]
     weights: list[dict[str, str]] = Field(description="name, path, sha256 and where it was found")
     languages: str = Field(description="pt, or pt-en for a translation")
@@ -103,18 +103,18 @@ class Record(_Part):
     source_language: str
     target_language: str
     settings: dict[str, Any]
-    fingerprint: str
+    fingerprint: str = Field(description="names the settings, but for the store's folder")
     engines: list[EngineRun]
     segments: list[SegmentRecord]
     speech: list[tuple[float, float]] = Field(description="where the source speaks, by voice activity")
     findings: list[FindingRecord]
     stages: list[StageRecord]
-    loudness_lufs: float | None
+    loudness_lufs: float | None = Field(description="integrated loudness of the result, EBU R128")
     true_peak_dbtp: float | None
     completeness: float = Field(description="lines spoken ÷ lines that have something to say")
-    degraded: bool
-    wall_s: float
-    peak_rss_mb: float
+    degraded: bool = Field(description="something is missing from the dub; the findings say what")
+    wall_s: float = Field(description="from the call to the finished files")
+    peak_rss_mb: float = Field(description="the most memory this process had taken by the end, MB of 2²⁰ bytes")
     outputs: list[Output]
 
 
