@@ -7,9 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from dubbing import PEOPLE, Dubbing
+from hypothesis import settings
 
 from vtlab.engines.pool import EnginePool
 from vtlab.pipeline import Dub
+
+# how long an example takes says more of the machine than of the code
+settings.register_profile("vtlab", deadline=None)
+settings.load_profile("vtlab")
 
 
 @pytest.fixture(scope="session")
