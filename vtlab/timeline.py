@@ -47,7 +47,7 @@ WORTH_SPEED, WORTH_UP_TO, WORTHLESS_FROM = 1.2, 1.3, 1.4
 CROWD_GAP_S = 0.4  # lines with less silence between them are one stretch
 CROWD_LINES = 4  # a stretch of fewer lines is no crowd: silence is near
 CROWD_DENSE = 0.9  # share of a crowd that is speech: there is no silence to run on into
-CROWDED = 1.05  # a stretch that needs more than this on average is crowded: its lines share the speed it needs …
+CROWDED = 1.0  # a stretch that needs more than this on average is crowded: its lines share the speed it needs …
 CROWD_ROOM = 1.03  # … with so much to spare for keeping time within it
 CROWD_UNEVEN = 20.0  # price of steps between neighbours in a crowd beyond HEARD_STEP
 

@@ -18,7 +18,7 @@ from vtlab.settings import AudioSyncSettings
 from vtlab.timeline import Placement, place
 
 STAGE = "audio_sync"
-VERSION = 1
+VERSION = 2
 
 FOLLOWED_DB = 4.0  # a line gets at most this much louder or softer than the others by following the original
 STRETCH_HEARD = 0.005  # a stretch smaller than this is left to the silence after the line

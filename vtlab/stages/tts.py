@@ -38,7 +38,7 @@ from vtlab.spoken_text import speakable, spell_out
 from vtlab.timeline import NO_WINDOW_S, plan_rates
 
 STAGE = "tts"
-VERSION = 2
+VERSION = 3
 
 LAG = 4  # lines before this one whose real length may not be known yet
 BEHIND, AHEAD = 3, 6  # lines around this one that the plan looks at
