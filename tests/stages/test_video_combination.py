@@ -1,3 +1,5 @@
+import time
+
 """The mix and the file it goes into: levels, lengths, streams, names; small media made here by ffmpeg."""
 
 import json
@@ -464,8 +466,11 @@ def test_nothing_half_written_remains(work: Path) -> None:
     media.write_aac([np.zeros((RATE, 1), np.float32)], RATE, 1, 64, work / "mix.m4a")
 
     def checkpoint() -> None:
-        if (work / "dub.mp4").exists():
-            raise Cancelled("stopped")
+        """Stops the run as soon as ffmpeg has begun its file, however quick the machine is."""
+        for _ in range(1000):
+            if (work / "dub.mp4").exists():
+                raise Cancelled("stopped")
+            time.sleep(0.01)
 
     settings = VideoCombinationSettings(burn_subtitles=True)
     with pytest.raises(Cancelled):
