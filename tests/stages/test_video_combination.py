@@ -1,10 +1,9 @@
-import time
-
 """The mix and the file it goes into: levels, lengths, streams, names; small media made here by ffmpeg."""
 
 import json
 import shutil
 import subprocess
+import time
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
