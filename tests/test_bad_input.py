@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 from dubbing import PEOPLE
 
-from vtlab import __main__, cli, media
+from vtlab import __main__, media
+from vtlab.cli import common
 from vtlab.engines.pool import EnginePool
 
 CASES = Path(__file__).parent / "cases"
@@ -58,7 +59,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return code, out, err.splitlines()[-1]
 
     yield call
-    cli.stopped.clear()
+    common.stopped.clear()
 
 
 def ffmpeg(*arguments: object) -> None:

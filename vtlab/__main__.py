@@ -11,7 +11,8 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from vtlab import cli
+from vtlab.cli import app
+from vtlab.cli.common import STOPPED_EXIT, debugging, stop, stopped
 from vtlab.errors import VtlabError
 
 FAULT_EXIT = 1
@@ -21,7 +22,7 @@ STOPPED = "Stopped. What was computed is kept: the same command goes on from the
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, cli.stop)
+        signal.signal(number, stop)
     # names of files may hold bytes that are no text; they are printed as they are
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="surrogateescape")
@@ -30,13 +31,13 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        cli.app()
+        app()
     except SystemExit as end:
         # typer has caught Ctrl-C and ends with 130
-        return _told(STOPPED, cli.STOPPED_EXIT) if cli.stopped.is_set() else _exit_code(end)
+        return _told(STOPPED, STOPPED_EXIT) if stopped.is_set() else _exit_code(end)
     except VtlabError as error:
-        if cli.stopped.is_set() or error.exit_code == cli.STOPPED_EXIT:
-            return _told(STOPPED, cli.STOPPED_EXIT)
+        if stopped.is_set() or error.exit_code == STOPPED_EXIT:
+            return _told(STOPPED, STOPPED_EXIT)
         return _told(str(error), error.exit_code, error)
     except Exception as error:
         kept = _keep_traceback(error)
@@ -46,7 +47,7 @@ def _run() -> int:
 
 
 def _told(sentence: str, code: int, error: Exception | None = None) -> int:
-    if error is not None and cli.debugging.is_set():
+    if error is not None and debugging.is_set():
         traceback.print_exception(error)
     print(f"vtlab: {' '.join(sentence.split())}", file=sys.stderr)
     return code

@@ -282,7 +282,7 @@ def test_stopping_ends_the_wait_for_a_service() -> None:
     before = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         list(speak(interrupted(), [voice], patient, AudioSyncSettings(), 1000.0, lambda finding: None))
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 30  # and not the minutes that the service would be waited for
 
 
 def test_lines_flow_before_the_last_has_come() -> None:

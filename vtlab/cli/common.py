@@ -1,0 +1,111 @@
+"""What the commands share: their options, how they stop, how they speak.
+
+Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from vtlab.events import Listener
+    from vtlab.settings import Settings
+
+GATE_EXIT = 3  # a gate failed, or the dub is degraded
+STOPPED_EXIT = 130
+STDERR = 2
+STOPPING = b"vtlab: Stopping; again to stop at once.\n"
+
+stopped = threading.Event()  # set by Ctrl-C and SIGTERM; threads other than the main one see it at their checkpoint
+debugging = threading.Event()  # set by --debug: errors keep their traceback
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """The handler of SIGINT and SIGTERM; the second time it ends the process."""
+    if stopped.is_set():
+        _stop_at_once()
+    # a model that computes is let finish its call; written straight, since print may be what was interrupted
+    os.write(STDERR, STOPPING)
+    stopped.set()
+    raise KeyboardInterrupt
+
+
+def _stop_at_once() -> NoReturn:
+    """Python would wait for threads, and a call of a model takes up to half a minute. Half-made files are swept by the
+    next run."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(STOPPED_EXIT)
+
+
+def checkpoint() -> None:
+    """Raises ``Cancelled`` once somebody asked to stop."""
+    if stopped.is_set():
+        from vtlab.errors import Cancelled
+
+        raise Cancelled("Stopped.")
+
+
+def set_debugging(value: bool) -> None:
+    if value:
+        debugging.set()
+
+
+SettingsFile = Annotated[Path | None, typer.Option("--settings", metavar="FILE", help="YAML file of settings.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as tts.voice=pf_dora; repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Debug = Annotated[bool, typer.Option("--debug", callback=set_debugging, help="Show the traceback of an error.")]
+
+
+def settings_of(
+    file: Path | None, overrides: Sequence[str] | None, source: str | None = None, target: str | None = None
+) -> Settings:
+    from vtlab.languages import language_code
+    from vtlab.settings import load_settings
+
+    resolved = load_settings(file, overrides or ())
+    # not by --set, whose values are YAML: there 'no' (Norwegian) is false
+    languages = {"source_language": source, "target_language": target}
+    return resolved.model_copy(update={key: language_code(text) for key, text in languages.items() if text is not None})
+
+
+@contextmanager
+def shown_progress() -> Iterator[Listener]:
+    from vtlab.events import PlainLines, ProgressBar
+
+    if sys.stderr.isatty():
+        with ProgressBar() as bar:
+            yield bar
+    else:
+        yield PlainLines()
+
+
+def print_json(rows: Iterable[object]) -> None:
+    from dataclasses import asdict
+
+    print(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1, default=str))  # type: ignore[call-overload]
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)

@@ -1,0 +1,61 @@
+"""What was measured on one dub: the numbers, how they were computed, and the tables they were computed from.
+
+Corpus scores do not average: whoever pools clips, or resamples them, goes back to the lines. So a measurement keeps
+them: ``segments`` are the lines of the source, ``lines`` those the dubbing tool made. A value that nobody measured is
+``None`` in a row and absent from ``values``, where ``absent`` may say why.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SegmentMeasure(_Part):
+    """A line of the reference; without one, a stretch of speech in the source."""
+
+    index: int
+    start: float | None = Field(None, description="where the source says it, seconds")
+    end: float | None = None
+    dubbed_start: float | None = Field(None, description="where the dub is heard to say it, seconds")
+    dubbed_end: float | None = None
+    speaker: str | None = None
+    text: str | None = Field(None, description="what is said: the reference transcript")
+    recognised: str | None = Field(None, description="the dubbing tool's own transcript, cut to this line")
+    translation: str | None = Field(None, description="the reference translation")
+    translated: str | None = Field(None, description="the dubbing tool's translation, cut to this line")
+    heard: str | None = Field(None, description="the dubbed speech recognised again, cut to this line")
+    onset_ms: float | None = Field(None, description="dubbed start − source start")
+    offset_ms: float | None = Field(None, description="dubbed end − source end")
+
+
+class LineMeasure(_Part):
+    """A line as the dubbing tool made it."""
+
+    id: int
+    source_start: float
+    source_end: float
+    start: float = Field(description="where the tool put it, seconds")
+    end: float
+    heard_start: float | None = Field(None, description="first audible moment; null: nothing is heard")
+    heard_end: float | None = None
+    text: str = Field(description="what was given to the voice")
+    heard: str | None = Field(None, description="what the recogniser heard of it")
+    speed: float | None = Field(None, description="rate and stretching together, 1 = natural; null: not known")
+    loudness_lufs: float | None = None
+
+
+class Measurement(_Part):
+    """All that was measured on one dub; ``values`` are keyed by the names of ``vtlab.metrics.METRICS``."""
+
+    source_language: str
+    target_language: str
+    seconds: float = Field(description="length of the source")
+    values: dict[str, float]
+    signatures: dict[str, str] = Field(description="per metric, how it was computed: versions, tokeniser, normaliser")
+    absent: dict[str, str] = Field(default_factory=dict, description="metrics asked for and not measured, and why")
+    segments: tuple[SegmentMeasure, ...] = ()
+    lines: tuple[LineMeasure, ...] = ()
