@@ -7,20 +7,44 @@ them: ``segments`` are the lines of the source, ``lines`` those the dubbing tool
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ReferenceSegment(_Part):
+    """A line of a clip; ``start`` and ``end`` are its first and last audible moment in seconds, or both null."""
+
+    start: float | None = Field(None, ge=0)
+    end: float | None = Field(None, gt=0)
+    text: str = Field(min_length=1)
+    translation: str | None = None
+    speaker: str | None = None
+
+    @model_validator(mode="after")
+    def _span(self) -> Self:
+        if (self.start is None) != (self.end is None):
+            raise ValueError("give both start and end, or null for both")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise ValueError(f"it ends at {self.end:g} s, before it starts at {self.start:g} s; swap or correct them")
+        return self
+
+
 class SegmentMeasure(_Part):
-    """A line of the reference; without one, a stretch of speech in the source."""
+    """A line of the reference; without one, a stretch of speech in the source.
+
+    A reference without times gives two kinds of rows: its lines (texts, no times), then the stretches of speech of the
+    source (times, no texts).
+    """
 
     index: int
     start: float | None = Field(None, description="where the source says it, seconds")
     end: float | None = None
-    dubbed_start: float | None = Field(None, description="where the dub is heard to say it, seconds")
+    dubbed_start: float | None = Field(None, description="where the dub is heard to say it, seconds; null: it is not")
     dubbed_end: float | None = None
     speaker: str | None = None
     text: str | None = Field(None, description="what is said: the reference transcript")
@@ -33,19 +57,28 @@ class SegmentMeasure(_Part):
 
 
 class LineMeasure(_Part):
-    """A line as the dubbing tool made it."""
+    """A line as the dubbing tool made it; without its record, a stretch of speech in the dub."""
 
     id: int
     source_start: float
     source_end: float
-    start: float = Field(description="where the tool put it, seconds")
+    source_text: str | None = Field(None, description="the tool's own transcript of the line")
+    start: float = Field(description="where the tool put it, seconds; without its record, where it is heard")
     end: float
     heard_start: float | None = Field(None, description="first audible moment; null: nothing is heard")
     heard_end: float | None = None
-    text: str = Field(description="what was given to the voice")
+    text: str = Field(description="what was given to the voice; empty where nobody knows")
     heard: str | None = Field(None, description="what the recogniser heard of it")
     speed: float | None = Field(None, description="rate and stretching together, 1 = natural; null: not known")
     loudness_lufs: float | None = None
+
+
+class CueMeasure(_Part):
+    """A subtitle in the target language, as its file says it."""
+
+    start: float
+    end: float
+    text: str = Field(description="with its line breaks, without formatting")
 
 
 class Measurement(_Part):
@@ -59,3 +92,8 @@ class Measurement(_Part):
     absent: dict[str, str] = Field(default_factory=dict, description="metrics asked for and not measured, and why")
     segments: tuple[SegmentMeasure, ...] = ()
     lines: tuple[LineMeasure, ...] = ()
+    cues: tuple[CueMeasure, ...] = Field((), description="the target-language subtitles, where there are any")
+    source_speech: tuple[tuple[float, float], ...] | None = Field(
+        None, description="where the source speaks, seconds; null: not looked for"
+    )
+    dubbed_speech: tuple[tuple[float, float], ...] | None = Field(None, description="where the dub speaks")

@@ -17,29 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vtlab.errors import InputError, LanguageError, nearest
 from vtlab.languages import language_code
+from vtlab.measured import ReferenceSegment
 
 DATASETS = Path("datasets")  # where a bare name is looked for, under the working folder
 MANIFEST = "manifest.jsonl"
-
-
-class ReferenceSegment(BaseModel):
-    """A line of a clip; ``start`` and ``end`` are its first and last audible moment in seconds, or both null."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    start: float | None = Field(None, ge=0)
-    end: float | None = Field(None, gt=0)
-    text: str = Field(min_length=1)
-    translation: str | None = None
-    speaker: str | None = None
-
-    @model_validator(mode="after")
-    def _span(self) -> Self:
-        if (self.start is None) != (self.end is None):
-            raise ValueError("give both start and end, or null for both")
-        if self.start is not None and self.end is not None and self.end <= self.start:
-            raise ValueError(f"it ends at {self.end:g} s, before it starts at {self.start:g} s; swap or correct them")
-        return self
 
 
 class Clip(BaseModel):

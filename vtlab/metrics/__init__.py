@@ -1,7 +1,8 @@
 """What is measured: the table of metrics, each defined once in the module of its subject.
 
-``sync`` (drift, coverage, speed), ``text`` (errors, BLEU, chrF), ``sound`` (loudness): pure functions over intervals,
-texts and samples. A metric that could not be computed is ``None`` there and absent wherever results are kept.
+``text`` (errors, BLEU, chrF), ``sync`` (drift, coverage, speed), ``sound`` (loudness, voice, leaks), ``subtitles``,
+``cost`` and ``quality`` (scores without a reference): pure functions over intervals, texts and samples. A metric that
+could not be computed is ``None`` there and absent wherever results are kept.
 """
 
 from __future__ import annotations
@@ -9,18 +10,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Pool = Literal["rows", "sum", "time", "worst"]
+
 
 @dataclass(frozen=True)
 class Metric:
-    """What a number means: its unit (``1`` for shares and ratios), which way is better, and what it takes."""
+    """What a number means, and what to think of it.
+
+    ``unit``: ``1`` for shares and ratios. ``better``: which way is better; ``target``: towards its target. ``target``:
+    lowest and highest value of a good dub, either open; none where that depends on the material. ``pool``, how clips
+    become a corpus: ``rows`` computed from the lines of all clips together, ``sum``, ``time`` the mean weighted by the
+    clips' lengths, ``worst`` the worst clip.
+    """
 
     unit: str
     better: Literal["higher", "lower", "target"]
     needs_reference: bool
     means: str
+    pool: Pool = "rows"
+    target: tuple[float | None, float | None] | None = None
+
+    def verdict(self, value: float) -> bool | None:
+        """Whether the target is met; ``None`` without one."""
+        if self.target is None:
+            return None
+        low, high = self.target
+        return (low is None or value >= low) and (high is None or value <= high)
 
 
 METRICS = {
+    # text
     "wer": Metric("1", "lower", True, "word errors ÷ reference words"),
     "cer": Metric("1", "lower", True, "character errors ÷ reference characters"),
     "wer_sub": Metric("1", "lower", True, "words taken for others ÷ reference words"),
@@ -28,29 +47,84 @@ METRICS = {
     "wer_del": Metric("1", "lower", True, "words missed ÷ reference words"),
     "bleu": Metric("0-100", "higher", True, "corpus BLEU of the translation"),
     "chrf": Metric("0-100", "higher", True, "corpus chrF2 of the translation"),
+    "bleu_gold_transcript": Metric("0-100", "higher", True, "corpus BLEU of the reference transcript, translated"),
     "asr_bleu": Metric("0-100", "higher", True, "corpus BLEU of the dubbed speech, recognised again"),
     "asr_chrf": Metric("0-100", "higher", True, "corpus chrF2 of the dubbed speech, recognised again"),
     "tts_wer": Metric("1", "lower", False, "word errors of the dubbed speech against the text given to the voice"),
-    "sync_onset_mean_abs_ms": Metric("ms", "lower", False, "mean distance of line starts, dub to source"),
+    "length_compliance_10": Metric(
+        "1", "higher", False, "share of lines whose translation has 0.9 to 1.1 times the source's characters"
+    ),
+    "translation_quality": Metric("0-100", "higher", False, "translation judged without a reference", "time"),
+    # time
+    "sync_onset_ms": Metric("ms", "target", False, "mean of dubbed start − source start, per line in the table"),
+    "sync_offset_ms": Metric("ms", "target", False, "mean of dubbed end − source end, per line in the table"),
+    "sync_onset_mean_abs_ms": Metric(
+        "ms", "lower", False, "mean distance of line starts, dub to source", target=(None, 60.0)
+    ),
     "sync_drift_mean_ms": Metric("ms", "lower", False, "mean over lines of the worse of onset and offset drift"),
     "sync_drift_p95_ms": Metric("ms", "lower", False, "95th percentile of the same"),
     "sync_drift_max_ms": Metric("ms", "lower", False, "largest of the same"),
-    "sync_within_150ms": Metric("1", "higher", False, "share of lines that start within ±150 ms of the source"),
-    "speech_overlap": Metric("1", "higher", False, "time in which both or neither speak ÷ total"),
-    "speech_iou": Metric("1", "higher", False, "time in which both speak ÷ time in which either does"),
+    "sync_within_150ms": Metric(
+        "1", "higher", False, "share of lines that start within ±150 ms of the source", target=(0.97, None)
+    ),
+    "speech_overlap": Metric("1", "higher", False, "time in which both or neither speak ÷ total", target=(0.92, None)),
+    "speech_iou": Metric(
+        "1", "higher", False, "time in which both speak ÷ time in which either does", target=(0.7, None)
+    ),
     "uncovered_s": Metric("s", "lower", False, "time in which only the source speaks"),
     "duration_compliance_20": Metric("1", "higher", False, "share of lines 0.8 to 1.2 times as long as the source's"),
-    "speed_mean": Metric("1", "target", False, "mean speed of the voice, 1 = natural"),
-    "speed_p95": Metric("1", "lower", False, "95th percentile of the speed"),
-    "speed_min": Metric("1", "higher", False, "slowest line"),
-    "speed_max": Metric("1", "lower", False, "fastest line"),
+    "speed_mean": Metric("1", "target", False, "mean speed of the voice, 1 = natural", target=(0.9, 1.1)),
+    "speed_p95": Metric("1", "lower", False, "95th percentile of the speed", target=(None, 1.2)),
+    "speed_min": Metric("1", "higher", False, "slowest line", target=(0.85, None)),
+    "speed_max": Metric("1", "lower", False, "fastest line", target=(None, 1.3)),
     "speed_step_max": Metric("1", "lower", False, "largest ratio of speed between neighbouring lines"),
-    "overruns": Metric("lines", "lower", False, "lines that begin before an earlier one has ended"),
-    "completeness": Metric("1", "higher", False, "lines heard in the dub ÷ lines that have something to say"),
-    "duration_error_frames": Metric("frames", "lower", False, "difference of length, dub to source"),
-    "loudness_lufs": Metric("LUFS", "target", False, "integrated loudness of the final mix, EBU R128"),
-    "true_peak_dbtp": Metric("dBTP", "lower", False, "true peak of the final mix"),
-    "loudness_spread_db": Metric("dB", "lower", False, "standard deviation of the loudness of lines"),
-    "wall_s": Metric("s", "lower", False, "time from start to end"),
-    "peak_rss_mb": Metric("MB", "lower", False, "largest resident memory"),
+    "overruns": Metric("lines", "lower", False, "lines that begin before an earlier one has ended", target=(None, 0.0)),
+    "truncated_words": Metric("words", "lower", False, "words missing from the ends of lines", target=(None, 0.0)),
+    "completeness": Metric(
+        "1", "higher", False, "lines heard in the dub ÷ lines that have something to say", target=(1.0, None)
+    ),
+    "duration_error_frames": Metric(
+        "frames", "lower", False, "difference of length, dub to source", "worst", (None, 1.0)
+    ),
+    # sound
+    "loudness_lufs": Metric(
+        "LUFS", "target", False, "integrated loudness of the final mix, EBU R128", "worst", (-25.0, -21.0)
+    ),
+    "true_peak_dbtp": Metric("dBTP", "lower", False, "true peak of the final mix", "worst", (None, -1.0)),
+    "loudness_spread_db": Metric(
+        "dB", "lower", False, "standard deviation of the loudness of lines", "rows", (None, 2.0)
+    ),
+    "voice_mos": Metric("1-5", "higher", False, "DNSMOS of the dubbed speech, overall", "time"),
+    "source_leak_db": Metric("dB", "lower", False, "source speech left under the dub, relative to it", "worst"),
+    # subtitles
+    "suber": Metric(
+        "0-100", "lower", True, "edits that turn the subtitles into the reference's ÷ its words and breaks"
+    ),
+    "subtitle_cps_p95": Metric("1/s", "lower", False, "95th percentile of characters a second", target=(None, 17.0)),
+    "subtitle_max_line_chars": Metric("characters", "lower", False, "longest line", target=(None, 42.0)),
+    "subtitle_max_lines": Metric("lines", "lower", False, "most lines of a cue", target=(None, 2.0)),
+    "subtitle_overlaps": Metric(
+        "cues", "lower", False, "cues that begin before an earlier one ends", target=(None, 0.0)
+    ),
+    "subtitle_min_duration_s": Metric("s", "higher", False, "shortest cue", target=(1.0, None)),
+    "subtitle_incomplete_sentences": Metric("cues", "lower", False, "cues that break off inside a sentence"),
+    "srt_valid": Metric(
+        "1", "higher", False, "1 where the subtitle file reads back whole, else 0", "worst", (1.0, None)
+    ),
+    # cost
+    "wall_s": Metric("s", "lower", False, "time from start to end", "sum"),
+    "rtf": Metric("1", "lower", False, "wall time ÷ length of the source", "time"),
+    "cpu_s": Metric("s", "lower", False, "processor time of all stages", "sum"),
+    "peak_rss_mb": Metric("MB", "lower", False, "largest resident memory", "worst"),
+    "model_load_s": Metric("s", "lower", False, "loading of models, within the stages", "sum"),
+    "time_to_preview_s": Metric("s", "lower", False, "time until the first preview could be heard", "worst"),
+    "cache_hits": Metric("results", "higher", False, "results taken from the store", "sum"),
+    "stage_initialization_s": Metric("s", "lower", False, "time of the stage; stages 3 to 5 overlap", "sum"),
+    "stage_audio_extraction_s": Metric("s", "lower", False, "time of the stage", "sum"),
+    "stage_transcription_s": Metric("s", "lower", False, "time of the stage", "sum"),
+    "stage_translation_s": Metric("s", "lower", False, "time of the stage", "sum"),
+    "stage_tts_s": Metric("s", "lower", False, "time of the stage", "sum"),
+    "stage_audio_sync_s": Metric("s", "lower", False, "time of the stage", "sum"),
+    "stage_subtitle_generation_s": Metric("s", "lower", False, "time of the stage", "sum"),
+    "stage_video_combination_s": Metric("s", "lower", False, "time of the stage", "sum"),
 }
