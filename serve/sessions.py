@@ -57,7 +57,7 @@ class Sessions:
         self,
         folders: Folders,
         served: Callable[[], Served],
-        limits: Limits = Limits(),  # noqa: B008  # frozen
+        limits: Limits = Limits(),
         listener: Listener = lambda session_id, happened: None,
     ) -> None:
         """``served`` is asked for the configuration whenever the work on a session begins."""

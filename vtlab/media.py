@@ -56,6 +56,9 @@ OUT_OF_PHASE = 0.1  # a mono mix with less than this share of its loudest channe
 FROM_BYTES = {0xDC00 + byte: 0x10FE00 + byte for byte in range(0x80, 0x100)}
 TO_BYTES = {private: byte for byte, private in FROM_BYTES.items()}
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+PREVIEW_HEIGHT = 360
+PREVIEW_CRF = 28
+PREVIEW_NICENESS = 5
 FFMPEG_START_S = 60.0
 FFMPEG_PER_SECOND = 20.0  # time limit per second of media: x264 on a slow machine
 
@@ -419,10 +422,26 @@ def decode_speech(
     """
     samples = np.zeros(round(duration_s * SPEECH_HZ), np.float32)
     at = 0
-    for block, names in _on_clock(path, stream, SPEECH_HZ, None, duration_s, SPEECH_MIX_S, on_damage):
-        samples[at : at + len(block)] = _speech_mix(block, names)
+    for block in speech_blocks(path, stream, duration_s, on_damage):
+        samples[at : at + len(block)] = block
         at += len(block)
     return Audio(samples, SPEECH_HZ)
+
+
+def speech_blocks(
+    path: Path,
+    stream: AudioStream,
+    duration_s: float,
+    on_damage: Callable[[int], None] = lambda packets: None,
+    *,
+    read_on: bool = True,
+) -> Iterator[NDArray[np.float32]]:
+    """The same second by second, decoded as it is asked for.
+
+    ``read_on``: reads what the file holds beyond ``duration_s``, too, to tell all of its damage.
+    """
+    for block, names in _on_clock(path, stream, SPEECH_HZ, None, duration_s, SPEECH_MIX_S, on_damage, read_on):
+        yield _speech_mix(block, names)
 
 
 def _speech_mix(block: Block, names: Sequence[str]) -> NDArray[np.float32]:
@@ -449,8 +468,41 @@ def decode_blocks(
     ``round(duration_s × rate)`` samples in all; 1 or 2 channels, surround sound mixed down.
     """
     layout = "mono" if channels == 1 else "stereo"
-    for block, _ in _on_clock(path, stream, rate, layout, duration_s, block_s, lambda packets: None):
+    for block, _ in _on_clock(path, stream, rate, layout, duration_s, block_s, lambda packets: None, False):
         yield block
+
+
+def decode_span(path: Path, start: float, end: float, stream: int = 0) -> Audio:
+    """The sound from ``start`` to ``end`` seconds on the file's clock, decoded from there only: for players.
+
+    ``stream`` counts audio streams. What lies outside the file is silence. Raises ``InputError`` where there is no such
+    sound.
+    """
+    import av
+
+    with _opened(path) as container:
+        if stream >= len(container.streams.audio):
+            raise InputError(f"{path} has no audio stream {stream}.", code="E_NO_AUDIO")
+        sound, origin = container.streams.audio[stream], _start(container)
+        rate = sound.rate
+        samples = np.zeros((max(0, round((end - start) * rate)), sound.channels), np.float32)
+        planar = av.AudioResampler(format="fltp", layout=sound.layout, rate=rate)
+        try:
+            container.seek(max(0, int((start + origin) * av.time_base)), backward=True)
+            at: int | None = None
+            for frame in container.decode(sound):
+                if frame.time is None or frame.time - origin >= end:
+                    break
+                due = round((frame.time - origin - start) * rate)
+                at = due if at is None or abs(due - at) > HOLE_S * rate else at
+                for block in _resampled(planar, frame):
+                    low, high = max(at, 0), min(at + len(block), len(samples))
+                    if low < high:
+                        samples[low:high] = block[low - at : high - at]
+                    at += len(block)
+        except (av.FFmpegError, OSError) as error:
+            raise InputError(f"The sound of {path} is damaged at {start:.0f} s.", code="E_UNREADABLE") from error
+    return Audio(samples[:, 0] if samples.shape[1] == 1 else samples, rate)
 
 
 def _on_clock(
@@ -461,6 +513,7 @@ def _on_clock(
     duration_s: float,
     block_s: float,
     on_damage: Callable[[int], None],
+    read_on: bool,
 ) -> Iterator[tuple[Block, tuple[str, ...]]]:
     """Blocks of sound without holes or overlaps, each with its channels' names: what is missing is silence."""
     total, size = round(duration_s * rate), round(block_s * rate)
@@ -480,8 +533,9 @@ def _on_clock(
                 block[low - first : high - first] = sound[low - at : high - at]
         waiting = [(at, sound) for at, sound in waiting if at + len(sound) > last]
         yield block, names
-    for _ in pieces:  # what lies beyond the end; damage is told when all has been read
-        pass
+    if read_on:  # what lies beyond the end; damage is told when all has been read
+        for _ in pieces:
+            pass
 
 
 def _timed(
@@ -727,6 +781,65 @@ def mux(
     return out
 
 
+def preview(
+    info: MediaInfo,
+    sound: Path,
+    out: Path,
+    start_s: float,
+    end_s: float,
+    *,
+    burn: Path | None = None,
+    folder: Path,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Path:
+    """A small MP4 (H.264 of at most ``PREVIEW_HEIGHT`` lines, AAC, index first) from ``start_s`` to ``end_s``.
+
+    ``sound`` (AAC in MP4) is on the file's clock and need not reach beyond ``end_s``; ``burn`` names subtitles that
+    count from ``start_s``. Without a picture it is sound alone. Encoded with low priority: the dub itself goes first.
+    """
+    import ffmpeg
+
+    span = {"ss": round(start_s, 3), "t": round(end_s - start_s, 3)}
+    streams: list[Any] = []
+    options: dict[str, Any] = {"c:a": "copy", "movflags": "+faststart", "map_metadata": -1, "write_tmcd": 0}
+    if info.video is not None:
+        whitelist = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS, "fflags": "+genpts"}
+        picture = ffmpeg.input(_named(info.path), **whitelist, **span)["V:0"]
+        picture = picture.filter("scale", "-2", f"min({PREVIEW_HEIGHT},ceil(ih/2)*2)")
+        if burn is not None:
+            shutil.copyfile(burn, folder / "burn.srt")
+            picture = picture.filter("subtitles", "burn.srt")
+        streams.append(picture)
+        options |= {"c:v": "libx264", "crf": PREVIEW_CRF, "preset": "ultrafast", "pix_fmt": "yuv420p"}
+    streams.append(ffmpeg.input(_named(sound), protocol_whitelist="file", format="mov", **span)["a:0"])
+    spec = ffmpeg.output(*streams, _named(out), **options).overwrite_output()
+    with whole(out):
+        run_ffmpeg(spec, _time_limit(end_s), checkpoint, folder, niceness=PREVIEW_NICENESS)
+    return out
+
+
+def piece(
+    path: Path,
+    out: Path,
+    start_s: float,
+    end_s: float,
+    folder: Path,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Path:
+    """Picture and first sound of an MP4 from ``start_s`` to ``end_s``, copied; it shows nothing before that."""
+    import ffmpeg
+
+    source = ffmpeg.input(
+        _named(path), protocol_whitelist="file", format="mov", ss=round(start_s, 3), t=round(end_s - start_s, 3)
+    )
+    spec = source.output(
+        _named(out), c="copy", map=["0:V:0?", "0:a:0"], movflags="+faststart", write_tmcd=0
+    ).overwrite_output()  # fmt: skip
+    with whole(out):
+        run_ffmpeg(spec, _time_limit(end_s - start_s), checkpoint, folder)
+    return out
+
+
 def _named(path: Path) -> str:
     """The path as ffmpeg-python takes it, which wants valid Unicode; ``run_ffmpeg`` turns it back."""
     return _url(path).translate(FROM_BYTES)
@@ -756,8 +869,8 @@ def ffmpeg_offers() -> frozenset[str]:
     return frozenset(line.split()[1] for line in "\n".join(said).splitlines() if len(line.split()) > 1)
 
 
-def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], folder: Path) -> None:
-    """Runs one ffmpeg in ``folder``; it dies with the run, and at its time limit.
+def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], folder: Path, niceness: int = 0) -> None:
+    """Runs one ffmpeg in ``folder``; it dies with the run, and at its time limit, pauses not counted.
 
     Raises ``VtlabError`` (``E_FFMPEG``) with the end of what it printed, ``ResourceError`` where the disk is full,
     ``EngineError`` where ffmpeg cannot be started.
@@ -772,8 +885,12 @@ def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], fold
             raise EngineError(message) from error
         began = time.monotonic()
         try:
+            if niceness:
+                os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
             while True:
+                asked = time.monotonic()
                 checkpoint()
+                began += time.monotonic() - asked
                 try:
                     code = process.wait(timeout=0.05)
                     break

@@ -34,7 +34,7 @@ from vtlab.errors import InputError, ResourceError
 from vtlab.events import Listener, ignore
 from vtlab.findings import Severity
 from vtlab.record import EngineRun, Output, Record, SegmentRecord, Source, WordRecord
-from vtlab.run import STAGES, Run
+from vtlab.run import STAGES, LineListener, Run
 from vtlab.segments import (
     Interval,
     PlacedSegment,
@@ -95,16 +95,19 @@ def dub(
     *,
     on_event: Listener = ignore,
     checkpoint: Callable[[], None] = lambda: None,
+    on_line: LineListener = lambda line: None,
     pool: EnginePool | None = None,
 ) -> Dub:
     """Dubs ``video`` into ``settings.target_language``; files named after the video appear in the folder ``out``.
 
-    ``checkpoint`` is called at least once per line; it may block (paused) or raise ``Cancelled``. ``pool`` keeps loaded
-    engines between dubs. Raises a ``UserError`` where the input, the settings or the machine must be changed first;
-    nothing half-written stays behind, and what was computed is found again by the next run.
+    ``checkpoint`` is called at least once per line; it may block (paused) or raise ``Cancelled``. ``on_line`` gets each
+    line as it leaves stage 3, 4 and 5, in the thread of that stage. ``pool`` keeps loaded engines between dubs. Raises
+    a ``UserError`` where the input, the settings or the machine must be changed first; nothing half-written stays
+    behind, and what was computed is found again by the next run.
     """
     began = time.perf_counter()
     run = Run(settings, Store.of(settings.store), pool or EnginePool(memory_budget_mb(settings)), on_event, checkpoint)
+    run.on_line = on_line
     with run.under_way():
         return _dub(run, video, out, began)
 

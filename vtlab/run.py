@@ -19,6 +19,7 @@ from vtlab.events import Found, Listener, Log, SegmentDone, StageFinished, Stage
 from vtlab.findings import Finding, Severity
 from vtlab.record import FindingRecord, StageRecord
 from vtlab.resources import Watch, cpu_s
+from vtlab.segments import Segment, SpokenSegment, TranslatedSegment
 from vtlab.settings import Settings
 from vtlab.store import Store
 from vtlab.stored import OnFirstUse, Tally
@@ -33,6 +34,8 @@ STAGES = (
     "subtitle_generation",
     "video_combination",
 )
+
+LineListener = Callable[[Segment | TranslatedSegment | SpokenSegment], None]
 
 Item = TypeVar("Item")
 Line = TypeVar("Line")
@@ -51,6 +54,7 @@ class Run:
     tallies: dict[str, Tally] = field(default_factory=lambda: {stage: Tally() for stage in STAGES})
     stages: dict[str, StageRecord] = field(default_factory=dict)
     total_lines: int | None = None  # known once the last line was recognised
+    on_line: LineListener = lambda line: None
     _started: dict[str, tuple[float, float]] = field(default_factory=dict)
     _engines: list[tuple[str, OnFirstUse[Any]]] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -145,6 +149,7 @@ class Run:
             for done, line in enumerate(lines, 1):
                 self.checkpoint()
                 yield line
+                self._left(line)
                 self.on_event(SegmentDone(stage, done, len(lines), True))
         else:
             before = len(self.findings)
@@ -155,12 +160,17 @@ class Run:
                     self.checkpoint()
                     encoded.append(encode(line))
                     yield line
+                    self._left(line)
                     self.on_event(SegmentDone(stage, len(encoded), self.total_lines, False))
             self._count(stage, len(encoded))
             if worth_keeping(encoded):
                 kept = {"of": origin.hexdigest(), "lines": encoded, "findings": self.found_since(before, stage)}
                 self.store.put_json(key, kept)
         self.finish(stage)
+
+    def _left(self, line: object) -> None:
+        if isinstance(line, Segment | TranslatedSegment | SpokenSegment):
+            self.on_line(line)
 
     def _count(self, stage: str, lines: int) -> None:
         if stage == "transcription":
