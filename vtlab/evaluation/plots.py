@@ -1,0 +1,600 @@
+"""The pictures of an evaluation: one style, one function each, every one a figure of its own.
+
+Figures are made without pyplot, so nothing global is left behind: show one as the last value of a notebook's cell, or
+take ``png`` or ``svg`` of it. Colours are those that Okabe and Ito (2008, "Color Universal Design") chose for all kinds
+of colour vision; what colour says, shape, place or a label says too. Times are seconds on the picture's clock.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from vtlab.audio import Audio, mono
+from vtlab.errors import InputError
+from vtlab.measured import Measurement
+from vtlab.record import Record, SegmentRecord
+from vtlab.segments import Interval
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+INK, GREY, SHADE = "#1b1e23", "#7f7f7f", "#bdbdbd"
+BLUE, ORANGE, GREEN, SKY, PURPLE = "#0072b2", "#e69f00", "#009e73", "#56b4e9", "#cc79a7"
+RED = "#d55e00"  # vermillion: only for what misses its target
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY)
+SIZE = 9.0  # of text, points
+WIDTH = 10.0  # inches
+ONSET_MS = 150.0  # an onset further off is heard as late or early
+NATURAL, BEARABLE = (0.9, 1.1), (0.85, 1.3)  # speeds: preferred, and the limits
+TARGET_LUFS, TOLERANCE_LU = -23.0, 2.0
+DOUBTED = 0.5  # a word less probable than this
+WORD_ROW_S, LINE_ROW_S = 8.0, 20.0  # a row of a long time line
+LETTERS_A_SECOND = 8.5  # that a bar of the line time line has room for
+LETTER_S = 0.055  # room of a letter in a row of words, seconds
+WORD_LEVELS = (0.3, -0.32, 0.6, -0.62)  # heights at which words are written; the bars are at 0
+ROWS = 6  # of a time line at most: more is no picture
+PANELS = 8  # clips that one picture shows at most
+LUFS_HOP_S, SHORT_TERM_HOPS = 0.1, 30  # short-term loudness is over 3 s (EBU Tech 3341)
+SILENT_LUFS = -60.0  # the floor of the loudness picture
+
+
+class Picture(Figure):
+    """A figure that notebooks show by themselves."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A configuration by ``quality`` and ``cost``; ``best``: no other is as good for less."""
+
+    name: str
+    quality: float
+    cost: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval, under two names: ``name`` is the row, ``group`` the configuration."""
+
+    name: str
+    group: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A metric's difference in figures and in ``text``; ``sign``: 1 more is better, −1 less is better, 0 neither."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    sign: int
+    text: str
+
+
+def png(figure: Figure, dpi: int = 110) -> bytes:
+    """The figure as PNG, on white."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=dpi, facecolor="white")
+    return out.getvalue()
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an ``<svg>`` element for a page: no ground of its own, ink in the colour of the page's text."""
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :].replace(INK, "currentColor")
+
+
+def drift(clips: Mapping[str, Measurement]) -> Figure:
+    """How late (above) or early each line of each clip starts, dots, and ends, rings; at most ``PANELS`` clips.
+
+    Shown are the clips that drift most. A line nobody hears is a cross on the zero line.
+    """
+    shown = sorted(clips, key=lambda name: -_worst(clips[name]))[:PANELS]
+    names = [name for name in clips if name in shown]
+    figure, panels = _figure(max(len(names), 1), 1.5, sharey=True)
+    for axes, name in zip(panels, names, strict=False):
+        _drift_of(axes, clips[name])
+        axes.set_title(name, loc="left", fontsize=SIZE, color=INK)
+    late = [
+        value for name in names for segment in clips[name].segments for value in (segment.onset_ms, segment.offset_ms)
+    ]
+    far = [value for value in late if value is not None]
+    panels[0].set_ylim(1.15 * min([*far, -1.4 * ONSET_MS]), 1.15 * max([*far, 1.4 * ONSET_MS]))
+    panels[-1].set_xlabel("seconds into the clip")
+    left_out = f"; the {len(names)} of {len(clips)} clips that drift most" if len(names) < len(clips) else ""
+    figure.supylabel("late, ms", fontsize=SIZE, color=INK)
+    _headline(figure, f"Drift per line: start (dot) and end (ring), ±{ONSET_MS:g} ms shaded{left_out}")
+    return figure
+
+
+def speed_histogram(groups: Mapping[str, Sequence[float]]) -> Figure:
+    """How many lines go how fast, a panel per configuration; 1 = the voice's natural speed."""
+    figure, panels = _figure(max(len(groups), 1), 1.4, sharex=True)
+    every = [speed for group in groups.values() for speed in group]
+    low, high = min([*every, BEARABLE[0]]) - 0.05, max([*every, BEARABLE[1]]) + 0.05
+    # whole steps of 0.05 around 1, so that no bar straddles a limit
+    edges = np.arange(np.floor(low * 20), np.ceil(high * 20) + 1) / 20
+    for axes, (name, group), colour in zip(panels, groups.items(), itertools.cycle(SERIES), strict=False):
+        axes.axvspan(*NATURAL, color=SHADE, alpha=0.35, linewidth=0)
+        axes.hist(group, bins=list(edges), color=colour, alpha=0.9, edgecolor="white", linewidth=0.5)
+        for limit in BEARABLE:
+            axes.axvline(limit, color=RED, linewidth=1, linestyle=(0, (4, 3)))
+        axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        said = (
+            f"median {np.median(group):.2f}, 95th percentile {np.percentile(group, 95):.2f}" if group else "no speeds"
+        )
+        axes.set_title(f"{name}: {said}", loc="left", fontsize=SIZE, color=INK)
+        axes.set_ylabel("lines", fontsize=SIZE)
+    panels[-1].set_xlabel("speed of the voice (1 = natural)")
+    _headline(figure, "Speed of the lines: preferred range shaded, limits dashed")
+    return figure
+
+
+def pareto(points: Sequence[Point], quality: str, cost: str, *, lower_is_better: bool = False) -> Figure:
+    """Quality (up is better) against cost (left is better); those that nothing beats in both are filled and joined."""
+    figure, (axes,) = _figure(1, 4.2, width=7.5)
+    best = sorted((point for point in points if point.best), key=lambda point: point.cost)
+    rest = [point for point in points if not point.best]
+    axes.plot([p.cost for p in best], [p.quality for p in best], color=BLUE, linewidth=1.2, drawstyle="steps-post")
+    axes.scatter([p.cost for p in best], [p.quality for p in best], s=55, color=BLUE, zorder=3)
+    axes.scatter([p.cost for p in rest], [p.quality for p in rest], s=45, facecolors="none", edgecolors=GREY, zorder=2)
+    axes.margins(x=0.15, y=0.15)
+    if lower_is_better:
+        axes.invert_yaxis()
+    axes.set_xlabel(f"{cost} (left is cheaper)")
+    axes.set_ylabel(f"{quality} (up is better)")
+    _label_points(axes, points)
+    _headline(figure, "Quality against cost: filled, nothing is as good for less")
+    return figure
+
+
+def losses(estimates: Sequence[Estimate]) -> Figure:
+    """Where the end-to-end loss comes from: a panel per stage (``name``), a bar per configuration (``group``)."""
+    stages = list(dict.fromkeys(estimate.name for estimate in estimates))
+    groups = list(dict.fromkeys(estimate.group for estimate in estimates))
+    figure, panels = _figure(max(len(stages), 1), 0.45 + 0.32 * max(len(groups), 1), sharex=True)
+    for axes, stage, colour in zip(panels, stages, itertools.cycle(SERIES), strict=False):
+        for estimate in (estimate for estimate in estimates if estimate.name == stage):
+            row = len(groups) - 1 - groups.index(estimate.group)
+            axes.barh(row, estimate.value, height=0.62, color=colour)
+            reach = estimate.value
+            if estimate.low is not None and estimate.high is not None:
+                axes.plot([estimate.low, estimate.high], [row, row], color=INK, linewidth=1.4, solid_capstyle="butt")
+                reach = max(estimate.high, estimate.value)
+            axes.annotate(
+                f"{estimate.value:.1f}", (max(reach, 0), row), (5, 0), textcoords="offset points", va="center",
+                fontsize=SIZE, color=INK,
+            )  # fmt: skip
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.set_yticks(range(len(groups)), groups[::-1] if len(groups) > 1 else [""])
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(-0.6, len(groups) - 0.4)
+        axes.set_title(stage, loc="left", fontsize=SIZE, color=INK)
+        axes.margins(x=0.08)
+    panels[-1].set_xlabel("BLEU points lost (line: 95 % interval)")
+    _headline(figure, "Where the end-to-end loss comes from")
+    return figure
+
+
+def differences(changes: Sequence[Change], title: str) -> Figure:
+    """Differences with their intervals, a row and a scale of its own per metric, turned so that right is better.
+
+    Filled: the interval leaves out zero. Grey rings: no difference shown. Diamonds: neither way is better.
+    """
+    rows = max(len(changes), 1)
+    figure = Picture(figsize=(WIDTH * 0.9, 0.7 + 0.27 * rows), layout="constrained")
+    axes = figure.subplots()
+    _plain(axes)
+    for row, change in enumerate(reversed(changes)):
+        sign = change.sign or 1
+        low, high = sorted((sign * change.low, sign * change.high))
+        value = sign * change.value
+        scale = max(abs(low), abs(high), abs(value)) or 1.0
+        shown = low > 0 or high < 0
+        colour = GREY if not shown or change.sign == 0 else BLUE if value > 0 else RED
+        axes.plot([low / scale, high / scale], [row, row], color=colour, linewidth=2.2 if shown else 1.2)
+        axes.plot(
+            value / scale, row, marker="D" if change.sign == 0 else "o", markersize=6, color=colour,
+            markerfacecolor=colour if shown else "white",
+        )  # fmt: skip
+        axes.text(1.08, row, change.text, va="center", fontsize=SIZE, color=INK, clip_on=False)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_xlim(-1.05, 1.05)
+    axes.set_ylim(-0.7, rows - 0.3)
+    axes.set_yticks(range(len(changes)), [change.name for change in reversed(changes)])
+    axes.set_xticks([-0.55, 0.55], ["← worse", "better →"])
+    axes.tick_params(length=0)
+    _headline(figure, title)
+    return figure
+
+
+def waveform(audio: Audio, speech: Sequence[Interval]) -> Figure:
+    """The sound's envelope, and where somebody speaks."""
+    figure, (axes,) = _figure(1, 1.9)
+    low, high, at = _envelope(mono(audio))
+    axes.fill_between(at, low, high, color=GREY, linewidth=0, step="mid")
+    for number, interval in enumerate(speech):
+        axes.axvspan(interval.start, interval.end, color=SKY, alpha=0.35, linewidth=0, gid=f"speech {number}")
+        axes.plot([interval.start, interval.end], [1.06, 1.06], color=BLUE, linewidth=3, solid_capstyle="butt")
+    axes.set_xlim(0, max(audio.duration, 1e-3))
+    axes.set_ylim(-1.12, 1.15)
+    axes.set_yticks([-1, 0, 1])
+    axes.set_xlabel("seconds")
+    spoken = sum(interval.duration for interval in speech)
+    _headline(figure, f"Sound, and speech in blue: {len(speech)} stretches, {spoken:.1f} s of {audio.duration:.1f} s")
+    return figure
+
+
+def words(record: Record, start: float = 0.0, end: float | None = None) -> Figure:
+    """Each recognised word at its time, sentence by sentence; words less probable than ``DOUBTED`` stand out.
+
+    Up to ``ROWS`` rows of ``WORD_ROW_S`` seconds from ``start``.
+    """
+    rows, clipped = _rows(record, start, end, WORD_ROW_S)
+    figure, panels = _figure(len(rows), 1.2)
+    for axes, (first, last) in zip(panels, rows, strict=True):
+        shown = [
+            (number, word)
+            for number, segment in enumerate(record.segments)
+            for word in segment.words
+            if word.end > first and word.start < last
+        ]
+        free = dict.fromkeys(WORD_LEVELS, first)  # from when on each level has room for text
+        for number, word in shown:
+            doubted = word.probability < DOUBTED
+            axes.barh(
+                0,
+                word.end - word.start,
+                left=word.start,
+                height=0.3,
+                color=RED if doubted else (BLUE, GREEN)[number % 2],  # neighbouring sentences differ
+                hatch="///" if doubted else None,
+                edgecolor="white",
+                linewidth=0.8,
+            )
+            text, at = word.text.strip(), max(word.start, first)
+            level = next((level for level in WORD_LEVELS if free[level] <= at), max(free, key=lambda x: -free[x]))
+            free[level] = at + (len(text) + 1.5) * LETTER_S
+            _text(axes, at, level, text, va="center", size=SIZE - 1)
+        axes.set_ylim(-0.85, 0.75)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.set_xlim(first, last)
+    panels[-1].set_xlabel("seconds")
+    _headline(figure, f"Words as recognised; colour changes with the sentence, hatched: doubted{clipped}")
+    return figure
+
+
+def placements(record: Record, start: float = 0.0, end: float | None = None) -> Figure:
+    """Where the source says each line and where the dub does, with the line's speed; ``ROWS`` rows at most."""
+    rows, clipped = _rows(record, start, end, LINE_ROW_S)
+    figure, panels = _figure(len(rows), 1.25)
+    for axes, (first, last) in zip(panels, rows, strict=True):
+        axes.set_xlim(first, last)
+        for segment in record.segments:
+            if min(segment.start, segment.planned_start) >= last or max(segment.end, segment.planned_end) <= first:
+                continue
+            _bar(axes, segment.start, segment.end, 1, GREY, segment.text)
+            if segment.planned_end <= segment.planned_start:
+                continue
+            colour = _speed_colour(segment.speed)
+            _bar(axes, segment.planned_start, segment.planned_end, 0, colour, _dubbed(segment))
+            for source, dub in ((segment.start, segment.planned_start), (segment.end, segment.planned_end)):
+                axes.plot([source, dub], [0.62, 0.38], color=INK, linewidth=0.8)
+        axes.set_yticks([0, 1], [f"dub ({record.target_language})", f"source ({record.source_language})"])
+        axes.set_ylim(-0.55, 1.55)
+    panels[-1].set_xlabel("seconds")
+    _headline(
+        figure,
+        f"Lines of source and dub, with speed: blue {NATURAL[0]}–{NATURAL[1]}, orange up to the limits "
+        f"({BEARABLE[0]}, {BEARABLE[1]}), red beyond{clipped}",
+    )
+    return figure
+
+
+def speeds(record: Record) -> Figure:
+    """The speed of each line over time; a fast line among slow ones is heard."""
+    figure, (axes,) = _figure(1, 2.2)
+    axes.axhspan(*NATURAL, color=SHADE, alpha=0.35, linewidth=0)
+    for limit in BEARABLE:
+        axes.axhline(limit, color=RED, linewidth=1, linestyle=(0, (4, 3)))
+    lines = [segment for segment in record.segments if segment.planned_end > segment.planned_start]
+    for segment in lines:
+        axes.plot(
+            [segment.planned_start, segment.planned_end], [segment.speed] * 2, color=_speed_colour(segment.speed),
+            linewidth=4, solid_capstyle="butt",
+        )  # fmt: skip
+    for one, next_one in itertools.pairwise(lines):
+        axes.plot([one.planned_end, next_one.planned_start], [one.speed, next_one.speed], color=GREY, linewidth=0.8)
+    for segment in _extremes(lines):
+        fast = segment.speed >= 1
+        axes.annotate(
+            f"line {segment.id}: {segment.speed:.2f}",
+            ((segment.planned_start + segment.planned_end) / 2, segment.speed),
+            (0, 5 if fast else -5),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if fast else "top",
+            fontsize=SIZE - 1,
+            color=INK,
+        )
+    axes.set_ylim(
+        min([0.8, *(s.speed - 0.1 for s in lines)]), max([BEARABLE[1] + 0.1, *(s.speed + 0.12 for s in lines)])
+    )
+    axes.set_xlim(0, record.source.seconds)
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("speed (1 = natural)")
+    _headline(figure, "Speed of each line: preferred range shaded, limits dashed")
+    return figure
+
+
+def loudness(audio: Audio) -> Figure:
+    """Short-term loudness (3 s, EBU Tech 3341) over time against the target of −23 ± 2 LUFS."""
+    from vtlab.audio import loudness_lufs
+
+    figure, (axes,) = _figure(1, 2.2)
+    axes.axhspan(TARGET_LUFS - TOLERANCE_LU, TARGET_LUFS + TOLERANCE_LU, color=SHADE, alpha=0.35, linewidth=0)
+    values = short_term_lufs(audio)
+    at = (np.arange(len(values)) + SHORT_TERM_HOPS / 2) * LUFS_HOP_S
+    axes.plot(at, np.where(values > SILENT_LUFS, values, np.nan), color=BLUE, linewidth=1.6)
+    integrated = loudness_lufs(audio)
+    said = "silence"
+    if integrated is not None:
+        axes.axhline(integrated, color=INK, linewidth=0.8)
+        said = f"{integrated:.1f} LUFS integrated (line)"
+    axes.set_xlim(0, max(audio.duration, 1e-3))
+    loudest = float(values.max(initial=TARGET_LUFS))
+    axes.set_ylim(SILENT_LUFS, max(-14.0, loudest + 2))
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("LUFS")
+    _headline(figure, f"Loudness over 3 s: {said}, target {TARGET_LUFS:g} ± {TOLERANCE_LU:g} shaded")
+    return figure
+
+
+def subtitle_frame(video: Path, time_s: float, subtitles: Path | None = None) -> Figure:
+    """The picture at ``time_s`` and the cue shown then: of the file ``subtitles``, or the video's in the dub's language.
+
+    Raises ``InputError`` where the file has no picture or none so late.
+    """
+    image = _frame_at(video, time_s)
+    cue = _cue_in_file(subtitles, time_s) if subtitles is not None else _cue_in_video(video, time_s)
+    height = WIDTH * 0.75 * image.shape[0] / image.shape[1]
+    figure = Picture(figsize=(WIDTH * 0.75, height + 0.3), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(image)
+    axes.set_axis_off()
+    if cue:
+        _text(
+            axes, image.shape[1] / 2, image.shape[0] * 0.95, cue, ha="center", va="bottom", size=14, colour="white",
+            clip=False, bbox={"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 4},
+        )  # fmt: skip
+    _headline(figure, f"{time_s:.1f} s" + ("" if cue else ", no subtitle here"))
+    return figure
+
+
+def short_term_lufs(audio: Audio) -> NDArray[np.float64]:
+    """Loudness of each 3 s of the sound, every 0.1 s, in LUFS (BS.1770-4 without gates); digital silence is −120."""
+    from pyloudnorm import IIRfilter
+    from scipy.signal import lfilter
+
+    weighted = audio.samples if audio.samples.ndim == 2 else audio.samples[:, None]
+    for gain_db, q, hz, kind in ((4.0, 1 / np.sqrt(2), 1500.0, "high_shelf"), (0.0, 0.5, 38.0, "high_pass")):
+        stage = IIRfilter(gain_db, q, hz, audio.rate, kind)
+        weighted = lfilter(stage.b, stage.a, weighted, axis=0)
+    hop = round(LUFS_HOP_S * audio.rate)
+    whole = len(weighted) // hop * hop
+    energy = np.square(weighted[:whole]).sum(axis=1).reshape(-1, hop).mean(axis=1)
+    window = min(SHORT_TERM_HOPS, len(energy))
+    if window == 0:
+        return np.zeros(0)
+    sums = np.concatenate([[0.0], np.cumsum(energy)])
+    means = (sums[window:] - sums[:-window]) / window
+    return np.asarray(-0.691 + 10 * np.log10(np.maximum(means, 1e-12)))
+
+
+def _figure(
+    rows: int, row_height: float, width: float = WIDTH, *, sharex: bool = False, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    figure = Picture(figsize=(width, 0.75 + rows * row_height), layout="constrained")
+    panels: list[Axes] = list(figure.subplots(rows, 1, squeeze=False, sharex=sharex, sharey=sharey)[:, 0])
+    for axes in panels:
+        _plain(axes)
+    return figure, panels
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(labelsize=SIZE, colors=INK, length=3)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_fontsize(SIZE)
+        label.set_color(INK)
+
+
+def _headline(figure: Figure, text: str) -> None:
+    figure.suptitle(text, x=0.01, ha="left", fontsize=SIZE + 1, fontweight="bold", color=INK)
+
+
+def _text(
+    axes: Axes, x: float, y: float, text: str, *, size: float = SIZE, colour: str = INK, clip: bool = True, **how: Any
+) -> None:
+    # a dollar sign is money here, not mathematics
+    axes.text(x, y, text, fontsize=size, color=colour, clip_on=clip, fontfamily=_fonts(), parse_math=False, **how)
+
+
+@cache
+def _fonts() -> tuple[str, ...]:
+    """matplotlib's own font, then one of those with Chinese, Japanese and Korean letters that is installed."""
+    from matplotlib.font_manager import get_font_names
+
+    here = set(get_font_names())
+    wanted = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Source Han Sans", "WenQuanYi Zen Hei", "Droid Sans Fallback")
+    return ("DejaVu Sans", *(name for name in wanted if name in here))
+
+
+def _worst(measured: Measurement) -> float:
+    return max((abs(segment.onset_ms) for segment in measured.segments if segment.onset_ms is not None), default=0.0)
+
+
+def _drift_of(axes: Axes, measured: Measurement) -> None:
+    axes.axhspan(-ONSET_MS, ONSET_MS, color=SHADE, alpha=0.35, linewidth=0)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    worst = None
+    for segment in measured.segments:
+        if segment.start is None:
+            continue
+        if segment.onset_ms is None:
+            axes.plot(segment.start, 0, marker="x", color=RED, markersize=7, markeredgewidth=2)
+            continue
+        colour = BLUE if abs(segment.onset_ms) <= ONSET_MS else RED
+        axes.plot([segment.start] * 2, [0, segment.onset_ms], color=colour, linewidth=1)
+        axes.plot(segment.start, segment.onset_ms, marker="o", color=colour, markersize=5)
+        if segment.offset_ms is not None and segment.end is not None:
+            axes.plot(segment.end, segment.offset_ms, marker="o", color=GREY, markersize=4, markerfacecolor="none")
+        if worst is None or abs(segment.onset_ms) > abs(worst.onset_ms or 0):
+            worst = segment
+    if worst is not None and worst.onset_ms is not None and abs(worst.onset_ms) > ONSET_MS:
+        axes.annotate(
+            f"line {worst.index}: {worst.onset_ms:+.0f} ms", (worst.start or 0.0, worst.onset_ms), (6, 0),
+            textcoords="offset points", va="center", fontsize=SIZE - 1, color=INK,
+        )  # fmt: skip
+    axes.set_xlim(0, measured.seconds)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0f}" if value else "0"))
+
+
+def _label_points(axes: Axes, points: Sequence[Point]) -> None:
+    """Each name to the right above its point, higher where another name or point is in the way."""
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    scale = 72 / axes.figure.dpi  # a point in pixels
+    place = {point: scale * axes.transData.transform((point.cost, point.quality)) for point in points}
+    taken = [(x - 4, x + 4, y - 4, y + 4) for x, y in place.values()]
+    for point in sorted(points, key=lambda point: place[point][1]):
+        x, y = place[point]
+        width, shift = 0.66 * SIZE * len(point.name), 3.0
+        while any(
+            x + 5 < right and left < x + 5 + width and y + shift < high and low < y + shift + SIZE
+            for left, right, low, high in taken
+        ):
+            shift += 2
+        taken.append((x + 5, x + 5 + width, y + shift, y + shift + SIZE))
+        axes.annotate(
+            point.name,
+            (point.cost, point.quality),
+            (5, shift),
+            textcoords="offset points",
+            va="bottom",
+            fontsize=SIZE,
+            color=INK,
+            fontweight="bold" if point.best else "normal",
+        )
+
+
+def _envelope(
+    audio: Audio, columns: int = 1600
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest and highest sample of each column of the picture, and the column's time."""
+    samples = audio.samples.astype(np.float64)
+    if len(samples) == 0:
+        return np.zeros(1), np.zeros(1), np.zeros(1)
+    size = max(1, -(-len(samples) // columns))
+    starts = np.arange(0, len(samples), size)
+    return np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts), (starts + size / 2) / audio.rate
+
+
+def _rows(record: Record, start: float, end: float | None, row_s: float) -> tuple[list[tuple[float, float]], str]:
+    """The rows of a time line and, where it stops short of the end, the words that say so."""
+    last = record.source.seconds if end is None else min(end, record.source.seconds)
+    count = max(1, int(np.ceil((last - start) / row_s - 1e-9)))
+    rows = [(start + index * row_s, start + (index + 1) * row_s) for index in range(min(count, ROWS))]
+    shown = rows[-1][1]
+    return rows, "" if shown >= last else f" (to {shown:g} s of {record.source.seconds:g} s)"
+
+
+def _bar(axes: Axes, start: float, end: float, row: int, colour: str, text: str) -> None:
+    axes.barh(row, end - start, left=start, height=0.76, color=colour, edgecolor="white", linewidth=0.8)
+    first, last = axes.get_xlim()
+    room = int((min(end, last) - max(start, first)) * LETTERS_A_SECOND)
+    shown = text if len(text) <= room else text[: max(0, room - 1)] + "…"
+    _text(axes, max(start, first) + 0.08, row, shown if room > 3 else "", va="center", size=SIZE - 2, colour="white")
+
+
+def _dubbed(segment: SegmentRecord) -> str:
+    return f"{segment.speed:.2f}×  {segment.spoken_text}"
+
+
+def _speed_colour(speed: float) -> str:
+    if NATURAL[0] - 1e-9 <= speed <= NATURAL[1] + 1e-9:
+        return BLUE
+    return "#b87500" if BEARABLE[0] - 1e-9 <= speed <= BEARABLE[1] + 1e-9 else RED
+
+
+def _extremes(lines: Sequence[SegmentRecord]) -> list[SegmentRecord]:
+    if not lines:
+        return []
+    return list({s.id: s for s in (min(lines, key=lambda s: s.speed), max(lines, key=lambda s: s.speed))}.values())
+
+
+def _frame_at(video: Path, time_s: float) -> NDArray[np.uint8]:
+    import av
+
+    with av.open(str(video)) as container:
+        if not container.streams.video:
+            raise InputError(f"{video} has no picture to show subtitles on; give the dubbed video.")
+        container.seek(int(max(time_s, 0) * 1_000_000))
+        for frame in container.decode(video=0):
+            if frame.time is not None and frame.time >= time_s - 1e-6:
+                return np.asarray(frame.to_ndarray(format="rgb24"))
+    raise InputError(f"{video} has no picture at {time_s:g} s; choose an earlier time.")
+
+
+def _cue_in_file(subtitles: Path, time_s: float) -> str:
+    import pysubs2
+
+    shown = [e for e in pysubs2.load(str(subtitles)) if e.start <= 1000 * time_s < e.end]
+    return "\n".join(event.plaintext for event in shown)
+
+
+def _cue_in_video(video: Path, time_s: float) -> str:
+    import av
+
+    with av.open(str(video)) as container:
+        if not container.streams.subtitles:
+            return ""
+        spoken = [stream.language for stream in container.streams.audio[:1]]  # of several texts, that of what is said
+        texts = container.streams.subtitles
+        stream = next((text for text in texts if text.language in spoken), texts[0])
+        for packet in container.demux(stream):
+            if packet.pts is None or packet.duration is None or stream.time_base is None:
+                continue
+            start = float(packet.pts * stream.time_base)
+            if start <= time_s < start + float(packet.duration * stream.time_base):
+                return "\n".join(_plain_text(part) for part in packet.decode())
+    return ""
+
+
+def _plain_text(part: Any) -> str:
+    """The words of an ASS event: what follows its eight commas."""
+    raw = getattr(part, "ass", b"")
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
+    return text.split(",", 8)[-1].replace("\\N", "\n").strip()
