@@ -372,7 +372,7 @@ def loudness(audio: Audio) -> Figure:
 
 
 def subtitle_frame(video: Path, time_s: float, subtitles: Path | None = None) -> Figure:
-    """The picture at ``time_s`` and the cue shown then: of the file ``subtitles``, or the video's in the dub's language.
+    """The picture at ``time_s`` and its cue: of the file ``subtitles``, or of the video, in the language of the dub.
 
     Raises ``InputError`` where the file has no picture or none so late.
     """
