@@ -1,0 +1,154 @@
+"""The files of a run: what a person opens in the MLflow UI, and what gives the run back to ``vtlab compare``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vtlab import media
+from vtlab.audio import Audio, cut, fade, silence
+from vtlab.evaluation.dataset import Dataset
+from vtlab.evaluation.results import ClipResult
+from vtlab.evaluation.suite import Configuration, Suite
+from vtlab.measured import Measurement, SegmentMeasure
+from vtlab.settings import dump_yaml
+
+COMPARISON_S = 30.0  # of source and dub in turn, at most
+COMPARISON_HZ = 24_000
+PAUSE_S = 0.4  # between the two
+FADE_S = 0.02
+COLUMNS = tuple(SegmentMeasure.model_fields)
+Rows = dict[str, list[Any]]  # a table by its columns
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A configuration's numbers over all clips that could be measured; ``counts`` are those of clips and answers."""
+
+    values: dict[str, float]
+    signatures: dict[str, str]
+    counts: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def metrics(self) -> dict[str, float]:
+        """All of it by metric name; the bounds of a 95 % interval as ``<name>_low`` and ``<name>_high``."""
+        bounds = {}
+        for name, (low, high) in self.intervals.items():
+            bounds |= {f"{name}_low": low, f"{name}_high": high}
+        return self.values | self.counts | bounds
+
+
+def pooled(results: Sequence[ClipResult]) -> Pooled:
+    """The numbers of a configuration from the results of its clips."""
+    statuses = Counter(result.status for result in results)
+    counts: dict[str, float] = {f"clips_{status}": statuses[status] for status in ("finished", "degraded", "failed")}
+    for result in results:
+        for stage, count in result.stages.items():
+            for name, number in (("computed", count.computed), ("reused", count.reused)):
+                key = f"answers_{stage}_{name}"
+                counts[key] = counts.get(key, 0) + number
+    measured = _measured(results)
+    if not measured:
+        return Pooled({}, {}, counts)
+    from vtlab.measure import pool
+
+    values, signatures = pool(list(measured.values()))
+    return Pooled(values, signatures, counts)
+
+
+def write_run(
+    folder: Path, suite: Suite, configuration: Configuration, results: Sequence[ClipResult], numbers: Pooled
+) -> None:
+    """The configuration's own files: settings, suite, results, signatures, intervals, plots."""
+    folder.mkdir(parents=True)
+    (folder / "settings.yaml").write_text(dump_yaml(configuration.settings), encoding="utf-8")
+    (folder / "suite.json").write_text(suite.model_dump_json(indent=1, by_alias=True), encoding="utf-8")
+    (folder / "results.json").write_text(
+        "[\n" + ",\n".join(result.model_dump_json() for result in results) + "\n]\n", encoding="utf-8"
+    )
+    (folder / "signatures.json").write_text(json.dumps(numbers.signatures, indent=1), encoding="utf-8")
+    (folder / "intervals.json").write_text(json.dumps(numbers.intervals, indent=1), encoding="utf-8")
+    measured = _measured(results)
+    if any(line.onset_ms is not None for one in measured.values() for line in one.segments):
+        from vtlab.evaluation import plots
+
+        (folder / "plots").mkdir()
+        (folder / "plots" / "drift.png").write_bytes(plots.png(plots.drift(measured)))
+
+
+def write_clip(folder: Path, dataset: Dataset, result: ClipResult, home: Path) -> None:
+    """A clip's files: its result, its record, its subtitles, and source and dub to listen to in turn.
+
+    ``home`` is the folder that the result's own files are relative to.
+    """
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(result.model_dump_json(indent=1), encoding="utf-8")
+    if result.record is not None:
+        shutil.copy(home / result.record, folder)
+    for kind, file in result.outputs.items():
+        if kind.startswith("subtitles"):
+            (folder / "subtitles").mkdir(exist_ok=True)
+            shutil.copy(home / file, folder / "subtitles")
+    dubbed = result.outputs.get("video") or result.outputs.get("audio")
+    if dubbed is not None and result.measurement is not None:
+        compared = comparison(dataset.clip(result.clip).path, home / dubbed, result.measurement)
+        if compared.duration > 0:
+            media.write_flac([compared.samples], compared.rate, folder / "source_then_dub.flac")
+
+
+def comparison(source: Path, dubbed: Path, measured: Measurement) -> Audio:
+    """Line by line the source and then the dub, mono, as many lines as fit into ``COMPARISON_S``; maybe none."""
+    chosen: list[SegmentMeasure] = []
+    length = 0.0
+    for line in measured.segments:
+        if line.start is None or line.end is None or line.dubbed_start is None or line.dubbed_end is None:
+            continue
+        length += line.end - line.start + line.dubbed_end - line.dubbed_start + 3 * PAUSE_S
+        if length > COMPARISON_S:
+            break
+        chosen.append(line)
+    if not chosen:
+        return silence(0.0, COMPARISON_HZ)
+    until = max(max(line.end or 0.0, line.dubbed_end or 0.0) for line in chosen)
+    said, dub = (decoded(file, until + PAUSE_S) for file in (source, dubbed))
+    pause = silence(PAUSE_S, COMPARISON_HZ).samples
+    pieces = []
+    for line in chosen:
+        pieces += [_piece(said, line.start, line.end), pause, _piece(dub, line.dubbed_start, line.dubbed_end)]
+        pieces += [pause, pause]
+    return Audio(np.concatenate(pieces[:-2]), COMPARISON_HZ)
+
+
+def segment_table(results: Sequence[ClipResult]) -> Rows:
+    """Every line of every clip: the clip, and the fields of ``SegmentMeasure``."""
+    rows = [
+        (result.clip, *(getattr(line, column) for column in COLUMNS))
+        for result in results
+        if result.measurement is not None
+        for line in result.measurement.segments
+    ]
+    return {column: [row[place] for row in rows] for place, column in enumerate(("clip", *COLUMNS))}
+
+
+def decoded(file: Path, until_s: float | None = None) -> Audio:
+    """The sound that is heard by default, mono at ``COMPARISON_HZ``; up to ``until_s`` seconds, or all of it."""
+    info = media.probe(file)
+    stream = media.choose_audio(info, None, None)
+    length = info.duration_s if until_s is None else min(info.duration_s, until_s)
+    blocks = list(media.decode_blocks(file, stream, COMPARISON_HZ, 1, length))
+    return Audio(np.concatenate(blocks).reshape(-1), COMPARISON_HZ)
+
+
+def _measured(results: Sequence[ClipResult]) -> dict[str, Measurement]:
+    return {result.clip: result.measurement for result in results if result.measurement is not None}
+
+
+def _piece(audio: Audio, start: float | None, end: float | None) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return fade(cut(audio, start or 0.0, end or 0.0), FADE_S).samples
