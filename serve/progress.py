@@ -77,6 +77,7 @@ class State:
     progress: float = 0.0  # of the whole session, percent; never falls while the session is under way
     current_step: str = ""  # a short phrase in plain words; what the user reads
     message: str = ""  # the same at more length: the reason of a failure, for instance
+    code: str = ""  # of a failure, stable: E_NO_SPEECH, for instance
     stage: str = STAGES[0]  # the earliest that is not finished
     stage_number: int = 1
     total_stages: int = TOTAL_STAGES
