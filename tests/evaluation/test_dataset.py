@@ -73,7 +73,7 @@ def test_the_digest_follows_references_and_media(tmp_path: Path) -> None:
         (with_segment(end=0.2), r"line 2: segments\.0: it ends at 0\.2 s, before it starts at 0\.5 s"),
         (with_segment(end=9.0), r"line 2: segment 1 ends at 9 s, after the clip \(4 s\)"),
         (with_segment(end=None), r"line 2: segments\.0: give both start and end, or null for both"),
-        (with_segment(text=""), r"line 2: segments\.0\.text: String should have at least 1 character"),
+        (with_segment(text=""), r"line 2: segment 1 has no text; write what is said"),
         (CLIP, r"line 2: a second clip 'one'; rename it"),
     ],
 )

@@ -48,6 +48,8 @@ class Clip(BaseModel):
     def _within(self) -> Self:
         before = 0.0
         for number, segment in enumerate(self.segments, 1):
+            if not segment.text:
+                raise ValueError(f"segment {number} has no text; write what is said, or leave the segment out")
             if segment.start is None or segment.end is None:
                 continue
             if segment.start < before:
@@ -75,6 +77,12 @@ class Dataset:
     name: str
     clips: tuple[Clip, ...]
     digest: str
+    folder: Path = Path()
+
+    @property
+    def manifest(self) -> Path:
+        """The file of the references."""
+        return self.folder / MANIFEST
 
     def clip(self, id: str) -> Clip:
         """The clip of that name; ``InputError`` names the nearest one."""
@@ -109,7 +117,7 @@ def load_dataset(folder_or_name: Path | str) -> Dataset:
         clips[clip.id] = clip
     if not clips:
         raise InputError(f"{manifest} lists no clips; write one JSON object a line.", code="E_DATASET")
-    return Dataset(folder.resolve().name, tuple(clips.values()), _digest(tuple(clips.values())))
+    return Dataset(folder.resolve().name, tuple(clips.values()), _digest(tuple(clips.values())), folder)
 
 
 def _folder(folder_or_name: Path | str) -> Path:
@@ -152,10 +160,18 @@ def _explain(error: ValidationError) -> str:
     return " ".join(sentences)
 
 
+def clip_digest(clip: Clip) -> str:
+    """SHA-256 of a clip's reference and media, in hexadecimal digits."""
+    return hashlib.sha256(_content(clip)).hexdigest()
+
+
 def _digest(clips: tuple[Clip, ...]) -> str:
     total = hashlib.sha256()
     for clip in clips:
-        total.update(clip.model_dump_json().encode())
-        with clip.path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        total.update(_content(clip))
     return total.hexdigest()[:12]
+
+
+def _content(clip: Clip) -> bytes:
+    with clip.path.open("rb") as file:
+        return clip.model_dump_json().encode() + hashlib.file_digest(file, "sha256").digest()
