@@ -21,7 +21,7 @@ from vtlab.languages import language_code
 
 ENVIRONMENT_PREFIX = "VTLAB_"
 # variables of that prefix which are not settings: folders, read where they are used
-NOT_SETTINGS = frozenset({"VTLAB_STORE", "VTLAB_WEIGHTS", "VTLAB_FFMPEG"})
+NOT_SETTINGS = frozenset({"VTLAB_STORE", "VTLAB_WEIGHTS", "VTLAB_FFMPEG", "VTLAB_RELEASES"})
 
 EngineOptions = dict[str, dict[str, Any]]
 
