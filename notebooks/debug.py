@@ -1,0 +1,391 @@
+"""One clip through the eight stages: turn a knob, see and hear what changed. Opened by ``vtlab debug [VIDEO]``."""
+
+import marimo
+
+app = marimo.App(width="full", app_title="vtlab debug")
+
+
+@app.cell
+def _():
+    from pathlib import Path
+
+    import marimo as mo
+
+    from vtlab import languages
+    from vtlab.apps import controls, debugging, players
+    from vtlab.engines.pool import EnginePool
+    from vtlab.errors import VtlabError
+    from vtlab.run import STAGES
+    from vtlab.settings import fingerprint, load_settings
+
+    return EnginePool, Path, STAGES, VtlabError, controls, debugging, fingerprint, languages, load_settings, mo, players
+
+
+@app.cell
+def _(EnginePool, debugging, languages, mo):
+    arguments = mo.cli_args()
+    pool = EnginePool()  # engines stay loaded while the app is open
+    clips = debugging.known_clips()
+    choose_clip = mo.ui.dropdown(list(clips), label="clip of a data set", searchable=True, allow_select_none=True)
+    choose_path = mo.ui.text(value=str(arguments.get("video") or ""), label="or a file's path", full_width=True)
+    choose_upload = mo.ui.file(filetypes=["video/*", "audio/*"], label="or upload one", max_size=2_000_000_000)
+    known = {"": None, **{f"{name} ({code})": code for code, (name, _) in languages.LANGUAGES.items()}}
+    labels = {code: label for label, code in known.items()}
+    choose_from = mo.ui.dropdown(
+        known, value=labels.get(arguments.get("from"), ""), label="spoken (empty: detected)", searchable=True
+    )
+    choose_to = mo.ui.dropdown(known, value=labels.get(arguments.get("to"), ""), label="dub into", searchable=True)
+    choose_settings = mo.ui.text(
+        value=str(arguments.get("settings") or ""), label="base settings file (empty: defaults)", full_width=True
+    )
+    mo.vstack(
+        [
+            mo.md("# One clip, stage by stage"),
+            mo.hstack([choose_clip, choose_path, choose_upload], widths=[1, 2, 1], align="end"),
+            mo.hstack([choose_from, choose_to, choose_settings], widths=[1, 1, 2], align="end"),
+        ]
+    )
+    return choose_clip, choose_from, choose_path, choose_settings, choose_to, choose_upload, clips, pool
+
+
+@app.cell
+def _(
+    Path, VtlabError, choose_clip, choose_from, choose_path, choose_settings, choose_to, choose_upload, clips,
+    debugging, load_settings, mo,
+):  # fmt: skip
+    mo.stop(
+        not (choose_clip.value or choose_path.value or choose_upload.value),
+        mo.callout("Choose a clip: from a data set, by its path, or upload one."),
+    )
+    if choose_upload.value:
+        video, languages_of_clip = debugging.uploaded(choose_upload.name(), choose_upload.contents()), (None, None)
+    elif choose_clip.value:
+        _clip = clips[choose_clip.value]
+        video, languages_of_clip = _clip.path, (_clip.source_language, _clip.target_language)
+    else:
+        video, languages_of_clip = Path(choose_path.value).expanduser(), (None, None)
+    source_language = choose_from.value or languages_of_clip[0]
+    target_language = choose_to.value or languages_of_clip[1]
+    mo.stop(target_language is None, mo.callout("Choose the language to dub into."))
+    try:
+        _file = Path(choose_settings.value).expanduser() if choose_settings.value.strip() else None
+        base = load_settings(_file).model_copy(
+            update={"source_language": source_language, "target_language": target_language}
+        )
+    except VtlabError as _error:
+        mo.stop(True, mo.callout(str(_error), kind="danger"))
+    return base, video
+
+
+@app.cell
+def _(STAGES, base, controls, mo):
+    # one control per setting of every stage, as the models of the settings describe them
+    knobs = mo.ui.dictionary({stage: controls.section_controls(stage, getattr(base, stage)) for stage in STAGES})
+    run_button = mo.ui.run_button(label="Run", kind="success", keyboard_shortcut="Ctrl-Enter")
+    get_shown, set_shown = mo.state(None)  # what is shown below: the settings, and the dub they made
+    return get_shown, knobs, run_button, set_shown
+
+
+@app.cell
+def _(
+    VtlabError, arguments_video, base, controls, debugging, get_shown, knobs, mo, pool, run_button, set_shown, video,
+):  # fmt: skip
+    try:
+        wanted = controls.settings_of(base, knobs.value)
+        _wrong = None
+    except VtlabError as _error:
+        wanted, _wrong = None, str(_error)
+    _shown = get_shown()
+    _applied = _shown[0] if _shown is not None and _shown[2] == video else None
+    _opening = _applied is None and arguments_video
+    _message = mo.md("")
+    if _wrong is not None:
+        _message = mo.callout(_wrong, kind="danger")
+    elif _applied == wanted:
+        _message = mo.md("What is below was made with these settings.")
+    elif run_button.value or _opening or debugging.runs_at_once(_applied, wanted):
+        try:
+            with mo.status.progress_bar(total=100, title="Dubbing", remove_on_exit=True) as _bar:
+                _last = [0]
+
+                def _show(phrase, share):
+                    _bar.update(increment=max(0, round(100 * share) - _last[0]), subtitle=phrase)
+                    _last[0] = max(_last[0], round(100 * share))
+
+                _dub = debugging.dubbed(
+                    video, wanted, debugging.results_folder(video, "current"), pool, debugging.progress(_show)
+                )
+            set_shown((wanted, _dub, video))
+            _message = mo.md("What is below was made with these settings.")
+        except VtlabError as _error:
+            _message = mo.callout(str(_error), kind="danger")
+    else:
+        _why = "nothing is dubbed yet."
+        if _applied is not None:
+            _why = f"{debugging.first_changed(_applied, wanted)} and the stages after it are to run again."
+        _message = mo.callout(f"Press Run: {_why.replace('_', ' ')}", kind="warn")
+    mo.hstack([run_button, _message], justify="start", align="center")
+    return (wanted,)
+
+
+@app.cell
+def _(mo):
+    # a video named on the command line is dubbed without being asked
+    arguments_video = bool(mo.cli_args().get("video"))
+    return (arguments_video,)
+
+
+@app.cell
+def _(debugging, get_shown, mo):
+    mo.stop(get_shown() is None)
+    shown_settings, dub, shown_video = get_shown()
+    record = dub.record
+    stages = debugging.summaries(record)
+    _total = sum(stage.seconds for stage in stages.values())
+    mo.hstack(
+        [
+            mo.stat(f"{record.wall_s:.1f} s", label="this run"),
+            mo.stat(len(record.segments), label="lines"),
+            mo.stat(f"{record.completeness:.0%}", label="lines spoken"),
+            mo.stat(sum(stage.from_store for stage in stages.values()), label="stages from the store"),
+            mo.stat(
+                "none" if record.loudness_lufs is None else f"{record.loudness_lufs:.1f} LUFS", label="loudness"
+            ),
+            mo.stat(len(record.findings), label="findings"),
+        ],
+        justify="start",
+    )
+    return dub, record, shown_settings, shown_video, stages
+
+
+@app.cell
+def _(controls, debugging, knobs, mo, stages, wanted):
+    def section(stage, *results):
+        """A stage: what it did on the right, its settings on the left, its findings below."""
+        summary = stages[stage]
+        number = list(stages).index(stage) + 1
+        parts = list(results)
+        if summary.findings:
+            parts.append(mo.ui.table(debugging.finding_rows(summary.findings), selection=None, page_size=5))
+        else:
+            parts.append(mo.md("<small>No findings.</small>"))
+        left = mo.vstack(
+            [mo.md(f"## {number} {stage.replace('_', ' ')}"), mo.md(f"*{summary.sentence}*"),
+             controls.explained(getattr(wanted, stage), knobs.elements[stage])]
+        )  # fmt: skip
+        return mo.hstack([left, mo.vstack(parts)], widths=[1, 3], gap=2, align="start")
+
+    return (section,)
+
+
+@app.cell
+def _(mo, record, section):
+    _engines = [
+        {
+            "stage": engine.stage,
+            "engine": engine.engine,
+            "languages": engine.languages,
+            "weights": ", ".join(f"{weights['name']} {weights['sha256'][:12]}" for weights in engine.weights),
+        }
+        for engine in record.engines
+    ]
+    section("initialization", mo.ui.table(_engines, selection=None, label="engines that made this dub"))
+    return
+
+
+@app.cell
+def _(mo, record, section, shown_video):
+    def _waveform():
+        from vtlab import media
+        from vtlab.evaluation import plots
+        from vtlab.segments import Interval
+
+        info = media.probe(shown_video)
+        sound = media.decode_speech(shown_video, info.audio[record.source.audio_stream], info.duration_s)
+        return plots.waveform(sound, [Interval(start, end) for start, end in record.speech])
+
+    section("audio_extraction", mo.lazy(_waveform, show_loading_indicator=True))
+    return
+
+
+@app.cell
+def _(mo, record):
+    page_s = 60
+    _last = max(0, int((record.source.seconds - 0.001) // page_s))
+    minute = mo.ui.slider(0, max(1, _last), 1, value=0, label="minute", show_value=True, disabled=_last == 0)
+    return page_s, minute
+
+
+@app.cell
+def _(page_s, minute, mo, record, section):
+    def _words():
+        from vtlab.evaluation import plots
+
+        return plots.words(record, minute.value * page_s, min(record.source.seconds, (minute.value + 1) * page_s))
+
+    _doubted = [
+        {
+            "line": line.id,
+            "start": round(line.start, 2),
+            "end": round(line.end, 2),
+            "text": line.text,
+            "confidence": None if line.confidence is None else round(line.confidence, 2),
+            "speaker": line.speaker or "",
+        }
+        for line in record.segments
+    ]
+    section("transcription", minute, mo.lazy(_words), mo.ui.table(_doubted, selection=None, page_size=8))
+    return
+
+
+@app.cell
+def _(debugging, mo, record, section):
+    section(
+        "translation",
+        mo.ui.table(
+            debugging.text_rows(record), selection=None, page_size=8,
+            wrapped_columns=["source", "translation", "other candidates"],
+        ),
+    )  # fmt: skip
+    return
+
+
+@app.cell
+def _(mo, record):
+    lines_a_page = 6  # players on a page
+    page = mo.ui.number(1, max(1, -(-len(record.segments) // lines_a_page)), 1, value=1, label="page")
+    return lines_a_page, page
+
+
+@app.cell
+def _(lines_a_page, dub, mo, page, players, record, section):
+    def _spoken(line):
+        track = dub.outputs["speech_track"]
+        said = mo.md(f"**{line.id}** {line.spoken_text or '—'}")
+        if line.failed is not None or line.planned_end <= line.planned_start:
+            return mo.hstack([said, mo.md(line.failed or "nothing to say")], widths=[3, 2])
+        player = mo.audio(players.line_sound(track, line.planned_start, line.planned_end))
+        about = mo.md(f"<small>{line.voice}, rate {line.rate:.2f}</small>")
+        return mo.hstack([said, about, player], widths=[3, 1, 2], align="center")
+
+    _first = (page.value - 1) * lines_a_page
+    section("tts", page, *[_spoken(line) for line in record.segments[_first : _first + lines_a_page]])
+    return
+
+
+@app.cell
+def _(dub, mo, players, record, shown_video):
+    from vtlab.apps.timeline import Timeline
+
+    _lines = {line.id: line for line in record.segments}
+
+    def _sounds(number):
+        line = _lines[number]
+        source = players.line_sound(shown_video, line.start, line.end)
+        said = players.line_sound(dub.outputs["speech_track"], line.planned_start, line.planned_end)
+        return players.data_url(source, "audio/wav"), players.data_url(said, "audio/wav")
+
+    timeline = mo.ui.anywidget(Timeline(record, _sounds))
+    return (timeline,)
+
+
+@app.cell
+def _(debugging, mo, record, section, timeline):
+    def _speeds():
+        from vtlab.evaluation import plots
+
+        return plots.speeds(record)
+
+    section(
+        "audio_sync",
+        timeline,
+        mo.lazy(_speeds),
+        mo.ui.table(debugging.sync_rows(record), selection=None, page_size=8),
+    )
+    return
+
+
+@app.cell
+def _(dub, mo, section):
+    def _cues(file):
+        import pysubs2
+
+        return mo.ui.table(
+            [
+                {
+                    "start": round(cue.start / 1000, 2),
+                    "end": round(cue.end / 1000, 2),
+                    "text": cue.plaintext,
+                    "characters a second": round(len(cue.plaintext) / max(0.001, cue.duration / 1000), 1),
+                }
+                for cue in pysubs2.load(str(file))
+            ],
+            selection=None,
+            page_size=8,
+        )
+
+    section(
+        "subtitle_generation",
+        mo.ui.tabs({kind: _cues(file) for kind, file in dub.outputs.items() if kind.endswith("_srt")}),
+    )
+    return
+
+
+@app.cell
+def _(dub, mo, players, record, section):
+    def _loudness():
+        from vtlab import media
+        from vtlab.evaluation import plots
+
+        file = dub.outputs.get("video") or dub.outputs["audio"]
+        info = media.probe(file)
+        return plots.loudness(media.decode_speech(file, info.audio[0], info.duration_s))
+
+    _file = dub.outputs.get("video") or dub.outputs["audio"]
+    _subtitles = dub.outputs.get(f"subtitles_{record.target_language}_vtt")
+    section("video_combination", players.player(_file, _subtitles, record.target_language), mo.lazy(_loudness))
+    return
+
+
+@app.cell
+def _(mo):
+    compare_button = mo.ui.run_button(label="Measure against the base configuration")
+    settings_file = mo.ui.text(value="out/debug/settings.yaml", label="settings file", full_width=True)
+    save_button = mo.ui.run_button(label="Save as settings")
+    mo.vstack([mo.md("## Keep or compare"), mo.hstack([settings_file, save_button], widths=[3, 1]), compare_button])
+    return compare_button, save_button, settings_file
+
+
+@app.cell
+def _(Path, VtlabError, debugging, fingerprint, mo, save_button, settings_file, shown_settings):
+    mo.stop(not save_button.value)
+    try:
+        _file = debugging.save_settings(shown_settings, Path(settings_file.value).expanduser())
+        _said = mo.callout(
+            f"Saved {_file} (fingerprint {fingerprint(shown_settings)}): vtlab dub VIDEO --settings {_file}",
+            kind="success",
+        )
+    except VtlabError as _error:
+        _said = mo.callout(str(_error), kind="danger")
+    _said
+    return
+
+
+@app.cell
+def _(VtlabError, base, compare_button, debugging, dub, mo, pool, shown_video):
+    mo.stop(not compare_button.value)
+    try:
+        with mo.status.spinner("Dubbing with the base configuration and measuring both"):
+            _base = debugging.dubbed(
+                shown_video, base, debugging.results_folder(shown_video, "base"), pool, lambda event: None
+            )
+            _rows = debugging.metric_differences(shown_video, _base, dub)
+        _told = mo.ui.table(_rows, selection=None, page_size=40)
+    except VtlabError as _error:
+        _told = mo.callout(str(_error), kind="danger")
+    _told
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,168 @@
+"""Controls for a section of the settings, made from its model: names, ranges and explanations stand there once."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from vtlab.engines import table
+from vtlab.errors import SettingsError
+from vtlab.settings import Section, Settings, explain, settings_from_dict
+
+if TYPE_CHECKING:
+    from marimo import Html
+    from marimo._plugins.ui import dictionary
+    from pydantic.fields import FieldInfo
+
+# settings that name one engine, and the kind of engine they name
+ENGINE_FIELDS = {("transcription", "engine"): "transcription", ("voice_activity", "engine"): "voice_activity"}
+
+
+def section_controls(name: str, section: Section) -> dictionary:
+    """One control per setting of ``section``, which stands under ``name`` in the settings; nested sections nest.
+
+    Numbers keep the bounds of the model, choices are choices; engine lists, options and whatever may be empty are text,
+    read as YAML.
+    """
+    import marimo as mo
+
+    elements: dict[str, Any] = {}
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            elements[key] = section_controls(key, value)
+        else:
+            elements[key] = _control(name, key, field, value)
+    return mo.ui.dictionary(elements)
+
+
+def explained(section: Section, controls: dictionary) -> Html:
+    """The controls below one another, each with what the model says of it."""
+    import marimo as mo
+
+    rows: list[Any] = []
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            nested = cast("dictionary", controls.elements[key])
+            rows.append(mo.accordion({key.replace("_", " "): explained(value, nested)}))
+        else:
+            rows.append(mo.vstack([controls.elements[key], mo.md(f"<small>{field.description or ''}</small>")], gap=0))
+    return mo.vstack(rows, gap=0.6)
+
+
+def settings_of(base: Settings, chosen: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """``base`` with the values of each section's controls.
+
+    Raises ``SettingsError`` that names the setting and what is wrong with it.
+    """
+    data = base.model_dump(mode="json")
+    for name, values in chosen.items():
+        section = type(getattr(base, name))
+        data[name] = _read(section, values, f"{name}.")
+    return settings_from_dict(data)
+
+
+def _read(section: type[BaseModel], values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    for key, value in values.items():
+        field = section.model_fields[key]
+        if isinstance(value, Mapping) and isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            read[key] = _read(field.annotation, value, f"{prefix}{key}.")
+        elif isinstance(value, str) and not _is_choice(field):
+            read[key] = _from_text(value, field, f"{prefix}{key}")
+        else:
+            read[key] = value
+    try:
+        section.model_validate(read)
+    except ValidationError as error:
+        raise SettingsError(explain(error, section, prefix)) from error
+    return read
+
+
+def _control(section: str, key: str, field: FieldInfo, value: Any) -> Any:
+    import marimo as mo
+
+    label = f"`{key}`"
+    options = _choices(field)
+    engines = ENGINE_FIELDS.get((section, key))
+    if engines is not None:
+        options = list(dict.fromkeys([*table(engines), value]))
+    if options is not None:
+        return mo.ui.dropdown(options, value=value, label=label)
+    if isinstance(value, bool):
+        return mo.ui.checkbox(value=value, label=label)
+    if isinstance(value, int | float) and not _may_be_empty(field):
+        low, high = _bounds(field)
+        whole = isinstance(value, int)
+        step = 1 if whole else 0.01
+        if low is not None and high is not None:
+            return mo.ui.slider(low, high, step, value=value, label=label, show_value=True, debounce=True)
+        return mo.ui.number(low, high, step, value=value, label=label, debounce=True)
+    return mo.ui.text(value=_to_text(value), label=label, full_width=True)
+
+
+def _to_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple | list | dict):
+        plain = yaml.safe_dump(
+            list(value) if isinstance(value, tuple) else value, default_flow_style=True, allow_unicode=True, width=1000
+        )
+        return "" if value == {} else plain.strip()
+    return str(value)
+
+
+def _from_text(text: str, field: FieldInfo, name: str) -> Any:
+    if text.strip() == "":
+        return {} if _is_mapping(field) else None
+    if any(kind in (str, Path) for kind in _arguments(field)):
+        return text.strip()
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"Setting {name!r}: {text!r} is not YAML.") from error
+
+
+def _arguments(field: FieldInfo) -> Sequence[Any]:
+    """The annotation without ``None`` and ``Annotated``."""
+    kind = field.annotation
+    kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    return [get_args(one)[0] if get_origin(one) is Annotated else one for one in kinds if one is not type(None)]
+
+
+def _choices(field: FieldInfo) -> list[Any] | None:
+    kinds = _arguments(field)
+    return list(get_args(kinds[0])) if len(kinds) == 1 and get_origin(kinds[0]) is Literal else None
+
+
+def _is_choice(field: FieldInfo) -> bool:
+    return _choices(field) is not None
+
+
+def _is_mapping(field: FieldInfo) -> bool:
+    return any(kind is dict or get_origin(kind) is dict for kind in _arguments(field))
+
+
+def _may_be_empty(field: FieldInfo) -> bool:
+    return type(None) in get_args(field.annotation)
+
+
+def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
+    """Lowest and highest value that a control offers; an open bound is taken a step inside."""
+    low = high = None
+    for part in field.metadata:
+        low = getattr(part, "ge", low)
+        high = getattr(part, "le", high)
+        if (above := getattr(part, "gt", None)) is not None:
+            low = above + 0.01 if field.annotation is float else above + 1
+        if (below := getattr(part, "lt", None)) is not None:
+            high = below - 0.01 if field.annotation is float else below - 1
+    return low, high

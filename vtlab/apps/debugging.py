@@ -1,0 +1,262 @@
+"""One clip, dubbed again and again with other settings: what the debugging app runs and shows.
+
+The store is the only cache: a dub with one setting changed computes that setting's stage and those after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vtlab import pipeline
+from vtlab.engines.pool import EnginePool
+from vtlab.errors import Cancelled, InputError
+from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, load_dataset
+from vtlab.events import Event, Listener
+from vtlab.pipeline import Dub
+from vtlab.record import FindingRecord, Record
+from vtlab.run import STAGES
+from vtlab.settings import Settings
+
+OUT = Path("out") / "debug"
+QUICK = ("audio_sync", "subtitle_generation", "video_combination")  # run as soon as a knob of theirs is turned
+# without a reference, without recognising the dub again, in a second or so
+QUICKLY_MEASURED = (
+    "sync_onset_mean_abs_ms", "sync_drift_mean_ms", "sync_drift_p95_ms", "sync_within_150ms", "speech_overlap",
+    "uncovered_s", "duration_compliance_20", "length_compliance_10", "speed_mean", "speed_p95", "speed_max",
+    "speed_step_max", "overruns", "completeness", "loudness_lufs", "true_peak_dbtp", "loudness_spread_db",
+    "subtitle_cps_p95", "subtitle_max_line_chars", "subtitle_overlaps", "wall_s", "cpu_s",
+)  # fmt: skip
+SHOWN_EVERY_S = 0.1  # how long the app waits for the next event before it looks whether somebody stopped it
+
+
+def known_clips(folder: Path = DATASETS) -> dict[str, Clip]:
+    """The clips of all data sets in ``folder``, by ``data set/clip``."""
+    names = sorted(manifest.parent.name for manifest in folder.glob(f"*/{MANIFEST}"))
+    return {f"{name}/{clip.id}": clip for name in names for clip in load_dataset(folder / name).clips}
+
+
+def results_folder(video: Path, which: str) -> Path:
+    """Where the app's dubs of ``video`` go; videos of the same name in other folders have others."""
+    place = hashlib.sha256(str(video.absolute()).encode(errors="surrogateescape")).hexdigest()[:8]
+    return OUT / f"{video.stem[:60]}-{place}" / which
+
+
+def uploaded(name: str, content: bytes, folder: Path = OUT / "uploads") -> Path:
+    """A file that came through the browser, kept under its own name in a folder named by its content."""
+    kept = folder / hashlib.sha256(content).hexdigest()[:12] / Path(name).name
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = kept.with_name(f".{kept.name}")
+        unfinished.write_bytes(content)
+        unfinished.replace(kept)
+    return kept
+
+
+def dubbed(video: Path, settings: Settings, folder: Path, pool: EnginePool, show: Listener) -> Dub:
+    """Dubs ``video``; every event goes to ``show`` in the caller's own thread, which is the one an app may draw from.
+
+    The speech track is kept, since the app plays from it. Interrupting the caller stops the dub at its next line.
+    """
+    settings = settings.model_copy(
+        update={"audio_sync": settings.audio_sync.model_copy(update={"keep_speech_track": True})}
+    )
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    stopped = threading.Event()
+
+    def checkpoint() -> None:
+        if stopped.is_set():
+            raise Cancelled("Stopped.")
+
+    with ThreadPoolExecutor(1) as executor:
+        work = executor.submit(
+            pipeline.dub, video, settings, folder, on_event=events.put, checkpoint=checkpoint, pool=pool
+        )
+        try:
+            while not work.done() or not events.empty():
+                with suppress(queue.Empty):
+                    show(events.get(timeout=SHOWN_EVERY_S))
+        except BaseException:
+            stopped.set()
+            raise
+    return work.result()
+
+
+def first_changed(before: Settings, after: Settings) -> str | None:
+    """The earliest stage that other settings make run again; ``None`` where they are the same."""
+    if (before.source_language, before.target_language) != (after.source_language, after.target_language):
+        return STAGES[0]
+    return next((stage for stage in STAGES if getattr(before, stage) != getattr(after, stage)), None)
+
+
+def runs_at_once(before: Settings | None, after: Settings) -> bool:
+    """Whether the change is quick enough to run without being asked."""
+    if before is None:
+        return False
+    changed = first_changed(before, after)
+    return changed is None or changed in QUICK
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """How one stage went: its time, and how many of its answers were computed or came from the store."""
+
+    stage: str
+    seconds: float
+    computed: int
+    reused: int
+    from_store: bool
+    findings: tuple[FindingRecord, ...]
+
+    @property
+    def sentence(self) -> str:
+        if self.from_store:
+            return f"{self.seconds:.2f} s, from the store"
+        if self.reused:
+            return f"{self.seconds:.2f} s, {self.computed} computed, {self.reused} from the store"
+        return f"{self.seconds:.2f} s, computed"
+
+
+def summaries(record: Record) -> dict[str, StageSummary]:
+    """One summary per stage, in their order."""
+    return {
+        stage.stage: StageSummary(
+            stage.stage,
+            stage.seconds,
+            stage.computed,
+            stage.reused,
+            stage.from_store,
+            tuple(finding for finding in record.findings if finding.stage == stage.stage),
+        )
+        for stage in record.stages
+    }
+
+
+def text_rows(record: Record) -> list[dict[str, Any]]:
+    """Source and translation side by side, a row per line, lengths in characters."""
+    return [
+        {
+            "line": line.id,
+            "source": line.text,
+            "translation": line.translation,
+            "spoken": line.spoken_text if line.spoken_text != line.translation else "",
+            "length": round(len(line.translation) / len(line.text), 2) if line.text else None,
+            "other candidates": " | ".join(text for text in line.candidates if text != line.translation),
+        }
+        for line in record.segments
+    ]
+
+
+def sync_rows(record: Record) -> list[dict[str, Any]]:
+    """Where each line is said, a row per line: seconds, speed, and how far it drifts from its source in ms."""
+    return [
+        {
+            "line": line.id,
+            "source start": round(line.start, 2),
+            "source end": round(line.end, 2),
+            "dub start": round(line.planned_start, 2),
+            "dub end": round(line.planned_end, 2),
+            "onset ms": round(1000 * (line.planned_start - line.start)),
+            "offset ms": round(1000 * (line.planned_end - line.end)),
+            "speed": round(line.speed, 2),
+            "voice": line.voice or "",
+            "text": line.spoken_text,
+        }
+        for line in record.segments
+    ]
+
+
+def finding_rows(findings: Sequence[FindingRecord]) -> list[dict[str, Any]]:
+    return [
+        {
+            "severity": finding.severity,
+            "what": finding.code,
+            "line": "" if finding.segment is None else finding.segment,
+            "message": finding.message,
+            "value": finding.value,
+            "limit": finding.limit,
+        }
+        for finding in findings
+    ]
+
+
+def metric_differences(video: Path, base: Dub, changed: Dub) -> list[dict[str, Any]]:
+    """What can be measured without a reference and without listening again, of both dubs and their difference."""
+    from vtlab.measure import measure
+    from vtlab.metrics import METRICS
+
+    def values(dub: Dub) -> dict[str, float]:
+        record = dub.record
+        file = dub.outputs.get("video") or dub.outputs["audio"]
+        subtitles = dub.outputs[f"subtitles_{record.target_language}_srt"]
+        return measure(
+            file, video, record.source_language, record.target_language,
+            record=record, speech_track=dub.outputs["speech_track"], subtitles=subtitles, metrics=QUICKLY_MEASURED,
+        ).values  # fmt: skip
+
+    before, after = values(base), values(changed)
+    return [
+        {
+            "metric": name,
+            "base": _rounded(before.get(name)),
+            "now": _rounded(after.get(name)),
+            "difference": _rounded(after[name] - before[name]) if name in before and name in after else None,
+            "better": METRICS[name].better,
+            "unit": METRICS[name].unit,
+            "what it is": METRICS[name].means,
+        }
+        for name in METRICS
+        if name in before or name in after
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def save_settings(settings: Settings, file: Path) -> Path:
+    """Writes a settings file for ``vtlab dub --settings`` and for a suite; ``InputError`` where it cannot be written.
+
+    Languages and the store's folder are left out: they belong to a run.
+    """
+    data = settings.model_dump(mode="json", exclude={"store", "source_language", "target_language"})
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_name(f".{file.name}")
+        unfinished.write_text(text, encoding="utf-8")
+        return unfinished.replace(file)
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror}. Choose another place.") from error
+
+
+def progress(show: Callable[[str, float], None]) -> Listener:
+    """A listener that tells ``show`` what runs (a phrase) and how far the dub is, 0…1."""
+    from vtlab.events import SHARES, SegmentDone, StageFinished, StageStarted
+
+    done = dict.fromkeys(STAGES, 0.0)
+
+    def listen(event: Event) -> None:
+        match event:
+            case StageStarted():
+                phrase = event.stage.replace("_", " ")
+            case SegmentDone():
+                done[event.stage] = event.done / event.total if event.total else done[event.stage]
+                phrase = f"{event.stage.replace('_', ' ')}: line {event.done}"
+            case StageFinished():
+                done[event.stage] = 1.0
+                phrase = event.stage.replace("_", " ")
+            case _:
+                return
+        show(phrase, sum(SHARES[stage] * part for stage, part in done.items()) / sum(SHARES.values()))
+
+    return listen
