@@ -1,9 +1,10 @@
 """Ten defects that dubs have, planted into the sound of a good one.
 
-Each is a plain function on the parts of a dub's sound: ``plant(dub, strength)`` gives the sound with one defect, or
-``None`` where this dub has no place for it (no second line to swap with, no silence to invent a line in, no
-background to lose). What a planter chooses (which line) follows from the dub alone, so that a table can be made again.
-``DEFECTS`` lists them with the strengths tried and the one that must be found.
+Each is a plain function: ``plant(dub, strength)`` gives the dub with one defect in its sound, or ``None`` where this
+dub has no place for it (no second line to swap with, no silence to invent a line in, no background to lose). Its
+record stays as it was, as when a tool does not notice; only an untranslated line stands in the record, too, as it
+would. Which line it is follows from the clip alone, so that a table can be made again. ``DEFECTS`` lists them with the
+strengths tried and the one that must be found.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,13 +33,13 @@ EDGE_S = 0.03  # taken along on both sides of a line: what is below its audible 
 FADE_S = 0.005  # where a line is cut out of the track: no click
 HEARD_DBFS = -60.0  # a background below this is none: nobody would miss it
 ROOM_S = 0.1  # silence left around an invented line
-KBPS = 160
 
 
 @dataclass(frozen=True)
 class Line:
     """A line of a dub: where it is heard (seconds), what the source says there and what the dub says."""
 
+    id: int
     heard: Interval
     source: Interval
     text: str
@@ -65,8 +65,8 @@ class Sound:
 
 
 @dataclass(frozen=True, eq=False)
-class GoodDub:
-    """A finished dub, taken apart. ``source`` has the rate and the channels of its sound; ``say`` is its voice."""
+class Parts:
+    """A finished dub, taken apart: ``source`` has the rate of its sound, ``say`` is its voice."""
 
     clip: Clip
     file: Path
@@ -84,22 +84,23 @@ class GoodDub:
 # ---------------------------------------------------------------- the ten
 
 
-def speech_shifted(dub: GoodDub, seconds: float) -> Sound:
+def speech_shifted(dub: Parts, seconds: float) -> Parts:
     """All lines late, or early in every second clip."""
     by = round(seconds * dub.sound.rate) * (1 if dub.choice(2) else -1)
     speech = np.roll(dub.sound.speech, by)
     speech[slice(None, by) if by > 0 else slice(by, None)] = 0.0
-    return replace(dub.sound, speech=speech)
+    return replace(dub, sound=replace(dub.sound, speech=speech))
 
 
-def line_hurried(dub: GoodDub, speed: float) -> Sound:
+def line_hurried(dub: Parts, speed: float) -> Parts:
     """One line at ``speed`` times its speed, from where it began."""
     line = dub.lines[dub.choice(len(dub.lines))]
     said = _taken(dub, line)
-    return _put(_without(dub.sound, line), stretch(said, speed), line.heard.start - EDGE_S)
+    hurried = _put(_without(dub.sound, line), stretch(said, speed), line.heard.start - EDGE_S)
+    return replace(dub, sound=hurried)
 
 
-def line_dropped(dub: GoodDub, count: float) -> Sound | None:
+def line_dropped(dub: Parts, count: float) -> Parts | None:
     """Neighbouring lines silent; never all of them."""
     if len(dub.lines) <= count:
         return None
@@ -107,25 +108,31 @@ def line_dropped(dub: GoodDub, count: float) -> Sound | None:
     sound = dub.sound
     for line in dub.lines[first : first + int(count)]:
         sound = _without(sound, line)
-    return sound
+    return replace(dub, sound=sound)
 
 
-def line_untranslated(dub: GoodDub, count: float) -> Sound | None:
+def line_untranslated(dub: Parts, count: float) -> Parts | None:
     """The dub's voice says lines in the words of the source, as when a translation did not answer."""
     if len(dub.lines) < count:
         return None
     first = dub.choice(len(dub.lines) - int(count) + 1)
-    sound = dub.sound
+    sound, segments = dub.sound, list(dub.record.segments)
     for index in range(first, first + int(count)):
         line = dub.lines[index]
         room = (dub.lines[index + 1].heard.start if index + 1 < len(dub.lines) else _seconds(sound)) - line.heard.start
         said = _as_loud_as(_taken(dub, line), dub.say(line.text))
         said = stretch(said, max(1.0, said.duration / (room - 2 * EDGE_S)))
         sound = _put(_without(sound, line), said, line.heard.start)
-    return sound
+        segments = [
+            segment.model_copy(update={"translation": line.text, "spoken_text": line.text})
+            if segment.id == line.id
+            else segment
+            for segment in segments
+        ]
+    return replace(dub, sound=sound, record=dub.record.model_copy(update={"segments": segments}))
 
 
-def lines_swapped(dub: GoodDub, _: float) -> Sound | None:
+def lines_swapped(dub: Parts, _: float) -> Parts | None:
     """Two neighbours trade places, the two most alike in length: the time they fill stays the same."""
     pairs = list(pairwise(dub.lines))
     if not pairs:
@@ -133,60 +140,71 @@ def lines_swapped(dub: GoodDub, _: float) -> Sound | None:
     first, second = min(pairs, key=lambda pair: abs(pair[0].heard.duration - pair[1].heard.duration))
     sound = _without(_without(dub.sound, first), second)
     sound = _put(sound, _taken(dub, second), first.heard.start - EDGE_S)
-    return _put(sound, _taken(dub, first), second.heard.end - first.heard.duration - EDGE_S)
+    sound = _put(sound, _taken(dub, first), second.heard.end - first.heard.duration - EDGE_S)
+    return replace(dub, sound=sound)
 
 
-def lines_overlapping(dub: GoodDub, seconds: float) -> Sound | None:
+def lines_overlapping(dub: Parts, seconds: float) -> Parts | None:
     """A line late, so that its end is said over the beginning of the next one; the two that were nearest."""
     pairs = [pair for pair in pairwise(dub.lines) if min(line.heard.duration for line in pair) > seconds]
     if not pairs:
         return None
     first, second = min(pairs, key=lambda pair: pair[1].heard.start - pair[0].heard.end)
     late = second.heard.start - first.heard.end + seconds
-    return _put(_without(dub.sound, first), _taken(dub, first), first.heard.start + late - EDGE_S)
+    sound = _put(_without(dub.sound, first), _taken(dub, first), first.heard.start + late - EDGE_S)
+    return replace(dub, sound=sound)
 
 
-def tail_clipped(dub: GoodDub, seconds: float) -> Sound | None:
+def tail_clipped(dub: Parts, seconds: float) -> Parts | None:
     """The end of one line missing."""
     long = [line for line in dub.lines if line.heard.duration > 2 * seconds]
     if not long:
         return None
     line = long[dub.choice(len(long))]
-    return _without(dub.sound, replace(line, heard=Interval(line.heard.end - seconds, line.heard.end)), before_s=0.0)
+    tail = replace(line, heard=Interval(line.heard.end - seconds, line.heard.end))
+    return replace(dub, sound=_without(dub.sound, tail, before_s=0.0))
 
 
+# what recognisers invent in silence, by the number of words
 INVENTED = {
-    "en": {1: "Thanks.", 2: "Thank you.", 4: "Thank you for watching.", 7: "Please do not forget to subscribe, thanks."},
-    "pt": {1: "Obrigado.", 2: "Muito obrigado.", 4: "Obrigado por nos assistir.", 7: "Não se esqueça de se inscrever, obrigado."},
-}  # fmt: skip  # what recognisers invent in silence, by the number of words
+    "en": {1: "Thanks.", 2: "Thank you.", 4: "Thank you for watching.", 6: "Please subscribe to our channel now."},
+    "pt": {
+        1: "Obrigado.",
+        2: "Muito obrigado.",
+        4: "Obrigado por nos assistir.",
+        6: "Inscreva-se agora no nosso canal.",
+    },
+}
 
 
-def line_invented(dub: GoodDub, words: float) -> Sound | None:
+def line_invented(dub: Parts, words: float) -> Parts | None:
     """Words where neither source nor dub speak, in the longest such silence that holds them."""
     said = dub.say(INVENTED[dub.clip.target_language][int(words)])
     said = _as_loud_as(dub.sound.track, said)
     silent = max(_silences(dub), key=lambda span: span.duration)
     if silent.duration < said.duration + 2 * ROOM_S:
         return None
-    return _put(dub.sound, said, (silent.start + silent.end - said.duration) / 2)
+    sound = _put(dub.sound, said, (silent.start + silent.end - said.duration) / 2)
+    return replace(dub, sound=sound)
 
 
-def background_lost(dub: GoodDub, decibels: float) -> Sound | None:
+def background_lost(dub: Parts, decibels: float) -> Parts | None:
     """The background softer by so many decibels (infinite: gone); ``None`` where the source has none to hear."""
     unspoken = [cut(dub.source, span.start, span.end) for span in _silences(dub) if span.duration > 0.3]
     levels = np.concatenate([levels_db(part) for part in unspoken]) if unspoken else np.zeros(0)
     if len(levels) == 0 or np.median(levels) < HEARD_DBFS:
         return None
-    return replace(dub.sound, background=dub.sound.background * np.float32(10 ** (-decibels / 20)))
+    background = dub.sound.background * np.float32(10 ** (-decibels / 20))
+    return replace(dub, sound=replace(dub.sound, background=background))
 
 
-def source_left_in(dub: GoodDub, decibels: float) -> Sound | None:
+def source_left_in(dub: Parts, decibels: float) -> Parts | None:
     """The whole source under the dub, its speech so many decibels (negative) from the dub's."""
     ours, theirs = loudness_lufs(dub.sound.track), loudness_lufs(dub.source)
     if ours is None or theirs is None:
         return None
     leak = gain(dub.source, ours + decibels - theirs).samples.reshape(len(dub.source.samples), -1)
-    return replace(dub.sound, background=dub.sound.background + leak)
+    return replace(dub, sound=replace(dub.sound, background=dub.sound.background + leak))
 
 
 @dataclass(frozen=True)
@@ -194,7 +212,7 @@ class Defect:
     """``says`` what it is; ``strengths`` from the weakest, in ``unit``; the ``nominal`` one must be found."""
 
     says: str
-    plant: Callable[[GoodDub, float], Sound | None]
+    plant: Callable[[Parts, float], Parts | None]
     unit: str
     strengths: tuple[float, ...]
     nominal: float
@@ -208,7 +226,7 @@ DEFECTS = {
     "swapped": Defect("two lines swapped", lines_swapped, "pair", (1,), 1),
     "overlapping": Defect("two lines overlapping", lines_overlapping, "s", (0.1, 0.2, 0.3, 0.5, 0.8), 0.5),
     "clipped": Defect("a clipped tail", tail_clipped, "s", (0.1, 0.2, 0.3, 0.5, 0.8), 0.5),
-    "invented": Defect("a line invented in silence", line_invented, "words", (1, 2, 4, 7), 2),
+    "invented": Defect("a line invented in silence", line_invented, "words", (1, 2, 4, 6), 2),
     "lost": Defect("the background softer", background_lost, "dB", (3, 6, 12, 24, float("inf")), float("inf")),
     "leak": Defect("source speech left in", source_left_in, "dB", (-40, -30, -25, -20, -15, -10), -20),
 }
@@ -217,7 +235,7 @@ DEFECTS = {
 # ---------------------------------------------------------------- taking a dub apart, and writing a planted one
 
 
-def taken_apart(clip: Clip, dub: Path, record: Record, speech_track: Path, say: Callable[[str], Audio]) -> GoodDub:
+def taken_apart(clip: Clip, dub: Path, record: Record, speech_track: Path, say: Callable[[str], Audio]) -> Parts:
     """A finished dub in its parts: what is not the speech track in its mix is background.
 
     The mix is the track under one gain, and background: the gain is that which leaves least of the track. Raises
@@ -231,10 +249,14 @@ def taken_apart(clip: Clip, dub: Path, record: Record, speech_track: Path, say: 
     level = float(np.vdot(sound.mean(axis=1)[speaks], speech[speaks]) / np.vdot(speech[speaks], speech[speaks]))
     speech = (speech * level).astype(np.float32)
     background = sound - speech[:, None]
+    left = float(np.vdot(background.mean(axis=1)[speaks], speech[speaks]) / np.vdot(speech, speech))
+    if not 0.05 < level < 20 or abs(left) > 0.01:
+        raise ValueError(f"{speech_track} is not the speech of {dub}: make both anew")
     source = resample(decoded(clip.path), mix.rate).samples[:length]
     source = np.pad(source, [(0, length - len(source))] + [(0, 0)] * (source.ndim - 1))
     lines = [
         Line(
+            segment.id,
             Interval(segment.measured_start or segment.planned_start, segment.measured_end or segment.planned_end),
             Interval(segment.start, segment.end),
             segment.text,
@@ -244,9 +266,7 @@ def taken_apart(clip: Clip, dub: Path, record: Record, speech_track: Path, say: 
         if segment.engine is not None and any(letter.isalnum() for letter in segment.spoken_text)
     ]
     lines.sort(key=lambda line: line.heard.start)
-    return GoodDub(
-        clip, dub, record, Sound(speech, background, mix.rate), Audio(source, mix.rate), tuple(lines), say
-    )
+    return Parts(clip, dub, record, Sound(speech, background, mix.rate), Audio(source, mix.rate), tuple(lines), say)
 
 
 def decoded(path: Path) -> Audio:
@@ -259,20 +279,15 @@ def decoded(path: Path) -> Audio:
     return Audio(samples[:, 0] if channels == 1 else samples, stream.rate)
 
 
-def write_dub(dub: GoodDub, sound: Sound, out: Path, kbps: int = KBPS) -> Path:
-    """The dub's file with another sound: encoded to AAC, beside the source's own picture."""
-    mix = sound.mix
-    with TemporaryDirectory(dir=out.parent) as work:
-        encoded = media.write_aac([mix.samples], mix.rate, mix.channels, kbps, Path(work) / "mix.m4a")
-        media.mux(
-            media.probe(dub.clip.path), encoded, out, language=dub.clip.target_language, folder=Path(work)
-        )  # fmt: skip
-    return out
+def write_mix(dub: Parts, out: Path, kbps: int = 160) -> Path:
+    """The dub's sound as it is heard, encoded to AAC as dubs are, in an ``.m4a``."""
+    mix = dub.sound.mix
+    return media.write_aac([mix.samples], mix.rate, mix.channels, kbps, out)
 
 
-def write_track(sound: Sound, out: Path) -> Path:
+def write_track(dub: Parts, out: Path) -> Path:
     """The speech alone, as FLAC."""
-    return media.write_flac([np.clip(sound.speech, -1, 1)], sound.rate, out)
+    return media.write_flac([np.clip(dub.sound.speech, -1, 1)], dub.sound.rate, out)
 
 
 # ---------------------------------------------------------------- on the parts of a sound
@@ -282,7 +297,7 @@ def _span(sound: Sound, start: float, end: float) -> slice:
     return slice(max(0, round(start * sound.rate)), max(0, min(round(end * sound.rate), len(sound.speech))))
 
 
-def _taken(dub: GoodDub, line: Line) -> Audio:
+def _taken(dub: Parts, line: Line) -> Audio:
     """The sound of a line, with a little on both sides, faded."""
     around = _span(dub.sound, line.heard.start - EDGE_S, line.heard.end + EDGE_S)
     return fade(Audio(dub.sound.speech[around], dub.sound.rate), FADE_S)
@@ -313,7 +328,7 @@ def _seconds(sound: Sound) -> float:
     return len(sound.speech) / sound.rate
 
 
-def _silences(dub: GoodDub) -> Sequence[Interval]:
+def _silences(dub: Parts) -> Sequence[Interval]:
     """Where neither the source speaks nor the dub."""
     spoken = sorted(
         [*(line.heard for line in dub.lines), *(Interval(*span) for span in dub.record.speech)],
