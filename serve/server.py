@@ -1,0 +1,174 @@
+"""The server: a port, the services behind it, and an orderly end.
+
+``serve`` runs until SIGTERM or SIGINT, then drains: no new sessions, those under way finish or are parked to be
+resumed, and health says NOT_SERVING all the while. A second signal ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+import grpc
+from grpc.aio import Server
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from serve import logs, translation_pb2, translation_pb2_grpc
+from serve.config import Config, InForce, make_folders
+from serve.metrics import Metrics, serve_metrics
+from serve.progress import State
+from serve.service import TranslationService
+from serve.sessions import Listener, Sessions
+from vtlab import __version__
+from vtlab.errors import SettingsError
+from vtlab.events import Event
+
+log = logging.getLogger(__name__)
+
+SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
+MESSAGE_BYTES = 50 * 1024 * 1024  # what the gateway allows; gRPC's own limit for receiving is 4 MB
+GRACE_S = 5.0  # for answers under way, once all sessions have ended
+STOPPED_AT_ONCE = 130  # exit code after a second signal
+MOST_CALLS = 2000  # at once; beyond it calls end with RESOURCE_EXHAUSTED
+
+OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    # clients ping every 10 to 60 s, without data and without calls: never answer with "too many pings"
+    # https://github.com/grpc/grpc/issues/33661
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # ask in turn whether a silent client is still there, or its streams would be kept for a machine that is gone
+    ("grpc.keepalive_time_ms", 120_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # a second server on the same port is told so, and does not take half of the calls
+    ("grpc.so_reuseport", 0),
+)
+
+
+async def serve(config: Config, in_force: InForce, announce: Callable[[str], None]) -> None:
+    """Serves until a signal; ``announce`` gets what was started, in plain words, once calls are answered.
+
+    Raises a ``UserError`` where a folder, a certificate or a port cannot be used.
+    """
+    make_folders(config)
+    ended = asyncio.Event()
+    _on_signals(ended)
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        listeners: list[Listener] = [logs.tell, metrics.tell]
+        if os.environ.get(OTLP):
+            from serve.telemetry import Telemetry
+
+            telemetry = Telemetry()
+            stack.push_async_callback(asyncio.to_thread, telemetry.close)
+            listeners.append(telemetry.tell)
+        sessions = await stack.enter_async_context(
+            Sessions(config.folders, in_force, config.limits, _to_all(listeners))
+        )
+        metrics.watch(sessions, in_force)
+        server, serving = await build(sessions, config.uploads)
+        port = _listen(server, config)
+        ports = f"port {port}"
+        if config.metrics_port is not None:
+            http = serve_metrics(metrics, config.metrics_host, config.metrics_port)
+            stack.callback(http.shutdown)
+            ports += f", metrics on port {http.server_port}"
+        log.info("%s", in_force.figures(), extra={"event": "start", "release": in_force.served.name})
+        await server.start()
+        stack.push_async_callback(server.stop, GRACE_S)
+        tls = "" if config.tls_cert is None else ", TLS" if config.tls_client_ca is None else ", TLS for known clients"
+        log.info("%s%s", ports, tls, extra={"event": "ready"})
+        announce(f"vtlab {__version__} serves {in_force.figures()}")
+        announce(f"Listening on {ports}{tls}; uploads in {config.uploads}, results in {config.artifacts}.")
+        await ended.wait()
+        log.info("no new sessions", extra={"event": "drain"})
+        await serving.enter_graceful_shutdown()
+        await sessions.drain()
+    log.info("ended", extra={"event": "stop"})
+
+
+async def build(
+    sessions: Sessions, uploads: Path, options: Sequence[tuple[str, int]] = OPTIONS
+) -> tuple[Server, health.HealthServicer]:
+    """A server that answers for ``sessions``, with health and reflection; not listening yet."""
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MOST_CALLS)
+    add_service = translation_pb2_grpc.add_TranslationServiceServicer_to_server
+    add_service(TranslationService(sessions, uploads), server)  # type: ignore[no-untyped-call]
+    serving = health.HealthServicer()
+    await serving.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(serving, server)
+    reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+    return server, serving
+
+
+def _listen(server: Server, config: Config) -> int:
+    """The port that is listened on; ``SettingsError`` where it is taken or a certificate cannot be used."""
+    address = f"{config.host}:{config.port}"
+    try:
+        if config.tls_cert is None or config.tls_key is None:
+            return server.add_insecure_port(address)
+        authority = None if config.tls_client_ca is None else _pem(config.tls_client_ca)
+        credentials = grpc.ssl_server_credentials(
+            [(_pem(config.tls_key), _pem(config.tls_cert))],
+            root_certificates=authority,
+            require_client_auth=authority is not None,
+        )
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        cause = "" if config.tls_cert is None else ", or the certificate and its key do not belong together"
+        raise SettingsError(
+            f"{address} cannot be listened on: it is in use, or not an address of this machine{cause}. Choose another "
+            "GRPC_PORT or GRPC_HOST."
+        ) from error
+
+
+def _pem(file: Path) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}. TLS needs it.") from error
+    if b"-----BEGIN " not in content:
+        raise SettingsError(f"{file} is no PEM file: it has no line that begins with '-----BEGIN '.")
+    return content
+
+
+def _to_all(listeners: Sequence[Listener]) -> Listener:
+    def tell(session_id: str, happened: Event | State) -> None:
+        for listener in listeners:
+            try:
+                listener(session_id, happened)
+            except Exception:
+                # who watches must not stop the work; it is told in the log, with its traceback
+                log.exception("a listener could not take %s", type(happened).__name__)
+
+    return tell
+
+
+def _on_signals(ended: asyncio.Event) -> None:
+    """The first SIGTERM or SIGINT sets ``ended``; the second ends this process and its workers at once."""
+
+    def stop() -> None:
+        if not ended.is_set():
+            ended.set()
+            return
+        import psutil
+
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        os._exit(STOPPED_AT_ONCE)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)

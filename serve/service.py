@@ -1,0 +1,154 @@
+"""The methods of the service: each checks its request, asks the sessions, and answers.
+
+What a client may send is decided here, and nothing that was not checked goes further. A request that is refused
+outright ends with ``INVALID_ARGUMENT``; all that the user should read arrives as a last message of the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc.aio import ServicerContext
+
+from serve import messages
+from serve import translation_pb2 as pb
+from serve import translation_pb2_grpc as rpc
+from serve.progress import Refusal
+from serve.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9 _-]{0,34}")  # codes and names; whether anybody speaks it is found out later
+GENDERS = ("neutral", "male", "female")
+LONGEST_ACTION = 32  # characters
+LONGEST_PATH = 4096  # bytes, PATH_MAX of Linux
+
+NO_SESSION_ID = "session_id must be 1 to 64 of A–Z, a–z, 0–9, '_' and '-'."
+NO_UPLOAD = "file_path must be the absolute path of a file in the uploads folder."
+
+
+class RequestError(Exception):
+    """The request is not one that can be asked; ``str()`` says what is wrong with it."""
+
+
+class TranslationService(rpc.TranslationServiceServicer):
+    """The contract of ``translation.proto`` over ``Sessions``."""
+
+    def __init__(self, sessions: Sessions, uploads: Path) -> None:
+        self._sessions, self._uploads = sessions, uploads
+
+    async def TranslateVideo(  # noqa: N802
+        self, request: pb.TranslationRequest, context: ServicerContext[pb.TranslationRequest, pb.TranslationProgress]
+    ) -> AsyncIterator[pb.TranslationProgress]:
+        async with _refusals(context, "TranslateVideo"):
+            session_id = checked_session_id(request.session_id)
+            source, target = checked_language(request.source_lang), checked_language(request.target_lang)
+            gender = checked_gender(request.voice_gender)
+            file = await asyncio.to_thread(checked_upload, request.file_path, self._uploads)
+        await self._sessions.start(session_id, file, source or None, target, gender)
+        # closing the stream only ends this generator: the work goes on
+        async for state in self._sessions.follow(session_id):
+            yield messages.progress(state)
+
+    async def GetTranslationResult(  # noqa: N802
+        self, request: pb.ResultRequest, context: ServicerContext[pb.ResultRequest, pb.TranslationResult]
+    ) -> pb.TranslationResult:
+        async with _refusals(context, "GetTranslationResult"):
+            session_id = checked_session_id(request.session_id)
+        made = self._sessions.result(session_id)
+        if isinstance(made, Refusal):
+            code = grpc.StatusCode.NOT_FOUND if made.unknown else grpc.StatusCode.FAILED_PRECONDITION
+            await context.abort(code, made.message)
+        return messages.result(made)
+
+    async def CancelTranslation(  # noqa: N802
+        self, request: pb.CancelRequest, context: ServicerContext[pb.CancelRequest, pb.CancelResponse]
+    ) -> pb.CancelResponse:
+        async with _refusals(context, "CancelTranslation"):
+            session_id = checked_session_id(request.session_id)
+        return messages.cancelled(await self._sessions.cancel(session_id))
+
+    async def ControlTranslation(  # noqa: N802
+        self,
+        request: pb.ControlTranslationRequest,
+        context: ServicerContext[pb.ControlTranslationRequest, pb.ControlTranslationResponse],
+    ) -> pb.ControlTranslationResponse:
+        async with _refusals(context, "ControlTranslation"):
+            session_id = checked_session_id(request.session_id)
+        action = request.action[:LONGEST_ACTION]  # an unknown one is named in the answer
+        return messages.controlled(await self._sessions.control(session_id, action))
+
+    async def DetectLanguage(  # noqa: N802
+        self,
+        request: pb.LanguageDetectionRequest,
+        context: ServicerContext[pb.LanguageDetectionRequest, pb.LanguageDetectionResult],
+    ) -> pb.LanguageDetectionResult:
+        async with _refusals(context, "DetectLanguage"):
+            file = await asyncio.to_thread(checked_upload, request.file_path, self._uploads)
+        return messages.detection(await self._sessions.detect_language(file))
+
+    async def GetAIInsights(  # noqa: N802
+        self, request: pb.AIInsightsRequest, context: ServicerContext[pb.AIInsightsRequest, pb.AIInsightsResponse]
+    ) -> pb.AIInsightsResponse:
+        async with _refusals(context, "GetAIInsights"):
+            session_id = checked_session_id(request.session_id)
+        known = self._sessions.insights(session_id)
+        if isinstance(known, Refusal):
+            return messages.no_insights(session_id, known.message)
+        return messages.insights(session_id, known)
+
+
+def checked_session_id(text: str) -> str:
+    if SESSION_ID.fullmatch(text) is None:
+        raise RequestError(NO_SESSION_ID)
+    return text
+
+
+def checked_language(text: str) -> str:
+    """A code or nothing. One that nobody knows is let through: the session fails, and its user reads why."""
+    if text and LANGUAGE.fullmatch(text) is None:
+        raise RequestError("source_lang and target_lang must be ISO 639-1 codes, such as 'pt'.")
+    return text
+
+
+def checked_gender(text: str) -> str:
+    if text and text not in GENDERS:
+        raise RequestError(f"voice_gender must be one of {', '.join(GENDERS)}, or empty.")
+    return text or GENDERS[0]
+
+
+def checked_upload(text: str, uploads: Path) -> Path:
+    """The path with symbolic links followed, inside ``uploads``; the file itself need not be there.
+
+    Blocks: the folder may be on a network disk.
+    """
+    if not text or len(text.encode("utf-8", "replace")) > LONGEST_PATH or "\0" in text:
+        raise RequestError(NO_UPLOAD)
+    path = Path(text)
+    if not path.is_absolute():
+        raise RequestError(NO_UPLOAD)
+    try:
+        resolved, root = path.resolve(), uploads.resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise RequestError(NO_UPLOAD) from error
+    if resolved == root or not resolved.is_relative_to(root):
+        raise RequestError(NO_UPLOAD)
+    return resolved
+
+
+@asynccontextmanager
+async def _refusals(context: ServicerContext[Any, Any], method: str) -> AsyncIterator[None]:
+    """Ends the call with ``INVALID_ARGUMENT`` where a check says no."""
+    try:
+        yield
+    except RequestError as error:
+        log.warning("%s: %s", method, error, extra={"event": "refused", "code": "INVALID_ARGUMENT"})
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))

@@ -1,0 +1,96 @@
+"""The command that serves: the gRPC server behind a gateway."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vtlab.cli.common import Debug, Overrides, SettingsFile
+
+
+def serve(
+    port: Annotated[int | None, typer.Option(help="Port to listen on [GRPC_PORT, 50051]; 0: any free one.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [GRPC_HOST, [::], that is all].")] = None,
+    uploads: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where videos come from [UPLOADS_DIR, uploads].")
+    ] = None,
+    artifacts: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where results go [ARTIFACTS_DIR, artifacts].")
+    ] = None,
+    temp_work: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Work under way and sessions [TEMP_WORK_DIR, temp_work].")
+    ] = None,
+    releases: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of releases [VTLAB_RELEASES, releases].")
+    ] = None,
+    unmeasured: Annotated[
+        bool | None,
+        typer.Option("--unmeasured", help="Serve what no evaluation stands for [SERVE_UNMEASURED]."),
+    ] = None,
+    settings: SettingsFile = None,
+    overrides: Overrides = None,
+    workers: Annotated[int | None, typer.Option(help="Sessions dubbed at once [SERVE_WORKERS, 1].")] = None,
+    queue: Annotated[int | None, typer.Option(help="Sessions that may wait [SERVE_QUEUE, 100].")] = None,
+    memory_mb: Annotated[
+        int | None, typer.Option(help="Memory for all of it, MB [SERVE_MEMORY_MB, the machine's or cgroup's].")
+    ] = None,
+    drain_s: Annotated[
+        float | None, typer.Option(help="Seconds that sessions may go on once told to stop [SERVE_DRAIN_S, 30].")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port for Prometheus [METRICS_PORT, none]; 0: any free one.")
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM [TLS_CERT, no TLS].")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key, PEM [TLS_KEY].")] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Clients need a certificate signed by this one, PEM [TLS_CLIENT_CA]."),
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error [LOG_LEVEL, info]; debug quotes the videos.")
+    ] = None,
+    log_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append the log to FILE [LOG_FILE, stderr].")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Serve dubbing over gRPC with the release in force, or with the packaged default before the first promotion.
+
+    In brackets: the environment variable and the default; serve/README.md tells more. A promotion or a rollback counts
+    from the next session on. SIGTERM and Ctrl-C drain: sessions finish, or are parked and resumed when asked for again.
+    """
+    import asyncio
+
+    from serve.config import InForce, load_config
+    from serve.logs import start_logging
+    from serve.server import serve as run
+
+    config = load_config(
+        {
+            "port": port,
+            "host": host,
+            "uploads": uploads,
+            "artifacts": artifacts,
+            "temp_work": temp_work,
+            "releases": releases,
+            "unmeasured": unmeasured,
+            "workers": workers,
+            "queue": queue,
+            "memory_mb": memory_mb,
+            "drain_s": drain_s,
+            "metrics_port": metrics_port,
+            "tls_cert": tls_cert,
+            "tls_key": tls_key,
+            "tls_client_ca": tls_client_ca,
+            "log_level": log_level,
+            "log_file": log_file,
+        }
+    )
+    start_logging(config.log_level, config.log_file)
+    in_force = InForce(config.releases, unmeasured=config.unmeasured, file=settings, overrides=tuple(overrides or ()))
+    asyncio.run(run(config, in_force, partial(print, flush=True)))
