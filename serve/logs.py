@@ -61,7 +61,7 @@ class JsonLine(logging.Formatter):
 def start_logging(level: str, file: Path | None = None) -> None:
     """Sends all that is logged in this process to ``file`` or stderr.
 
-    A file is opened anew when somebody moved it away, so logrotate needs nothing more. Raises ``SettingsError`` where it
+    A file that was moved away is opened anew, so logrotate needs nothing more. Raises ``SettingsError`` where it
     cannot be written.
     """
     handler: logging.Handler
