@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vtlab import __version__
-from vtlab.cli import dubbing, serving
+from vtlab.cli import apps, dubbing, evaluating, releasing, serving
 from vtlab.cli.common import Debug
 
 
@@ -47,4 +47,10 @@ app.add_typer(dubbing.weights_app, name="weights", invoke_without_command=True)
 app.add_typer(dubbing.store_app, name="store", invoke_without_command=True)
 app.command("settings")(dubbing.show_settings)
 app.command()(dubbing.doctor)
+app.command("eval")(evaluating.evaluate)
 app.command()(serving.serve)
+app.command()(apps.debug)
+app.command()(apps.listen)
+app.command()(releasing.promote)
+app.command()(releasing.rollback)
+app.command()(releasing.releases)

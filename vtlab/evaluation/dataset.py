@@ -28,7 +28,7 @@ class Clip(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = Field(min_length=1)
+    id: str = Field(pattern=r"^[\w+-][\w.+ -]*$", description="names a folder, so no slashes")
     file: Path
     source_language: str
     target_language: str

@@ -57,8 +57,8 @@ ONLY = "base"  # the name of the configuration of a suite that names none
 NAME = re.compile(r"[\w.=,+-][\w.=,+ -]*")
 LANGUAGES = ("source_language", "target_language")
 
-# What a word under ``metrics`` stands for. Two are dear: for ``speech`` every dub is recognised again; for ``cost`` each
-# is made once more by itself, from nothing, since the times of a dub that finds half of it in the store say nothing.
+# What a word under ``metrics`` stands for. Two are dear: for ``speech`` every dub is recognised again; for ``cost`` it
+# is made again by itself, from nothing, since the times of a dub that finds half of it in the store say nothing.
 GROUPS: dict[str, tuple[str, ...]] = {
     "text": ("wer", "cer", "wer_*", "bleu", "chrf", "length_compliance_10", "translation_quality"),
     "speech": ("asr_bleu", "asr_chrf", "tts_wer"),

@@ -1,0 +1,121 @@
+"""The tasks of a sweep on a Ray cluster: a clip with all its configurations is one task there, as it is in a process
+here.
+
+Results and the store (``VTLAB_STORE``) are in folders that all machines share under one path, and so is the data set.
+A task whose node dies is done again on another one, where it finds the results that were finished.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vtlab.errors import EngineError, ResourceError
+from vtlab.evaluation.results import ClipResult, clip_folder, read_result, write_result
+from vtlab.evaluation.run import Bench, Job, Task, evaluate, failed, result_key
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+HERE = "ray"  # the name for a cluster of this machine alone
+RETRIES = 3  # of a clip whose node died
+PASSED_ON = ("VTLAB_STORE", "VTLAB_WEIGHTS", "VTLAB_FFMPEG")  # to tasks, as they are where the sweep is started
+
+_bench: Bench | None = None  # of a worker process of the cluster, from task to task
+
+
+def on_ray(
+    address: str,
+    job: Job,
+    tasks: Sequence[Task],
+    take: Callable[[ClipResult], None],
+    say: Callable[[str], None],
+) -> None:
+    """Does the tasks on a cluster: ``ray`` starts one here, ``ray://host:port`` or ``host:port`` is one that runs.
+
+    Raises ``EngineError`` where Ray is not installed, ``ResourceError`` where the cluster cannot be reached.
+    """
+    ray = _ray()
+    started = _connect(ray, address)
+    say(f"Ray: {len(ray.nodes())} nodes, {ray.cluster_resources().get('CPU', 0):.0f} cores")
+    folder = job.folder.resolve()
+    job = Job(job.suite, job.dataset, folder)
+    remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_do)
+    under_way = {remote.remote(job, task, str(Path.cwd())): task for task in tasks}
+    try:
+        while under_way:
+            ready, _ = ray.wait(list(under_way), num_returns=1)
+            for one in ready:
+                task = under_way.pop(one)
+                try:
+                    ray.get(one)
+                except ray.exceptions.RayError as error:
+                    say(f"{task.clip.id}: {error}")
+                    _record_what_is_missing(job, task, f"Its node or process died {RETRIES + 1} times: {error}")
+                for configuration in task.configurations:
+                    result = read_result(clip_folder(folder, job.suite.name, configuration.name, task.clip.id))
+                    if result is None:
+                        raise ResourceError(
+                            f"The result of {task.clip.id} is not in {folder}: the nodes do not share that folder."
+                        )
+                    take(result)
+    finally:
+        for one in under_way:
+            with suppress(ray.exceptions.RayError):
+                ray.cancel(one, force=True)
+        if started:
+            ray.shutdown()
+
+
+def _do(job: Job, task: Task, folder: str) -> None:
+    """One clip under its configurations, in a worker of the cluster; relative paths start from ``folder``."""
+    global _bench
+    from vtlab.engines.pool import EnginePool
+    from vtlab.resources import cores, memory_limit_mb
+
+    with suppress(OSError):
+        os.chdir(folder)
+    if _bench is None:
+        # as many workers as cores may share the machine
+        _bench = Bench(EnginePool(memory_limit_mb() / cores()), 1)
+    for configuration in task.configurations:
+        evaluate(job.suite, configuration, task.clip, job.folder, dataset=job.dataset, bench=_bench)
+
+
+def _record_what_is_missing(job: Job, task: Task, sentence: str) -> None:
+    for configuration in task.configurations:
+        place = clip_folder(job.folder, job.suite.name, configuration.name, task.clip.id)
+        key = result_key(job, configuration, task.clip)
+        known = read_result(place)
+        if known is None or known.key != key:
+            write_result(failed(job, configuration, task.clip, key, sentence, "E_WORKER"), place)
+
+
+def _ray() -> ModuleType:
+    try:
+        import ray
+    except ImportError as error:
+        raise EngineError("A sweep on a cluster needs Ray: pip install 'vtlab[ray]'.") from error
+    module: ModuleType = ray
+    return module
+
+
+def _connect(ray: Any, address: str) -> bool:
+    """Joins or starts the cluster; whether it was this call that did."""
+    if ray.is_initialized():
+        return False
+    variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    where = None if address == HERE else address
+    try:
+        ray.init(
+            where,
+            runtime_env={"env_vars": variables},
+            log_to_driver=False,
+            include_dashboard=False if where is None else None,
+        )
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        raise ResourceError(f"There is no Ray cluster at {address}: {error}") from error
+    return True
