@@ -36,17 +36,15 @@ ROOT = Path(__file__).parents[2]
 LONGEST_S = 60.0  # longer clips only take longer
 
 # how the good dubs are made; defects are planted into the first, the others are there for false alarms only
+QUICKER = [
+    "transcription.options.faster_whisper.beam_size=1",
+    "audio_sync.follow_loudness=1.0",
+    "audio_sync.max_speed=1.2",
+    "video_combination.audio_bitrate_kbps=96",
+]
 WAYS: dict[str, dict[str, list[str]]] = {
     "default": {"en": [], "pt": []},
-    "other_settings": dict.fromkeys(
-        ("en", "pt"),
-        [
-            "transcription.options.faster_whisper.beam_size=1",
-            "audio_sync.follow_loudness=1.0",
-            "audio_sync.max_speed=1.2",
-            "video_combination.audio_bitrate_kbps=96",
-        ],
-    ),
+    "other_settings": {"en": QUICKER, "pt": QUICKER},
     "other_voice": {"en": ["tts.engines=[kokoro]", "tts.voice=af_heart"], "pt": ["tts.voice=pm_alex"]},
 }
 AGAIN_KBPS = 64  # a good dub encoded once more is a good dub
