@@ -125,8 +125,9 @@ def _from_text(text: str, field: FieldInfo, name: str) -> Any:
         return {} if _is_mapping(field) else None
     if any(kind in (str, Path) for kind in _arguments(field)):
         return text.strip()
+    listed = any(get_origin(kind) is tuple for kind in _arguments(field)) and not text.lstrip().startswith("[")
     try:
-        return yaml.safe_load(text)
+        return yaml.safe_load(f"[{text}]" if listed else text)
     except yaml.YAMLError as error:
         raise SettingsError(f"Setting {name!r}: {text!r} is not YAML.") from error
 

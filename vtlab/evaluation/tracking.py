@@ -1,8 +1,9 @@
 """Evaluations in MLflow: an experiment per suite, a run per configuration, a nested run per clip.
 
 A run is written when its results are there, whole, in one go: ``results.json`` among its files gives all of it back to
-``load_run``. Writing the same results again finds the run that is there; what a killed process left unfinished is
-taken away and written anew, so no configuration is there twice. Results of other code or settings are another run.
+``load_run``. Writing the same results again finds the run that is there. What a killed process left unfinished is taken
+away and written anew, and so is a run some of whose clips had failed; so no sweep has a configuration twice. Other
+results (of other code, other settings, or measured once more) are another run.
 
 MLflow's own store breaks when several processes create it at once (``table … already exists``), so it is opened under a
 lock on a file beside it, and written to under the same lock.
@@ -22,6 +23,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +36,7 @@ from pydantic import TypeAdapter
 
 from vtlab import __version__
 from vtlab.errors import InputError, UserError, nearest
-from vtlab.evaluation.results import ClipResult
+from vtlab.evaluation.results import ClipResult, clip_folder
 from vtlab.evaluation.suite import Configuration, Gate, Suite
 from vtlab.metrics import METRICS
 from vtlab.record import Record
@@ -127,13 +129,17 @@ def _client(address: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     from mlflow import MlflowClient
 
+    file = _sqlite_file(address)
+    if file is not None:  # seconds of imports that need not wait for one another
+        import mlflow.store.model_registry.sqlalchemy_store
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     with _alone(address), _explained(address):
         client = MlflowClient(address, registry_uri=address)
         client.search_experiments(max_results=1)
         client.search_registered_models(max_results=1)
-        file = _sqlite_file(address)
         if file is not None:
             _let_readers_in(file)
     return client
@@ -248,40 +254,40 @@ def log_configuration(
 
     address = tracking_uri(uri)
     client = _client(address)
-    key, content = run_key(suite, configuration, dataset, results), _content(results)
+    key, content = run_key(suite, configuration, dataset, [result.clip for result in results]), _content(results)
     with tempfile.TemporaryDirectory(prefix="vtlab-") as made:
         written = Path(made)
-        pooled = artifacts.pooled(results)
+        numbers = artifacts.pooled(results, suite.gates)
         records = {
             result.clip: _record(_home(folder, result) / result.record)
             for result in results
             if result.record is not None
         }
-        artifacts.write_run(written / "run", suite, configuration, results, pooled)
+        artifacts.write_run(written / "run", suite, configuration, results, numbers)
         for result in results:
             artifacts.write_clip(written / "clips" / result.clip, dataset, result, _home(folder, result))
         with _alone(address), _explained(address):
             experiment = _experiment(client, address, suite.name)
             for run in _search(client, [experiment], f"tags.`vtlab.key` = '{key}'"):
-                if run.info.status == "FINISHED":
-                    if run.data.tags.get("vtlab.results") == content:
-                        return str(run.info.run_id)
-                else:
+                finished = run.info.status == "FINISHED"
+                if finished and run.data.tags.get("vtlab.results") == content:
+                    return str(run.info.run_id)
+                if not finished or run.data.metrics.get("clips/failed"):
                     _delete(client, experiment, run.info.run_id)
             tags = _run_tags(suite, configuration, dataset, records.values())
             tags |= {"vtlab.key": key, "vtlab.results": content}
             parent = str(client.create_run(experiment, run_name=configuration.name, tags=tags).info.run_id)
-            _log_dataset(client, parent, suite, dataset)
+            _log_dataset(client, parent, dataset)
             _log(
-                client, parent, _parameters(configuration), pooled.metrics(),
-                {f"signature.{name}": said for name, said in pooled.signatures.items()},
+                client, parent, _parameters(configuration), numbers.metrics(),
+                {f"signature.{name}": said for name, said in numbers.signatures.items()},
             )  # fmt: skip
             _log_load(client, parent, load)
             client.log_artifacts(parent, str(written / "run"))
             client.log_table(parent, artifacts.segment_table(results), "segments.json")
             for result in results:
                 _log_clip(client, experiment, parent, result, written / "clips" / result.clip)
-            client.set_terminated(parent, "FINISHED" if pooled.values else "FAILED")
+            client.set_terminated(parent, "FINISHED" if numbers.values else "FAILED")
     return parent
 
 
@@ -289,6 +295,7 @@ def log_failure(
     suite: Suite,
     configuration: Configuration,
     dataset: Dataset,
+    clips: Iterable[str],
     reason: str,
     *,
     uri: str | None = None,
@@ -296,7 +303,7 @@ def log_failure(
     """A failed run for a configuration whose results never came to be; the next try takes its place."""
     address = tracking_uri(uri)
     client = _client(address)
-    key = run_key(suite, configuration, dataset)
+    key = run_key(suite, configuration, dataset, clips)
     with _alone(address), _explained(address):
         experiment = _experiment(client, address, suite.name)
         for run in _search(client, [experiment], f"tags.`vtlab.key` = '{key}'"):
@@ -318,17 +325,24 @@ def attach(run_id: str, files: Iterable[Path], folder: str, *, uri: str | None =
             client.log_artifact(run_id, str(file), folder)
 
 
-def run_key(
-    suite: Suite, configuration: Configuration, dataset: Dataset, results: Sequence[ClipResult] | None = None
-) -> str:
+def add_values(
+    run_id: str, values: Mapping[str, float | None], tags: Mapping[str, str], *, uri: str | None = None
+) -> None:
+    """Adds to a finished run what became known later; a value that is missing or no finite number is left out."""
+    address = tracking_uri(uri)
+    client = _client(address)
+    with _alone(address), _explained(address):
+        _log(client, run_id, {}, values, tags)
+
+
+def run_key(suite: Suite, configuration: Configuration, dataset: Dataset, clips: Iterable[str]) -> str:
     """What names a configuration's run across tries: suite, settings, data and clips, but neither code nor time."""
-    clips = [clip.id for clip in suite.chosen(dataset)] if results is None else [result.clip for result in results]
     return _hash(suite.name, configuration.name, configuration.fingerprint, dataset.digest, sorted(clips))
 
 
 def _content(results: Sequence[ClipResult]) -> str:
-    """What names the results themselves: by their keys, and whether each came to be."""
-    return _hash(sorted([result.clip, result.key, result.status] for result in results))
+    """What names the results themselves."""
+    return _hash(sorted(result.model_dump_json() for result in results))
 
 
 def _hash(*parts: Any) -> str:
@@ -336,7 +350,7 @@ def _hash(*parts: Any) -> str:
 
 
 def _home(folder: Path, result: ClipResult) -> Path:
-    return folder / result.suite / result.configuration / result.clip
+    return clip_folder(folder, result.suite, result.configuration, result.clip)
 
 
 def _record(file: Path) -> Record:
@@ -414,7 +428,9 @@ def _log(
         client.log_dict(run_id, dict(parameters), "parameters.json")
     now = _now_ms()
     params = [Param(key, _cut(text, PARAMETER_CHARS, "parameters.json")) for key, text in said.items()]
-    metrics = [Metric(_name(key), value, now, 0) for key, value in values.items() if _finite(value)]
+    metrics = [
+        Metric(_name(key), value, now, 0) for key, value in values.items() if value is not None and math.isfinite(value)
+    ]
     labels = [RunTag(_name(key), _cut(text, TAG_CHARS, "the artifacts")) for key, text in tags.items()]
     for some in _batches(params, PARAMETERS_PER_BATCH):
         client.log_batch(run_id, params=some)
@@ -422,10 +438,6 @@ def _log(
         client.log_batch(run_id, tags=some)
     for some in _batches(metrics, METRICS_PER_BATCH):
         client.log_batch(run_id, metrics=some)
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def _text(value: Any) -> str:
@@ -453,18 +465,25 @@ def _now_ms() -> int:
     return round(time.time() * 1000)
 
 
-def _log_dataset(client: MlflowClient, run_id: str, suite: Suite, dataset: Dataset) -> None:
-    from mlflow.data.filesystem_dataset_source import FileSystemDatasetSource
-    from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.data.sources import LocalArtifactDatasetSource
+def _log_dataset(client: MlflowClient, run_id: str, dataset: Dataset) -> None:
+    """The data set's lines by its digest; in the UI they are a schema, a size and where they came from."""
+    import mlflow.data
+    import pandas as pd
     from mlflow.entities import Dataset as Logged
     from mlflow.entities import DatasetInput, InputTag
 
-    source: FileSystemDatasetSource = LocalArtifactDatasetSource(str(suite.dataset_folder))
-    described = MetaDataset(source, name=dataset.name, digest=dataset.digest).to_dict()
-    seconds = sum(clip.seconds for clip in dataset.clips)
-    described["profile"] = json.dumps({"clips": len(dataset.clips), "seconds": round(seconds, 1)})
-    logged = DatasetInput(Logged(**described), [InputTag("mlflow.data.context", "evaluation")])
+    lines = pd.DataFrame(
+        {"clip": clip.id, "source_language": clip.source_language, "target_language": clip.target_language}
+        | segment.model_dump()
+        for clip in dataset.clips
+        for segment in clip.segments
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a path is a path, in several ways
+        described = mlflow.data.from_pandas(
+            lines, source=str(dataset.manifest.absolute()), name=dataset.name, digest=dataset.digest
+        )
+    logged = DatasetInput(Logged(**described.to_dict()), [InputTag("mlflow.data.context", "evaluation")])
     client.log_inputs(run_id, [logged])
 
 
@@ -497,10 +516,12 @@ def _log_clip(client: MlflowClient, experiment: str, parent: str, result: ClipRe
         }
         _log(client, run_id, parameters, measured.values, {})
         now = _now_ms()
-        rows = [("line_onset_ms", line.index, line.onset_ms) for line in measured.segments]
-        rows += [("line_offset_ms", line.index, line.offset_ms) for line in measured.segments]
-        rows += [("line_speed", step, line.speed) for step, line in enumerate(measured.lines)]
-        steps = [Metric(name, value, now, step) for name, step, value in rows if value is not None and _finite(value)]
+        rows = [("line/onset_ms", line.index, line.onset_ms) for line in measured.segments]
+        rows += [("line/offset_ms", line.index, line.offset_ms) for line in measured.segments]
+        rows += [("line/speed", step, line.speed) for step, line in enumerate(measured.lines)]
+        steps = [
+            Metric(name, value, now, step) for name, step, value in rows if value is not None and math.isfinite(value)
+        ]
         for some in _batches(steps, METRICS_PER_BATCH):
             client.log_batch(run_id, metrics=some)
     if files.is_dir():

@@ -1,0 +1,88 @@
+"""A blind listening test of two runs. Opened by ``vtlab listen RUN_A RUN_B``."""
+
+import marimo
+
+app = marimo.App(width="medium", app_title="vtlab listen")
+
+
+@app.cell
+def _():
+    from pathlib import Path
+
+    import marimo as mo
+
+    from vtlab.apps.ballot import Ballot
+    from vtlab.errors import VtlabError
+    from vtlab.evaluation import listening
+
+    return Ballot, Path, VtlabError, listening, mo
+
+
+@app.cell
+def _(Path, VtlabError, listening, mo):
+    arguments = mo.cli_args()
+    run_a, run_b = str(arguments.get("a") or ""), str(arguments.get("b") or "")
+    seed = int(arguments.get("seed") or 0)
+    votes_file = Path(str(arguments.get("votes") or "out/listen/votes.jsonl"))
+    mo.stop(not run_a or not run_b, mo.callout("Open this with: vtlab listen RUN_A RUN_B", kind="warn"))
+    try:
+        pairs = listening.pairs(run_a, run_b, Path(str(arguments.get("results") or "out/eval")))
+        listening.read_votes(votes_file)
+    except VtlabError as _error:
+        mo.stop(True, mo.callout(str(_error), kind="danger"))
+    mo.md(
+        f"""
+        # Which is better?
+
+        You hear {len(pairs)} lines, each dubbed twice. **A** plays the left one, **L** the right one; choose with
+        the arrow keys (**↓**: no difference), give marks from 1 to 5 where you have an opinion, and press **Enter**.
+        You may stop at any time: under the same name you go on where you were.
+        """
+    )
+    return pairs, run_a, run_b, seed, votes_file
+
+
+@app.cell
+def _(mo):
+    name = mo.ui.text(label="Your name", placeholder="any name, the same each time")
+    name
+    return (name,)
+
+
+@app.cell
+def _(Ballot, listening, mo, name, pairs, seed, votes_file):
+    mo.stop(not name.value.strip(), mo.md("*Write your name to begin.*"))
+    listener = name.value.strip()
+    _heard = {vote.pair for vote in listening.read_votes(votes_file) if vote.listener == listener}
+    _left = [show for show in listening.order(pairs, listener, seed) if show.pair.id not in _heard]
+    ballot = mo.ui.anywidget(
+        Ballot(
+            _left, listener, len(_heard), votes_file.parent / "work", lambda vote: listening.add_vote(votes_file, vote)
+        )
+    )
+    ballot
+    return
+
+
+@app.cell
+def _(mo):
+    close_button = mo.ui.run_button(label="Close the test and log it to MLflow")
+    mo.accordion({"For whoever runs the test": mo.vstack([mo.md("This shows which run won."), close_button])})
+    return (close_button,)
+
+
+@app.cell
+def _(VtlabError, close_button, listening, mo, run_a, run_b, votes_file):
+    mo.stop(not close_button.value)
+    try:
+        _outcome = listening.outcome(listening.read_votes(votes_file))
+        _logged = listening.log_outcome(run_a, run_b, _outcome, votes_file)
+        _said = mo.vstack([mo.md(line) for line in (*listening.sentences(run_a, run_b, _outcome), _logged)])
+    except VtlabError as _error:
+        _said = mo.callout(str(_error), kind="danger")
+    _said
+    return
+
+
+if __name__ == "__main__":
+    app.run()

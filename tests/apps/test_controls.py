@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vtlab.apps.controls import section_controls, settings_of
+from vtlab.errors import SettingsError
+from vtlab.run import STAGES
+from vtlab.settings import Settings, settings_from_dict
+
+OTHER = {
+    "initialization": {"threads": 2, "memory_budget_mb": 4000},
+    "transcription": {
+        "options": {"faster_whisper": {"model": "base", "beam": 3}},
+        "voice_activity": {"threshold": 0.4},
+        "max_segment_s": 9,
+    },
+    "translation": {"engines": ["opus_mt", "firefox"], "glossary": "terms.yaml", "pivot": None},
+    "tts": {"voice": "pf_dora", "voice_gender": "female", "speakers": {"ana": "pf_dora"}},
+    "video_combination": {"background": "none", "burn_subtitles": True},
+}
+
+
+@pytest.mark.parametrize("data", [{}, OTHER], ids=["default", "other"])
+def test_controls_hold_the_settings_they_were_made_of(data: dict[str, Any]) -> None:
+    settings = settings_from_dict(data)
+    values = {stage: section_controls(stage, getattr(settings, stage)).value for stage in STAGES}
+    assert settings_of(Settings(), values) == settings
+
+
+def test_a_control_has_the_bounds_and_choices_of_its_setting() -> None:
+    controls = section_controls("audio_sync", Settings().audio_sync).elements
+    assert (controls["loudness_lufs"].start, controls["loudness_lufs"].stop) == (-40, -10)
+    assert controls["keep_speech_track"].value is False
+    assert list(section_controls("video_combination", Settings().video_combination).elements["background"].options) == [
+        "duck",
+        "none",
+    ]
+    assert "reference" in section_controls("transcription", Settings().transcription).elements["engine"].options
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("tts", {"engines": "[piper"}, "'tts.engines'"),
+        ("tts", {"engines": ""}, "'tts.engines'"),
+        ("translation", {"candidates": 0}, "'translation.candidates'"),
+        ("transcription", {"voice_activity": {"threshold": 2}}, "'transcription.voice_activity.threshold'"),
+    ],
+)
+def test_what_is_wrong_is_named(section: str, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        settings_of(Settings(), {section: values})
+
+
+def test_text_is_read_as_yaml() -> None:
+    made = settings_of(Settings(), {"tts": {"engines": "kokoro, espeak", "speakers": "{ana: pf_dora}"}})
+    assert made.tts.speakers == {"ana": "pf_dora"}
+    assert made.tts.engines == ("kokoro", "espeak")

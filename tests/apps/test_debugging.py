@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dubbing import Dubbing
+
+from vtlab.apps import debugging
+from vtlab.engines.pool import EnginePool
+from vtlab.errors import InputError
+from vtlab.events import Event
+from vtlab.pipeline import Dub
+from vtlab.record import FindingRecord
+from vtlab.run import STAGES
+from vtlab.settings import Settings, load_settings, settings_from_dict
+
+BASE = Settings(source_language="pt", target_language="en")
+
+
+@pytest.mark.parametrize(
+    ("changed", "stage", "at_once"),
+    [
+        ({}, None, True),
+        ({"video_combination": {"crf": 30}}, "video_combination", True),
+        ({"subtitle_generation": {"max_cps": 20}, "video_combination": {"crf": 30}}, "subtitle_generation", True),
+        ({"audio_sync": {"gap_s": 0.1}}, "audio_sync", True),
+        ({"tts": {"voice": "x"}, "audio_sync": {"gap_s": 0.1}}, "tts", False),
+        ({"transcription": {"snap_s": 0.1}}, "transcription", False),
+        ({"target_language": "es"}, "initialization", False),
+    ],
+)
+def test_the_first_changed_stage_decides_whether_it_runs_unasked(
+    changed: dict[str, object], stage: str | None, at_once: bool
+) -> None:
+    after = settings_from_dict({"source_language": "pt", "target_language": "en", **changed})
+    assert debugging.first_changed(BASE, after) == stage
+    assert debugging.runs_at_once(BASE, after) is at_once
+    assert not debugging.runs_at_once(None, after)
+
+
+def test_a_turned_knob_runs_its_stage_and_those_after_it(
+    sentences: tuple[Dubbing, Dub], pool: EnginePool, tmp_path: Path
+) -> None:
+    dubbing, _ = sentences
+    shown: list[tuple[str, float]] = []
+    listen = debugging.progress(lambda phrase, share: shown.append((phrase, share)))
+    for settings in (dubbing.settings(), dubbing.settings(audio_sync={"gap_s": 0.2})):
+        dub = debugging.dubbed(dubbing.video, settings, tmp_path, pool, listen)
+    stages = debugging.summaries(dub.record)
+    assert list(stages) == list(STAGES)
+    assert [stages[stage].from_store for stage in STAGES[1:5]] == [True] * 4
+    assert stages["audio_sync"].computed == len(dub.record.segments)
+    assert "from the store" in stages["tts"].sentence
+    assert "computed" in stages["audio_sync"].sentence
+    assert dub.outputs["speech_track"].is_file()
+    assert shown[-1] == ("video combination", 1.0)
+    rows = debugging.sync_rows(dub.record)
+    assert [row["line"] for row in rows] == [line.id for line in dub.record.segments]
+    assert debugging.text_rows(dub.record)[0]["translation"] == dub.record.segments[0].translation
+
+
+def test_a_failed_dub_fails_where_it_was_asked_for(tmp_path: Path, pool: EnginePool) -> None:
+    with pytest.raises(InputError):
+        debugging.dubbed(tmp_path / "absent.mp4", BASE, tmp_path, pool, lambda event: None)
+
+
+def test_who_is_interrupted_stops_the_dub(sentences: tuple[Dubbing, Dub], pool: EnginePool, tmp_path: Path) -> None:
+    def interrupt(event: Event) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        debugging.dubbed(sentences[0].video, sentences[0].settings(), tmp_path, pool, interrupt)
+    assert not list(tmp_path.iterdir())
+
+
+def test_saved_settings_load_again(tmp_path: Path) -> None:
+    settings = settings_from_dict({"target_language": "en", "tts": {"voice": "pf_dora"}, "store": {"folder": "x"}})
+    saved = debugging.save_settings(settings, tmp_path / "new" / "mine.yaml")
+    loaded = load_settings(saved)
+    assert loaded.tts.voice == "pf_dora"
+    assert loaded.target_language is None
+    assert loaded.store.folder is None
+    with pytest.raises(InputError, match="Choose another place"):
+        debugging.save_settings(settings, saved / "below a file.yaml")
+
+
+def test_uploads_keep_their_name_and_never_leave_their_folder(tmp_path: Path) -> None:
+    first = debugging.uploaded("../../clip.mp4", b"one", tmp_path)
+    assert first.name == "clip.mp4"
+    assert first.is_relative_to(tmp_path)
+    assert first.read_bytes() == b"one"
+    assert debugging.uploaded("clip.mp4", b"two", tmp_path) != first
+    assert debugging.uploaded("clip.mp4", b"one", tmp_path) == first
+
+
+def test_videos_of_one_name_have_folders_of_their_own() -> None:
+    assert debugging.results_folder(Path("/a/x.mp4"), "base") != debugging.results_folder(Path("/b/x.mp4"), "base")
+
+
+def test_findings_are_rows() -> None:
+    finding = FindingRecord(
+        stage="tts", code="rushed", severity="warning", message="too fast", segment=3, value=1.4, limit=1.3
+    )
+    assert debugging.finding_rows([finding]) == [
+        {"severity": "warning", "what": "rushed", "line": 3, "message": "too fast", "value": 1.4, "limit": 1.3}
+    ]
+
+
+def test_clips_of_all_data_sets_are_known() -> None:
+    clips = debugging.known_clips(Path(__file__).parents[2] / "datasets")
+    assert clips["people/sentences_pt"].source_language == "pt"
+    assert "spoken/pt_bakery" in clips
