@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vtlab.errors import InputError
+from vtlab.evaluation import listening
+from vtlab.evaluation.listening import Pair, Ratings, Span, Vote
+from vtlab.evaluation.results import ClipResult, clip_folder, write_result
+from vtlab.measured import Measurement, SegmentMeasure
+
+SPAN = Span(Path("dub.mp4"), 0.0, 1.0)
+PAIRS = [Pair("clip", number, f"line {number}", SPAN, SPAN) for number in range(20)]
+
+
+def ballot(pair: str, preferred: Any, listener: str = "ana", **ratings: Ratings) -> Vote:
+    return Vote(listener=listener, pair=pair, left="a", preferred=preferred, ratings=ratings, at="2026-01-01T00:00:00Z")
+
+
+def result(configuration: str, clip: str, lines: dict[int, float | None]) -> ClipResult:
+    segments = [
+        SegmentMeasure(
+            index=index,
+            start=0,
+            end=1,
+            dubbed_start=start,
+            dubbed_end=None if start is None else start + 1,
+            translation="x",
+        )
+        for index, start in lines.items()
+    ]
+    measured = Measurement(
+        source_language="pt", target_language="en", seconds=9, values={}, signatures={}, segments=tuple(segments)
+    )
+    return ClipResult(
+        suite="s", configuration=configuration, fingerprint="f", dataset="d", dataset_digest="1", clip=clip, key="k",
+        status="finished", measurement=measured, outputs={"video": Path("dub.mp4")},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for configuration, clip, lines in [
+        ("one", "p", {0: 0.5, 1: 2.0, 2: None}),
+        ("one", "q", {0: 1.0}),
+        ("two", "p", {0: 0.7, 1: None, 2: 4.0}),
+        ("three", "r", {0: 0.0}),
+    ]:
+        folder = clip_folder(tmp_path, "s", configuration, clip)
+        write_result(result(configuration, clip, lines), folder)
+        (folder / "dub.mp4").touch()
+    return tmp_path
+
+
+def test_a_pair_is_a_line_that_both_runs_are_heard_to_say(runs: Path) -> None:
+    (pair,) = listening.pairs("s/one", runs / "s" / "two", runs)
+    assert (pair.id, pair.text) == ("p:0", "x")
+    assert pair.a == Span(runs / "s" / "one" / "p" / "dub.mp4", 0.5, 1.5)
+    assert pair.b.start == 0.7
+
+
+@pytest.mark.parametrize(
+    ("other", "message"), [("s/three", "no line in common"), ("s/absent", "'vtlab eval' makes them")]
+)
+def test_runs_without_pairs_are_refused(runs: Path, other: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        listening.pairs("s/one", other, runs)
+
+
+def test_every_listener_has_an_order_and_sides_of_their_own_and_the_same_again() -> None:
+    ana, ana_again, eva = (listening.order(PAIRS, name) for name in ("ana", "ana", "eva"))
+    assert ana == ana_again
+    assert ana != eva
+    assert sorted(show.pair.segment for show in ana) == list(range(20))
+    assert {show.left for show in ana} == {"a", "b"}
+    assert listening.order(PAIRS, "ana", seed=1) != ana
+
+
+@pytest.mark.parametrize(
+    ("left", "choice", "preferred"),
+    [("a", "left", "a"), ("a", "right", "b"), ("b", "left", "b"), ("b", "right", "a"), ("b", "same", "same")],
+)
+def test_a_choice_by_side_is_a_vote_by_run(left: Any, choice: Any, preferred: str) -> None:
+    made = listening.vote(listening.Showing(PAIRS[0], left), "ana", choice, Ratings(sync=2), Ratings(sync=5))
+    assert made.preferred == preferred
+    assert made.ratings[left].sync == 2
+
+
+def test_votes_are_kept_one_by_one_and_the_later_one_counts(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "votes.jsonl"
+    assert listening.read_votes(file) == []
+    for made in (ballot("p:0", "a"), ballot("p:1", "b"), ballot("p:0", "same"), ballot("p:0", "a", "eva")):
+        listening.add_vote(file, made)
+    assert {(v.listener, v.pair, v.preferred) for v in listening.read_votes(file)} == {
+        ("ana", "p:0", "same"),
+        ("ana", "p:1", "b"),
+        ("eva", "p:0", "a"),
+    }
+
+
+def test_a_vote_cut_off_by_a_crash_is_left_out_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    file = tmp_path / "votes.jsonl"
+    listening.add_vote(file, ballot("p:0", "a"))
+    file.write_text(file.read_text(encoding="utf-8") + '{"listener": "an', encoding="utf-8")
+    assert len(listening.read_votes(file)) == 1
+    listening.add_vote(file, ballot("p:1", "b"))
+    assert len(listening.read_votes(file)) == 2
+
+
+def test_what_is_no_vote_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "votes.jsonl"
+    file.write_text('{"listener": "ana"}\n', encoding="utf-8")
+    with pytest.raises(InputError, match="line 1, is no vote"):
+        listening.read_votes(file)
+
+
+def test_the_sign_test_counts_each_pair_once() -> None:
+    # 8 of 9 decided pairs for a: two-sided binomial p = 2 × (9 + 1) / 2⁹
+    votes = [ballot(f"p:{n}", "a") for n in range(8)] + [ballot("p:8", "b"), ballot("p:9", "same")]
+    votes += [ballot("p:0", "a", "eva"), ballot("p:9", "a", "eva"), ballot("p:9", "b", "kim")]
+    found = listening.outcome(votes)
+    assert (found.listeners, found.votes, found.pairs, found.undecided) == (3, 13, 10, 1)
+    assert found.p == pytest.approx(20 / 512)
+    assert found.preferred_a is not None
+    assert found.preferred_a.value == pytest.approx(8 / 9)
+    # Wilson, z = 1.95996, n = 9, k = 8
+    assert (found.preferred_a.low, found.preferred_a.high) == pytest.approx((0.5650, 0.9801), abs=1e-4)
+    assert "Listeners prefer s/one." in listening.sentences("s/one", "s/two", found)
+    assert listening.values_for(found, "b")["listen_preferred"] == pytest.approx(1 / 9)
+    assert listening.values_for(found, "b")["listen_preferred_low"] == pytest.approx(1 - 0.9801, abs=1e-4)
+
+
+def test_nobody_decided_is_no_preference() -> None:
+    found = listening.outcome([ballot("p:0", "same")])
+    assert found.preferred_a is None
+    assert "listen_preferred" not in listening.values_for(found, "a")
+    assert "no difference shown" in " ".join(listening.sentences("one", "two", found)).lower()
+    assert listening.outcome([]).pairs == 0
+
+
+def test_marks_are_means_over_pairs_and_absent_without_any() -> None:
+    votes = [
+        ballot("p:0", "a", a=Ratings(naturalness=5), b=Ratings(naturalness=3)),
+        ballot("p:0", "a", "eva", a=Ratings(naturalness=4)),
+        ballot("p:1", "a", a=Ratings(naturalness=2)),
+    ]
+    rated = listening.outcome(votes).ratings
+    assert rated["a"]["naturalness"].value == pytest.approx((4.5 + 2) / 2)
+    assert rated["b"]["naturalness"].value == 3
+    assert "sync" not in rated["a"]
+
+
+def test_rank_correlation_with_a_metric() -> None:
+    votes = [ballot("p:0", "a"), ballot("p:1", "same"), ballot("p:2", "b")]
+    found = listening.correlation(votes, {"p:0": 3.0, "p:1": 1.0, "p:2": -9.0, "p:3": 0.0})
+    assert found is not None
+    assert found[0] == pytest.approx(1.0)
+    assert listening.correlation(votes, {"p:0": 3.0, "p:1": 3.0, "p:2": 3.0}) is None
+    assert listening.correlation(votes[:2], {"p:0": 3.0, "p:1": 1.0}) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["a", "b", "same"]), st.sampled_from("xyz"))))
+def test_turning_the_runs_round_turns_the_outcome_round(given_votes: list[tuple[int, str, str]]) -> None:
+    turned = {"a": "b", "b": "a", "same": "same"}
+    one = listening.outcome([ballot(f"p:{n}", choice, who) for n, choice, who in given_votes])
+    other = listening.outcome([ballot(f"p:{n}", turned[choice], who) for n, choice, who in given_votes])
+    assert one.p == pytest.approx(other.p)
+    if one.preferred_a is not None and other.preferred_a is not None:
+        assert one.preferred_a.value == pytest.approx(1 - other.preferred_a.value)
+        assert one.preferred_a.low <= one.preferred_a.value <= one.preferred_a.high
