@@ -73,15 +73,17 @@ class GateOutcome(_Part):
 
 
 class Contest(_Part):
-    """The candidate against the release that was in force, on the same segments."""
+    """The candidate against the release that was in force, on the segments that both have."""
 
     release: int
     metric: str
-    difference: float = Field(description="candidate − release in force, in the metric's unit")
-    low: float = Field(description="95 % interval of the difference")
-    high: float
-    p: float
-    won: bool
+    baseline: float = Field(description="of the release that was in force, over those segments")
+    value: float = Field(description="of the candidate")
+    difference: float
+    low: float | None = Field(description="95 % interval of the difference; null: the metric has none")
+    high: float | None
+    p: float | None
+    verdict: str = Field(description="better, worse, no difference shown …")
 
 
 class Evidence(_Part):
@@ -293,13 +295,15 @@ def promote(folder: Path, propose: Callable[[], Candidate]) -> Release:
 def rollback(folder: Path, who: str, when: datetime, reason: str | None = None, to: int | None = None) -> Release:
     """Puts the release in force that was there before the current one, or the one numbered ``to``.
 
-    Twice in a row goes back by two. Raises ``ReleaseError`` where there is nothing to go back to, or it is damaged.
+    Twice in a row goes back by two; where ``to`` is in force already, nothing moves. Raises ``ReleaseError`` where there
+    is nothing to go back to, or it is damaged.
     """
     with _alone(folder):
         moves = history(folder)
         release = load(folder, to if to is not None else _before(folder, moves))
-        with _writing(folder):
-            _put_in_force(folder, moves, release, "rollback", who, when, reason)
+        if release.number != moves[-1].release:
+            with _writing(folder):
+                _put_in_force(folder, moves, release, "rollback", who, when, reason)
     return release
 
 

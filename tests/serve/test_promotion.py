@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -44,7 +46,19 @@ def candidate(name: str = "fast", settings: dict[str, Any] | None = None, **fact
         intervals={"bleu": (28.0, 35.25)},
         signatures={"bleu": "nrefs:1|tok:13a"},
         gates=(GateOutcome(metric="bleu", limit="≥ 20", value=31.5, passed=True),),
-        contests=(Contest(release=1, metric="bleu", difference=2.0, low=0.5, high=3.5, p=0.01, won=True),),
+        contests=(
+            Contest(
+                release=1,
+                metric="bleu",
+                baseline=29.5,
+                value=31.5,
+                difference=2.0,
+                low=0.5,
+                high=3.5,
+                p=0.01,
+                verdict="better",
+            ),
+        ),
         clips=2,
     )
     data = {
@@ -141,6 +155,7 @@ def test_rollback_goes_back_one_release_each_time(tmp_path: Path) -> None:
     assert rollback(tmp_path, "bob@host", LATER).name == "one"  # what was rolled back is not what was before
     assert rollback(tmp_path, "bob@host", LATER, to=3).name == "three"
     assert rollback(tmp_path, "bob@host", LATER).name == "one"
+    assert rollback(tmp_path, "bob@host", LATER, to=1).name == "one"  # in force already: nothing moves
     moves = history(tmp_path)
     assert [move.release for move in moves] == [1, 2, 3, 2, 1, 4, 1, 3, 1]
     assert (moves[3].action, moves[3].who, moves[3].when, moves[3].reason) == (
@@ -277,15 +292,15 @@ def dies_at(step: int, folder: Path, work: Callable[[], object]) -> bool:
 def test_killed_at_any_step_the_old_release_is_in_force_or_the_new_one(tmp_path: Path, action: str) -> None:
     before = {"first promotion": None, "promotion": "two", "rollback": "two"}[action]
     after = {"first promotion": "three", "promotion": "three", "rollback": "one"}[action]
+    template = tmp_path / "template"
+    template.mkdir()
+    if before is not None:
+        promoted(template, "one")
+        promoted(template, "two")
+    moves = history(template)
     seen: list[str | None] = []
-    step = 0
-    while True:
-        step += 1
-        folder = tmp_path / str(step)
-        if action != "first promotion":
-            promoted(folder, "one")
-            promoted(folder, "two")
-        moves = history(folder)
+    for step in itertools.count(1):
+        folder = Path(shutil.copytree(template, tmp_path / str(step)))
 
         def work(folder: Path = folder) -> None:
             if action == "rollback":
