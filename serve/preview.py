@@ -6,6 +6,7 @@ functions of the stages, over the beginning of the source, small. It is made bes
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ LEAST_S, MOST_S = 10.0, 30.0  # of an early preview
 LEAD_S = 1.0  # heard before the first line, where that comes late
 LATE_S = 5.0  # a first line later than this is late
 TAIL_S = 0.5  # shown after the last line, where nobody speaks
+LEAST_PIECE_S = 0.5  # what is left at the end is no piece of its own
 PIECE_S = 30.0  # how long the gateway takes a segment preview to be
 
 
@@ -52,21 +54,22 @@ class EarlyPreview:
         self._lines: list[SpokenSegment] = []
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
+        self._made = out.exists()  # by an earlier attempt
 
     def add(self, line: SpokenSegment) -> None:
         """Takes the next line; called in the order of their times."""
-        if self._thread is not None:
+        if self._made or self._thread is not None:
             return
         if span := span_of(self._lines, line):
             self._render(*span)
         else:
             self._lines.append(line)
 
-    def finish(self, total_s: float) -> None:
+    def finish(self) -> None:
         """There are no more lines: what there is makes the preview."""
-        if self._thread is None and any(not line.silent for line in self._lines):
+        if not self._made and self._thread is None and any(not line.silent for line in self._lines):
             start = _start(self._lines)
-            self._render(start, min(total_s, start + MOST_S))
+            self._render(start, start + MOST_S)  # or to the end of the file
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -160,15 +163,16 @@ def render(
     )  # fmt: skip
 
 
-def cut_pieces(result: Path, duration_s: float, folder: Path, checkpoint: Callable[[], None]) -> list[str]:
+def cut_pieces(result: Path, folder: Path, checkpoint: Callable[[], None]) -> list[str]:
     """The result in pieces of ``PIECE_S``: ``seg_001.mp4`` … in ``folder``; returns their names without the ending."""
+    info = media.probe(result)
     folder.mkdir(parents=True, exist_ok=True)
     names = []
-    for number in range(max(1, round(duration_s / PIECE_S + 0.49))):
+    for number in range(max(1, math.ceil((info.duration_s - LEAST_PIECE_S) / PIECE_S))):
         name = f"seg_{number + 1:03d}"
         unfinished = folder / f".{name}.mp4"
-        end = min((number + 1) * PIECE_S, duration_s)
-        media.piece(result, unfinished, number * PIECE_S, end, folder, checkpoint)
+        end = min((number + 1) * PIECE_S, info.duration_s)
+        media.piece(info, unfinished, number * PIECE_S, end, folder, checkpoint)
         unfinished.replace(folder / f"{name}.mp4")
         names.append(name)
     return names

@@ -819,7 +819,7 @@ def preview(
 
 
 def piece(
-    path: Path,
+    info: MediaInfo,
     out: Path,
     start_s: float,
     end_s: float,
@@ -829,14 +829,12 @@ def piece(
     """Picture and first sound of an MP4 from ``start_s`` to ``end_s``, copied; it shows nothing before that."""
     import ffmpeg
 
-    source = ffmpeg.input(
-        _named(path), protocol_whitelist="file", format="mov", ss=round(start_s, 3), t=round(end_s - start_s, 3)
-    )
-    spec = source.output(
-        _named(out), c="copy", map=["0:V:0?", "0:a:0"], movflags="+faststart", write_tmcd=0
-    ).overwrite_output()  # fmt: skip
+    span = {"ss": round(start_s, 3), "t": round(end_s - start_s, 3)}
+    source = ffmpeg.input(_named(info.path), protocol_whitelist="file", format="mov", **span)
+    streams = [source["V:0"]] if info.video is not None else []
+    spec = ffmpeg.output(*streams, source["a:0"], _named(out), c="copy", movflags="+faststart", write_tmcd=0)
     with whole(out):
-        run_ffmpeg(spec, _time_limit(end_s - start_s), checkpoint, folder)
+        run_ffmpeg(spec.overwrite_output(), _time_limit(end_s - start_s), checkpoint, folder)
     return out
 
 

@@ -178,16 +178,22 @@ def memory_budget_mb(settings: Settings) -> float:
 # ---------------------------------------------------------------- engines
 
 
+def pooled(settings: Settings, choice: Choice, *pair: str) -> tuple[tuple[str, ...], Callable[[], Any]]:
+    """Under which key a pool keeps the engine, and what builds it: for who loads engines before there is a dub."""
+    threads = settings.initialization.threads or resources.cores()
+    key = (choice.kind, choice.name, choice.options.model_dump_json(), str(threads), *pair)
+    return key, partial(choice.engine, choice.options, *pair, threads)
+
+
 def _on_first_use(run: Run, stage: str, choice: Choice, *pair: str) -> OnFirstUse[Any]:
     """The engine, from the pool or built when the first answer is missing from the store."""
-    threads = run.settings.initialization.threads or resources.cores()
+    key, build = pooled(run.settings, choice, *pair)
 
-    def build() -> Any:
+    def told() -> Any:
         run.note(stage, f"loading {choice.name}{' ' + '-'.join(pair) if pair else ''}")
-        return choice.engine(choice.options, *pair, threads)
+        return build()
 
-    key = (choice.kind, choice.name, choice.options.model_dump_json(), str(threads), *pair)
-    return run.engine(stage, key, build)
+    return run.engine(stage, key, told)
 
 
 def _identity(choice: Choice) -> Identity:

@@ -1,0 +1,469 @@
+"""A process that dubs one session at a time and keeps its engines loaded between them.
+
+The server starts it with one end of a socket; both sides send lines of JSON. ``Worker`` is the server's side,
+``python -m serve.worker DESCRIPTOR`` the process itself. It asks for no other session's files, and ends when the server
+does, however that happens.
+
+To the worker: ``dub``, ``pause``, ``resume``, ``cancel``, ``detect``, ``warm``. From it: ``ready``; while it dubs
+``opened``, ``event``, ``line``, ``preview``; at the end of a job one of ``done``, ``failed``, ``cancelled``,
+``detected``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from serve.progress import Quality
+from vtlab.errors import Cancelled, UserError, VtlabError
+from vtlab.events import Event, Found, Log, SegmentDone, StageFinished, StageStarted, event_to_json
+from vtlab.findings import Finding, Severity
+
+if TYPE_CHECKING:
+    from serve.preview import EarlyPreview
+    from vtlab.engines.pool import EnginePool
+    from vtlab.pipeline import Dub
+    from vtlab.segments import Segment, SpokenSegment, TranslatedSegment
+    from vtlab.settings import Settings
+
+Message = dict[str, Any]
+Send = Callable[..., None]
+
+MESSAGE_BYTES = 1 << 24
+DETECTED_S = 30.0  # of speech, the most that is listened to for the language
+SEARCHED_S = 900.0  # of sound, in which that speech is looked for
+OUT_OF_MEMORY_FIRST = 500  # where the kernel must end a process, rather a worker than the server
+EVENTS = {kind.__name__: kind for kind in (StageStarted, SegmentDone, StageFinished, Log)}
+INTERNAL = "Something went wrong inside the server ({}). Try again; its operator finds more in the log of the worker."
+
+
+class Worker:
+    """The server's side of a worker process; ``log`` is the file for what its libraries print."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Starts the process; it is ready for jobs when its first message says so, and takes them before."""
+        ours, theirs = socket.socketpair()
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with theirs, self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "serve.worker", str(theirs.fileno()),
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                pass_fds=[theirs.fileno()], start_new_session=True,
+            )  # fmt: skip
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=MESSAGE_BYTES)
+
+    def send(self, do: str, **what: Any) -> None:
+        """Nothing happens where the process is gone: ``messages`` tells that."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(json.dumps({"do": do, **what}).encode() + b"\n")
+
+    async def messages(self) -> AsyncGenerator[Message, None]:
+        """What the process says, until it ends."""
+        assert self._reader is not None
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while line := await self._reader.readline():
+                yield json.loads(line)
+
+    async def end(self) -> int:
+        """Kills the process and its children, if it still runs; returns its exit status."""
+        if self._process is None:
+            return 0
+        # the group stays while any of its processes does, so a killed worker's ffmpeg goes, too
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        status = await self._process.wait()
+        if self._writer is not None:
+            self._writer.close()
+        return status
+
+
+def event_from_json(data: Message) -> Event:
+    """What ``event_to_json`` made."""
+    fields = {name: value for name, value in data.items() if name not in ("event", "time")}
+    if data["event"] == Found.__name__:
+        finding = fields["finding"]
+        return Found(Finding(**{**finding, "severity": Severity(finding["severity"])}))
+    event: Event = EVENTS[data["event"]](**fields)
+    return event
+
+
+# ---------------------------------------------------------------- the process
+
+
+class _Control:
+    """Whether the job may go on."""
+
+    def __init__(self) -> None:
+        self._going = threading.Event()
+        self._going.set()
+        self._cancelled = threading.Event()
+
+    def begin(self) -> None:
+        self._cancelled.clear()
+        self._going.set()
+
+    def pause(self) -> None:
+        self._going.clear()
+        _signal_ffmpeg(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._going.set()
+        _signal_ffmpeg(signal.SIGCONT)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        self.resume()
+
+    def checkpoint(self) -> None:
+        """Blocks while paused; raises ``Cancelled``."""
+        if not self._going.is_set():
+            _signal_ffmpeg(signal.SIGSTOP)  # one that was started just now
+            self._going.wait()
+        if self._cancelled.is_set():
+            raise Cancelled("Cancelled.")
+
+
+def _signal_ffmpeg(number: signal.Signals) -> None:
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "ffmpeg" in child.name():
+                child.send_signal(number)
+
+
+class _Process:
+    """The worker process: a thread reads what the server wants, the main thread works."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._jobs: queue.Queue[Message] = queue.Queue()
+        self._control = _Control()
+        self._pool: EnginePool | None = None
+
+    def run(self) -> None:
+        threading.Thread(target=self._listen, name="server", daemon=True).start()
+        self._send("ready")
+        while True:
+            job = self._jobs.get()
+            match job["do"]:
+                case "dub":
+                    self._dub(job)
+                case "detect":
+                    self._detect(job)
+                case "warm":
+                    self._warm(job)
+
+    def _listen(self) -> None:
+        with self._connection.makefile("rb") as lines:
+            for line in lines:
+                message = json.loads(line)
+                match message["do"]:
+                    case "pause":
+                        self._control.pause()
+                    case "resume":
+                        self._control.resume()
+                    case "cancel":
+                        self._control.cancel()
+                    case _:
+                        self._control.begin()  # here, not when it is taken up: a cancel may follow at once
+                        self._jobs.put(message)
+        _end()  # the server is gone
+
+    def _send(self, what: str, **message: Any) -> None:
+        """``job``, in all but ``ready``, is the number that the server gave the job: it knows what comes late."""
+        data = json.dumps({"is": what, **message}).encode() + b"\n"
+        try:
+            with self._sending:
+                self._connection.sendall(data)
+        except OSError:
+            _end()
+
+    # ------------------------------------------------------------ jobs
+
+    def _dub(self, job: Message) -> None:
+        send = partial(self._send, job=job["job"])
+        with self._told(send):
+            send("done", **self._dubbed(job, send))
+
+    @contextlib.contextmanager
+    def _told(self, send: Send) -> Iterator[None]:
+        """Tells how a job failed; this process goes on."""
+        try:
+            yield
+        except Cancelled:
+            send("cancelled")
+        except UserError as error:
+            send("failed", code=error.code, message=str(error))
+        except Exception as error:  # a fault of ours must end this session only
+            traceback.print_exc()
+            code = error.code if isinstance(error, VtlabError) else "E_INTERNAL"
+            send("failed", code=code, message=INTERNAL.format(code))
+
+    def _dubbed(self, job: Message, send: Send) -> Message:
+        from serve.preview import EarlyPreview
+        from vtlab.pipeline import dub
+        from vtlab.settings import settings_from_dict
+
+        session_id, file = job["session_id"], Path(job["file"])
+        settings = settings_from_dict(job["settings"])
+        folder, artifacts = Path(job["folder"]), Path(job["artifacts"])
+        checkpoint = self._control.checkpoint
+        preview = EarlyPreview(
+            file,
+            settings,
+            artifacts / f"{session_id}_early_preview.mp4",
+            folder / "early",
+            checkpoint,
+            lambda path: send("preview", path=str(path)),
+        )
+        threading.Thread(target=_tell_length, args=(file, send), daemon=True).start()
+        with preview.under_way():
+            made = dub(
+                file,
+                settings,
+                folder / "out",
+                on_event=_Heard(send, preview),
+                checkpoint=checkpoint,
+                on_line=_Lines(send, preview),
+                pool=self._engines(settings),
+            )
+        record = made.record
+        quality, absent = measured_quality(made, file)
+        checkpoint()
+        pieces, more = self._pieces(made, folder / "previews")
+        if preview.problem is not None:
+            more["no-preview"] = f"There is no early preview: {preview.problem}"
+        checkpoint()
+        paths = publish_result(made, artifacts, session_id)
+        (folder / "dub.json").write_bytes(made.outputs["record"].read_bytes())
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        return {
+            "paths": {kind: str(path) for kind, path in paths.items()},
+            "duration_s": record.source.seconds,
+            "output_bytes": paths["output"].stat().st_size,
+            "original_bytes": file.stat().st_size,
+            "quality": None if quality is None else asdict(quality),
+            "absent": absent,
+            "pieces": pieces,
+            "more": more,
+        }
+
+    def _pieces(self, made: Dub, folder: Path) -> tuple[list[str], dict[str, str]]:
+        """Their names; or none, and why: they are no reason for a dub to fail."""
+        from serve.preview import cut_pieces
+
+        try:
+            return cut_pieces(_result(made), folder, self._control.checkpoint), {}
+        except Cancelled:
+            raise
+        except VtlabError as error:
+            return [], {"no-pieces": f"There are no segment previews: {error}"}
+
+    def _warm(self, job: Message) -> None:
+        from vtlab.settings import settings_from_dict
+
+        try:
+            import vtlab.pipeline  # noqa: F401  # takes a second or two, before anybody waits for it
+
+            settings = settings_from_dict(job["settings"])
+            _recogniser(settings, self._engines(settings))
+        except Exception:  # the first session will tell its user what is wrong
+            traceback.print_exc()
+
+    def _detect(self, job: Message) -> None:
+        from vtlab.settings import settings_from_dict
+
+        send = partial(self._send, job=job["job"])
+        with self._told(send):
+            settings = settings_from_dict(job["settings"])
+            language, confidence = detect(Path(job["file"]), settings, self._engines(settings))
+            send("detected", language=language, confidence=confidence)
+
+    def _engines(self, settings: Settings) -> EnginePool:
+        from vtlab.engines.pool import EnginePool
+        from vtlab.pipeline import memory_budget_mb
+
+        if self._pool is None:
+            self._pool = EnginePool()
+        self._pool.budget_mb = memory_budget_mb(settings)
+        return self._pool
+
+
+def _tell_length(file: Path, send: Send) -> None:
+    from vtlab import media
+
+    with contextlib.suppress(VtlabError):  # which the dub itself will say
+        send("opened", seconds=media.probe(file).duration_s)
+
+
+class _Heard:
+    """Tells the server of events, and the preview of the last line."""
+
+    def __init__(self, send: Send, preview: EarlyPreview) -> None:
+        self._send, self._preview = send, preview
+
+    def __call__(self, event: Event) -> None:
+        self._send("event", event=event_to_json(event))
+        if isinstance(event, StageFinished) and event.stage == "tts":
+            self._preview.finish()
+
+
+class _Lines:
+    """Tells the server how far into the video each stage has come, and the preview what is spoken."""
+
+    def __init__(self, send: Send, preview: EarlyPreview) -> None:
+        self._send, self._preview = send, preview
+
+    def __call__(self, line: Segment | TranslatedSegment | SpokenSegment) -> None:
+        from vtlab.segments import SpokenSegment, TranslatedSegment
+
+        if isinstance(line, SpokenSegment):
+            self._preview.add(line)
+            stage, source = "tts", line.source.source
+        elif isinstance(line, TranslatedSegment):
+            stage, source = "translation", line.source
+        else:
+            stage, source = "transcription", line
+        self._send("line", stage=stage, end_s=source.end)
+
+
+def _end() -> None:
+    """At once, children first: nobody is left who would want what they make."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    os._exit(0)
+
+
+# ---------------------------------------------------------------- what jobs are made of
+
+
+def detect(file: Path, settings: Settings, pool: EnginePool) -> tuple[str, float]:
+    """The language of the first 30 s that hold speech, and how probable it is; reads no more than it needs.
+
+    Raises a ``UserError`` where the file cannot be read or nobody speaks in its first ``SEARCHED_S``.
+    """
+    import numpy as np
+
+    from vtlab import media
+    from vtlab.audio import Audio
+    from vtlab.errors import InputError
+    from vtlab.stages import audio_extraction, transcription
+
+    info = media.probe(file)
+    extraction = audio_extraction.extract(info, settings.audio_extraction, None, lambda finding: None)
+    section = settings.transcription
+    with _listeners(settings, pool) as (voice_activity, recogniser):
+        blocks, speech, looked_s = [], [], 0.0
+        sound = media.speech_blocks(file, extraction.stream, min(info.duration_s, SEARCHED_S), read_on=False)
+        for block in sound:
+            blocks.append(block)
+            heard_s = sum(map(len, blocks)) / media.SPEECH_HZ
+            # looked at again only when there is a third more: the whole costs no more than four times the last look
+            if heard_s < max(DETECTED_S, looked_s * 1.33) and heard_s < min(info.duration_s, SEARCHED_S) - 0.5:
+                continue
+            looked_s = heard_s
+            audio = Audio(np.concatenate(blocks), media.SPEECH_HZ)
+            with contextlib.suppress(InputError):
+                speech = transcription.find_speech(audio, voice_activity, section.voice_activity)
+            if sum(part.duration for part in speech) >= DETECTED_S / 2:
+                break
+        if not speech:
+            raise InputError(f"Nobody speaks in {file}.", code="E_NO_SPEECH")
+        one = section.model_copy(update={"detection_windows": 1})
+        found = transcription.detect_language(audio, speech, recogniser, one, lambda finding: None)
+    return found.language, found.confidence
+
+
+@contextlib.contextmanager
+def _listeners(settings: Settings, pool: EnginePool) -> Iterator[tuple[Any, Any]]:
+    """Voice activity and recogniser, borrowed from the pool."""
+    from vtlab.pipeline import pooled
+    from vtlab.stages import initialization
+
+    borrowed = [pooled(settings, choice) for choice in initialization.choose_listeners(settings)]
+    activity, recogniser = (pool.borrow(key, build) for key, build in borrowed)
+    try:
+        yield activity, recogniser
+    finally:
+        for key, _ in borrowed:
+            pool.give_back(key)
+
+
+def _recogniser(settings: Settings, pool: EnginePool) -> None:
+    """Loads what every session needs, whatever its languages."""
+    with _listeners(settings, pool):
+        pass
+
+
+def measured_quality(made: Dub, source: Path) -> tuple[Quality | None, dict[str, str]]:
+    """Scores of a finished dub without a reference; else which could not be measured, and why."""
+    return None, {"quality": "not measured"}
+
+
+def _result(made: Dub) -> Path:
+    return made.outputs.get("video") or made.outputs["audio"]
+
+
+def publish_result(made: Dub, artifacts: Path, session_id: str) -> dict[str, Path]:
+    """Puts video and subtitles where the gateway looks for them; the video last, since it says that all is there."""
+    from serve.preview import publish
+
+    record, outputs = made.record, made.outputs
+    files = {
+        "original_srt": (outputs[f"subtitles_{record.source_language}_srt"], f"{session_id}_subtitles.srt"),
+        "translated_srt": (
+            outputs[f"subtitles_{record.target_language}_srt"],
+            f"{session_id}_translated_subtitles.srt",
+        ),
+        "output": (_result(made), f"{session_id}_translated.mp4"),
+    }
+    paths = {}
+    for kind, (made_file, name) in files.items():
+        paths[kind] = artifacts / name
+        publish(made_file, paths[kind])
+    return paths
+
+
+def main() -> None:
+    """The worker process."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_FIRST))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _Process(socket.socket(fileno=int(sys.argv[1]))).run()
+
+
+if __name__ == "__main__":
+    main()
