@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 
 from vtlab import media
 from vtlab.audio import Audio, cut, fade, silence
+from vtlab.evaluation import plots
+from vtlab.evaluation.bootstrap import intervals
 from vtlab.evaluation.dataset import Dataset
-from vtlab.evaluation.results import ClipResult
-from vtlab.evaluation.suite import Configuration, Suite
+from vtlab.evaluation.results import ClipResult, added, corpus, gate_outcomes
+from vtlab.evaluation.suite import Configuration, Gate, Suite
 from vtlab.measured import Measurement, SegmentMeasure
 from vtlab.settings import dump_yaml
 
@@ -30,37 +32,44 @@ Rows = dict[str, list[Any]]  # a table by its columns
 
 @dataclass(frozen=True)
 class Pooled:
-    """A configuration's numbers over all clips that could be measured; ``counts`` are those of clips and answers."""
+    """A configuration's numbers over all clips that could be measured.
+
+    ``intervals`` are 95 % ones, of the metrics that have one; ``counts`` are of clips, of answers by where they came
+    from, and of gates (1 passed, 0 failed).
+    """
 
     values: dict[str, float]
     signatures: dict[str, str]
+    intervals: dict[str, tuple[float, float]]
     counts: dict[str, float]
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float]:
-        """All of it by metric name; the bounds of a 95 % interval as ``<name>_low`` and ``<name>_high``."""
-        bounds = {}
+        """All of it by metric name; MLflow shows names with the same beginning up to a slash together."""
+        bounds: dict[str, float] = {}
         for name, (low, high) in self.intervals.items():
-            bounds |= {f"{name}_low": low, f"{name}_high": high}
-        return self.values | self.counts | bounds
+            bounds |= {f"interval/{name}_low": low, f"interval/{name}_high": high}
+        return self.values | bounds | self.counts
 
 
-def pooled(results: Sequence[ClipResult]) -> Pooled:
+def pooled(results: Sequence[ClipResult], gates: Mapping[str, Gate] | None = None) -> Pooled:
     """The numbers of a configuration from the results of its clips."""
     statuses = Counter(result.status for result in results)
-    counts: dict[str, float] = {f"clips_{status}": statuses[status] for status in ("finished", "degraded", "failed")}
-    for result in results:
-        for stage, count in result.stages.items():
-            for name, number in (("computed", count.computed), ("reused", count.reused)):
-                key = f"answers_{stage}_{name}"
-                counts[key] = counts.get(key, 0) + number
-    measured = _measured(results)
-    if not measured:
-        return Pooled({}, {}, counts)
-    from vtlab.measure import pool
+    counts: dict[str, float] = {f"clips/{status}": statuses[status] for status in ("finished", "degraded", "failed")}
+    for stage, count in added(result.stages for result in results).items():
+        counts |= {
+            f"answers/{stage}_computed": count.computed,
+            f"answers/{stage}_reused": count.reused,
+            f"dubs/{stage}_computed": count.dubs_computed,
+            f"dubs/{stage}_reused": count.dubs_reused,
+        }
+    whole = corpus(results)
+    counts |= {f"gate/{one.metric}": float(one.passed) for one in gate_outcomes(gates or {}, whole.values)}
+    return Pooled(whole.values, whole.signatures, intervals(measured(results), whole.values), counts)
 
-    values, signatures = pool(list(measured.values()))
-    return Pooled(values, signatures, counts)
+
+def measured(results: Sequence[ClipResult]) -> dict[str, Measurement]:
+    """The measurements by clip, of the clips that have one."""
+    return {result.clip: result.measurement for result in results if result.measurement is not None}
 
 
 def write_run(
@@ -75,12 +84,14 @@ def write_run(
     )
     (folder / "signatures.json").write_text(json.dumps(numbers.signatures, indent=1), encoding="utf-8")
     (folder / "intervals.json").write_text(json.dumps(numbers.intervals, indent=1), encoding="utf-8")
-    measured = _measured(results)
-    if any(line.onset_ms is not None for one in measured.values() for line in one.segments):
-        from vtlab.evaluation import plots
-
-        (folder / "plots").mkdir()
-        (folder / "plots" / "drift.png").write_bytes(plots.png(plots.drift(measured)))
+    clips = measured(results)
+    if not clips:
+        return
+    (folder / "plots").mkdir()
+    speeds = [line.speed for clip in clips.values() for line in clip.lines if line.speed is not None]
+    drawn = {"drift": plots.drift(clips), "speeds": plots.speed_histogram({configuration.name: speeds})}
+    for name, figure in drawn.items():
+        (folder / "plots" / f"{name}.png").write_bytes(plots.png(figure))
 
 
 def write_clip(folder: Path, dataset: Dataset, result: ClipResult, home: Path) -> None:
@@ -103,11 +114,11 @@ def write_clip(folder: Path, dataset: Dataset, result: ClipResult, home: Path) -
             media.write_flac([compared.samples], compared.rate, folder / "source_then_dub.flac")
 
 
-def comparison(source: Path, dubbed: Path, measured: Measurement) -> Audio:
+def comparison(source: Path, dubbed: Path, measurement: Measurement) -> Audio:
     """Line by line the source and then the dub, mono, as many lines as fit into ``COMPARISON_S``; maybe none."""
     chosen: list[SegmentMeasure] = []
     length = 0.0
-    for line in measured.segments:
+    for line in measurement.segments:
         if line.start is None or line.end is None or line.dubbed_start is None or line.dubbed_end is None:
             continue
         length += line.end - line.start + line.dubbed_end - line.dubbed_start + 3 * PAUSE_S
@@ -144,10 +155,6 @@ def decoded(file: Path, until_s: float | None = None) -> Audio:
     length = info.duration_s if until_s is None else min(info.duration_s, until_s)
     blocks = list(media.decode_blocks(file, stream, COMPARISON_HZ, 1, length))
     return Audio(np.concatenate(blocks).reshape(-1), COMPARISON_HZ)
-
-
-def _measured(results: Sequence[ClipResult]) -> dict[str, Measurement]:
-    return {result.clip: result.measurement for result in results if result.measurement is not None}
 
 
 def _piece(audio: Audio, start: float | None, end: float | None) -> np.ndarray[Any, np.dtype[np.float32]]:

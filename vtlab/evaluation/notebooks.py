@@ -122,14 +122,14 @@ def evaluate(
     configuration: Configuration,
     dataset: Dataset,
     folder: Path,
+    limit: int = 0,
     *,
     uri: str | None = None,
-    limit: int = 0,
 ) -> str:
-    """Executes ``evaluate.ipynb`` for one configuration; notebook and HTML become artifacts of its run; the run's id.
+    """Executes ``evaluate.ipynb`` for a configuration; notebook and HTML become artifacts of its run, whose id returns.
 
-    ``folder`` holds the suites' results, and the notebook beside them. ``limit``: the first clips only; 0: all. Where
-    the notebook fails, the configuration has a failed run that holds it and says why, unless the results were logged.
+    ``folder`` holds the suites' results, and the notebook with them. ``limit``: the first clips only; 0: all. Where the
+    notebook fails, the configuration has a failed run that holds the notebook and says why.
     """
     from vtlab.evaluation import tracking
 
@@ -146,7 +146,8 @@ def evaluate(
         execute("evaluate", given, out)
     except VtlabError as error:
         if error.code == "E_NOTEBOOK":
-            failed = tracking.log_failure(suite, configuration, dataset, str(error), uri=address)
+            clips = [clip.id for clip in suite.chosen(dataset)[: limit or None]]
+            failed = tracking.log_failure(suite, configuration, dataset, clips, str(error), uri=address)
             tracking.attach(failed, [out, out.with_suffix(".html")], "notebook", uri=address)
         raise
     run_id = _logged_as(out)
@@ -239,10 +240,10 @@ def _kernel(sockets: str) -> type:
 
     They talk over files in the folder ``sockets``: ports may be taken by the kernel of another process in between.
     """
-    from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
 
-    class ThisInterpreter(AsyncKernelManager):
+    class ThisInterpreter(AsyncKernelManager):  # type: ignore[misc]  # not read by mypy, see pyproject.toml
         def __init__(self, **given: Any) -> None:
             super().__init__(**given, transport="ipc", ip=f"{sockets}/kernel")
 

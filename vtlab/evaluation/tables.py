@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from vtlab.evaluation.results import ClipResult
+from vtlab.evaluation.artifacts import Pooled
+from vtlab.evaluation.results import ClipResult, added
 from vtlab.metrics import METRICS
 from vtlab.record import Record
 
@@ -15,20 +16,21 @@ VERDICTS = {True: "met", False: "missed", None: ""}
 DIGITS = 4
 
 
-def values(measured: Mapping[str, float], signatures: Mapping[str, str]) -> pd.DataFrame:
-    """A row per metric: value, unit, target and whether it is met, what it means, how it was computed."""
+def values(numbers: Pooled) -> pd.DataFrame:
+    """A row per metric: value, 95 % interval, target and whether it is met, what it means, how it was computed."""
     rows = []
-    for name, value in measured.items():
+    for name, value in numbers.values.items():
         metric = METRICS.get(name)
         rows.append(
             {
                 "metric": name,
                 "value": round(value, DIGITS),
+                "interval": _interval(numbers.intervals.get(name)),
                 "unit": "" if metric is None else metric.unit,
                 "target": "" if metric is None or metric.target is None else _bounds(*metric.target),
                 "verdict": "" if metric is None else VERDICTS[metric.verdict(value)],
                 "means": "" if metric is None else metric.means,
-                "signature": signatures.get(name, ""),
+                "signature": numbers.signatures.get(name, ""),
             }
         )
     return pd.DataFrame(rows).set_index("metric") if rows else pd.DataFrame()
@@ -45,14 +47,8 @@ def clips(results: Sequence[ClipResult], metrics: Sequence[str]) -> pd.DataFrame
 
 
 def answers(results: Sequence[ClipResult]) -> pd.DataFrame:
-    """A row per stage: how many answers of its engine were computed, how many came from the store."""
-    rows: dict[str, dict[str, float]] = {}
-    for result in results:
-        for stage, count in result.stages.items():
-            row = rows.setdefault(stage, {"computed": 0, "reused": 0, "seconds": 0.0})
-            row["computed"] += count.computed
-            row["reused"] += count.reused
-            row["seconds"] = round(row["seconds"] + count.seconds, 3)
+    """A row per stage: answers of its engine and whole dubs, by whether they were computed or in the store."""
+    rows = {stage: count.model_dump() for stage, count in added(result.stages for result in results).items()}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -149,6 +145,10 @@ def stages(record: Record) -> pd.DataFrame:
             for stage in record.stages
         ]
     ).set_index("stage")
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "" if bounds is None else f"{bounds[0]:.{DIGITS}g} … {bounds[1]:.{DIGITS}g}"
 
 
 def _bounds(low: float | None, high: float | None) -> str:
