@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vtlab import __version__
-from vtlab.cli import apps, dubbing, evaluating, releasing, serving
+from vtlab.cli import apps, comparing, dubbing, evaluating, releasing, serving
 from vtlab.cli.common import Debug
 
 
@@ -48,6 +48,8 @@ app.add_typer(dubbing.store_app, name="store", invoke_without_command=True)
 app.command("settings")(dubbing.show_settings)
 app.command()(dubbing.doctor)
 app.command("eval")(evaluating.evaluate)
+app.command()(comparing.compare)
+app.command()(comparing.report)
 app.command()(serving.serve)
 app.command()(apps.debug)
 app.command()(apps.listen)

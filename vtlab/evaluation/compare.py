@@ -208,6 +208,28 @@ def undominated(values: Sequence[Mapping[str, float]], quality: str | None, cost
 # ---------------------------------------------------------------- where candidates come from
 
 
+def candidates_of(
+    runs: Sequence[str], suite: str | None = None, baseline: str | None = None, *, uri: str | None = None
+) -> tuple[list[Candidate], str | None]:
+    """What names on the command line mean, each once, with names as short as can be; and the baseline's.
+
+    A baseline that is not among the runs is added to them.
+    """
+    found = [candidate for run in runs for candidate in load(run, uri=uri)]
+    if suite is not None:
+        found += load_suite_runs(suite, uri=uri)
+    place = None
+    if baseline is not None:
+        named = [place for place, one in enumerate(found) if baseline in (one.name, one.name.rpartition("/")[2])]
+        if not named:
+            found = [*load(baseline, uri=uri), *found]
+        place = named[0] if named else 0
+    kept = [one for number, one in enumerate(found) if one not in found[:number]]
+    at = None if place is None else kept.index(found[place])
+    short = shortened(kept)
+    return short, None if at is None else short[at].name
+
+
 def load(run: str, *, uri: str | None = None) -> list[Candidate]:
     """What a name on the command line means.
 
