@@ -20,11 +20,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
-from serve import logs, translation_pb2, translation_pb2_grpc
+from serve import logs, translation_pb2_grpc
 from serve.config import Config, InForce, make_folders
 from serve.metrics import Metrics, serve_metrics
 from serve.progress import State
-from serve.service import TranslationService
+from serve.service import NAME, Refusals, TranslationService
 from serve.sessions import Listener, Sessions
 from vtlab import __version__
 from vtlab.errors import SettingsError
@@ -32,7 +32,6 @@ from vtlab.events import Event
 
 log = logging.getLogger(__name__)
 
-SERVICE = translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 MESSAGE_BYTES = 50 * 1024 * 1024  # what the gateway allows; gRPC's own limit for receiving is 4 MB
@@ -103,13 +102,13 @@ async def build(
     sessions: Sessions, uploads: Path, options: Sequence[tuple[str, int]] = OPTIONS
 ) -> tuple[Server, health.HealthServicer]:
     """A server that answers for ``sessions``, with health and reflection; not listening yet."""
-    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MOST_CALLS)
+    server = grpc.aio.server(interceptors=(Refusals(),), options=options, maximum_concurrent_rpcs=MOST_CALLS)
     add_service = translation_pb2_grpc.add_TranslationServiceServicer_to_server
     add_service(TranslationService(sessions, uploads), server)  # type: ignore[no-untyped-call]
     serving = health.HealthServicer()
-    await serving.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    await serving.set(NAME, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(serving, server)
-    reflection.enable_server_reflection((SERVICE, HEALTH, reflection.SERVICE_NAME), server)
+    reflection.enable_server_reflection((NAME, HEALTH, reflection.SERVICE_NAME), server)
     return server, serving
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc.aio import ServicerContext
 
 from serve import messages
@@ -24,6 +25,8 @@ from serve.progress import Refusal
 from serve.sessions import Sessions
 
 log = logging.getLogger(__name__)
+
+NAME = pb.DESCRIPTOR.services_by_name["TranslationService"].full_name
 
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9 _-]{0,34}")  # codes and names; whether anybody speaks it is found out later
@@ -48,11 +51,10 @@ class TranslationService(rpc.TranslationServiceServicer):
     async def TranslateVideo(  # noqa: N802
         self, request: pb.TranslationRequest, context: ServicerContext[pb.TranslationRequest, pb.TranslationProgress]
     ) -> AsyncIterator[pb.TranslationProgress]:
-        async with _refusals(context, "TranslateVideo"):
-            session_id = checked_session_id(request.session_id)
-            source, target = checked_language(request.source_lang), checked_language(request.target_lang)
-            gender = checked_gender(request.voice_gender)
-            file = await asyncio.to_thread(checked_upload, request.file_path, self._uploads)
+        session_id = checked_session_id(request.session_id)
+        source, target = checked_language(request.source_lang), checked_language(request.target_lang)
+        gender = checked_gender(request.voice_gender)
+        file = await asyncio.to_thread(checked_upload, request.file_path, self._uploads)
         await self._sessions.start(session_id, file, source or None, target, gender)
         # closing the stream only ends this generator: the work goes on
         async for state in self._sessions.follow(session_id):
@@ -61,8 +63,7 @@ class TranslationService(rpc.TranslationServiceServicer):
     async def GetTranslationResult(  # noqa: N802
         self, request: pb.ResultRequest, context: ServicerContext[pb.ResultRequest, pb.TranslationResult]
     ) -> pb.TranslationResult:
-        async with _refusals(context, "GetTranslationResult"):
-            session_id = checked_session_id(request.session_id)
+        session_id = checked_session_id(request.session_id)
         made = self._sessions.result(session_id)
         if isinstance(made, Refusal):
             code = grpc.StatusCode.NOT_FOUND if made.unknown else grpc.StatusCode.FAILED_PRECONDITION
@@ -72,8 +73,7 @@ class TranslationService(rpc.TranslationServiceServicer):
     async def CancelTranslation(  # noqa: N802
         self, request: pb.CancelRequest, context: ServicerContext[pb.CancelRequest, pb.CancelResponse]
     ) -> pb.CancelResponse:
-        async with _refusals(context, "CancelTranslation"):
-            session_id = checked_session_id(request.session_id)
+        session_id = checked_session_id(request.session_id)
         return messages.cancelled(await self._sessions.cancel(session_id))
 
     async def ControlTranslation(  # noqa: N802
@@ -81,8 +81,7 @@ class TranslationService(rpc.TranslationServiceServicer):
         request: pb.ControlTranslationRequest,
         context: ServicerContext[pb.ControlTranslationRequest, pb.ControlTranslationResponse],
     ) -> pb.ControlTranslationResponse:
-        async with _refusals(context, "ControlTranslation"):
-            session_id = checked_session_id(request.session_id)
+        session_id = checked_session_id(request.session_id)
         action = request.action[:LONGEST_ACTION]  # an unknown one is named in the answer
         return messages.controlled(await self._sessions.control(session_id, action))
 
@@ -91,15 +90,13 @@ class TranslationService(rpc.TranslationServiceServicer):
         request: pb.LanguageDetectionRequest,
         context: ServicerContext[pb.LanguageDetectionRequest, pb.LanguageDetectionResult],
     ) -> pb.LanguageDetectionResult:
-        async with _refusals(context, "DetectLanguage"):
-            file = await asyncio.to_thread(checked_upload, request.file_path, self._uploads)
+        file = await asyncio.to_thread(checked_upload, request.file_path, self._uploads)
         return messages.detection(await self._sessions.detect_language(file))
 
     async def GetAIInsights(  # noqa: N802
         self, request: pb.AIInsightsRequest, context: ServicerContext[pb.AIInsightsRequest, pb.AIInsightsResponse]
     ) -> pb.AIInsightsResponse:
-        async with _refusals(context, "GetAIInsights"):
-            session_id = checked_session_id(request.session_id)
+        session_id = checked_session_id(request.session_id)
         known = self._sessions.insights(session_id)
         if isinstance(known, Refusal):
             return messages.no_insights(session_id, known.message)
@@ -144,11 +141,57 @@ def checked_upload(text: str, uploads: Path) -> Path:
     return resolved
 
 
-@asynccontextmanager
-async def _refusals(context: ServicerContext[Any, Any], method: str) -> AsyncIterator[None]:
-    """Ends the call with ``INVALID_ARGUMENT`` where a check says no."""
+class Refusals(grpc.aio.ServerInterceptor):
+    """Ends a call with ``INVALID_ARGUMENT`` where a check says no, or where its request is no message at all.
+
+    gRPC by itself answers bytes that are no message with ``UNKNOWN`` and a traceback in the log.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        handler = await continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith(f"/{NAME}/"):
+            return handler  # a method that nobody knows, or another service
+        codecs = {
+            "request_deserializer": partial(_parsed, handler.request_deserializer),
+            "response_serializer": handler.response_serializer,
+        }
+
+        async def answer(request: Any, context: ServicerContext[Any, Any]) -> Any:
+            try:
+                return await handler.unary_unary(_message(request), context)
+            except RequestError as error:
+                await _refuse(context, handler_call_details.method, error)
+
+        async def stream(request: Any, context: ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            try:
+                async for message in handler.unary_stream(_message(request), context):
+                    yield message
+            except RequestError as error:
+                await _refuse(context, handler_call_details.method, error)
+
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(stream, **codecs)
+        return grpc.unary_unary_rpc_method_handler(answer, **codecs)
+
+
+def _parsed(parse: Callable[[bytes], Any], content: bytes) -> Any:
+    """The message, or why there is none."""
     try:
-        yield
-    except RequestError as error:
-        log.warning("%s: %s", method, error, extra={"event": "refused", "code": "INVALID_ARGUMENT"})
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        return parse(content)
+    except DecodeError as error:
+        return error
+
+
+def _message(request: Any) -> Any:
+    if isinstance(request, DecodeError):
+        raise RequestError("The request is not the message that this method takes.") from request
+    return request
+
+
+async def _refuse(context: ServicerContext[Any, Any], method: str, error: RequestError) -> NoReturn:
+    log.warning("%s: %s", method, error, extra={"event": "refused", "code": "INVALID_ARGUMENT"})
+    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))

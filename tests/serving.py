@@ -51,6 +51,7 @@ MADE = Result(
     quality=Quality(97.5, 80.25, 71.5, True, -23.1, 1.04, 2),
 )
 INSIGHT = Insight("a-1", "warning", "Fast", "One line is fast.", "low", "2026-01-02T03:04:05.678901Z", {"limit": 1.3})
+PORTUGUESE = Detection("pt", 0.93, "Portuguese")
 ENDED = "It has ended."
 
 
@@ -62,7 +63,7 @@ class Remembered:
     started: list[tuple[str, Path, str | None, str, str]] = field(default_factory=list)
     heard: list[Path] = field(default_factory=list)
     controlled: list[str] = field(default_factory=list)
-    spoken: Detection = Detection("pt", 0.93, "Portuguese")
+    spoken: Detection = PORTUGUESE
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     waiting: int = 3
     running: int = 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import grpc
@@ -111,11 +112,7 @@ def test_stubs_are_what_the_file_makes(tmp_path: Path) -> None:
 def test_every_method_message_and_field_is_commented() -> None:
     lines = PROTO.read_text().splitlines()
     meant = re.compile(r"^(  )?(rpc|message|service|repeated \w+|\w+) \w+( = \d+;|\(| \{)")
-    bare = [
-        line
-        for before, line in zip(lines, lines[1:], strict=False)
-        if meant.match(line) and not before.strip().startswith("//")
-    ]
+    bare = [line for before, line in pairwise(lines) if meant.match(line) and not before.strip().startswith("//")]
     assert bare == []
     commented = [line for line in lines if meant.match(line)]
     assert len(commented) == 1 + len(METHODS) + len(MESSAGES) + sum(text.count(",") + 1 for text in MESSAGES.values())
