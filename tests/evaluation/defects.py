@@ -2,8 +2,9 @@
 
 Each is a plain function: ``plant(dub, strength)`` gives the dub with one defect in its sound, or ``None`` where this
 dub has no place for it (no second line to swap with, no silence to invent a line in, no background to lose). Its
-record stays as it was, as when a tool does not notice; only an untranslated line stands in the record, too, as it
-would. Which line it is follows from the clip alone, so that a table can be made again. ``DEFECTS`` lists them with the
+record stays as it was, as when a tool does not notice; only what a tool says itself is there, too: the text of an
+untranslated line, the place of one that overlaps. Which line it is follows from the clip alone, so that a table can be
+made again. ``DEFECTS`` lists them with the
 strengths tried and the one that must be found.
 """
 
@@ -21,7 +22,7 @@ import numpy as np
 from vtlab import media
 from vtlab.audio import Audio, cut, fade, gain, levels_db, loudness_lufs, mono, resample, stretch
 from vtlab.evaluation.dataset import Clip
-from vtlab.record import Record
+from vtlab.record import Record, SegmentRecord
 from vtlab.segments import Interval
 
 if TYPE_CHECKING:
@@ -116,20 +117,15 @@ def line_untranslated(dub: Parts, count: float) -> Parts | None:
     if len(dub.lines) < count:
         return None
     first = dub.choice(len(dub.lines) - int(count) + 1)
-    sound, segments = dub.sound, list(dub.record.segments)
+    sound, record = dub.sound, dub.record
     for index in range(first, first + int(count)):
         line = dub.lines[index]
         room = (dub.lines[index + 1].heard.start if index + 1 < len(dub.lines) else _seconds(sound)) - line.heard.start
         said = _as_loud_as(_taken(dub, line), dub.say(line.text))
         said = stretch(said, max(1.0, said.duration / (room - 2 * EDGE_S)))
         sound = _put(_without(sound, line), said, line.heard.start)
-        segments = [
-            segment.model_copy(update={"translation": line.text, "spoken_text": line.text})
-            if segment.id == line.id
-            else segment
-            for segment in segments
-        ]
-    return replace(dub, sound=sound, record=dub.record.model_copy(update={"segments": segments}))
+        record = _recorded(record, line, translation=line.text, spoken_text=line.text)
+    return replace(dub, sound=sound, record=record)
 
 
 def lines_swapped(dub: Parts, _: float) -> Parts | None:
@@ -152,7 +148,10 @@ def lines_overlapping(dub: Parts, seconds: float) -> Parts | None:
     first, second = min(pairs, key=lambda pair: pair[1].heard.start - pair[0].heard.end)
     late = second.heard.start - first.heard.end + seconds
     sound = _put(_without(dub.sound, first), _taken(dub, first), first.heard.start + late - EDGE_S)
-    return replace(dub, sound=sound)
+    times = ("planned_start", "planned_end", "measured_start", "measured_end")
+    moved = {name: getattr(_segment(dub, first), name) for name in times}
+    moved = {name: None if at is None else at + late for name, at in moved.items()}
+    return replace(dub, sound=sound, record=_recorded(dub.record, first, **moved))
 
 
 def tail_clipped(dub: Parts, seconds: float) -> Parts | None:
@@ -219,16 +218,16 @@ class Defect:
 
 
 DEFECTS = {
-    "shifted": Defect("speech shifted", speech_shifted, "s", (0.05, 0.1, 0.2, 0.3, 0.5), 0.3),
-    "hurried": Defect("one line at × its speed", line_hurried, "×", (1.1, 1.2, 1.3, 1.5, 1.7), 1.5),
-    "dropped": Defect("lines dropped", line_dropped, "lines", (1, 2), 1),
-    "untranslated": Defect("lines left untranslated", line_untranslated, "lines", (1, 2), 1),
+    "shifted": Defect("speech shifted", speech_shifted, "s", (0.1, 0.2, 0.3, 0.5), 0.3),
+    "hurried": Defect("one line at × its speed", line_hurried, "×", (1.1, 1.2, 1.3, 1.5), 1.5),
+    "dropped": Defect("a line dropped", line_dropped, "lines", (1,), 1),
+    "untranslated": Defect("a line left untranslated", line_untranslated, "lines", (1,), 1),
     "swapped": Defect("two lines swapped", lines_swapped, "pair", (1,), 1),
-    "overlapping": Defect("two lines overlapping", lines_overlapping, "s", (0.1, 0.2, 0.3, 0.5, 0.8), 0.5),
-    "clipped": Defect("a clipped tail", tail_clipped, "s", (0.1, 0.2, 0.3, 0.5, 0.8), 0.5),
-    "invented": Defect("a line invented in silence", line_invented, "words", (1, 2, 4, 6), 2),
-    "lost": Defect("the background softer", background_lost, "dB", (3, 6, 12, 24, float("inf")), float("inf")),
-    "leak": Defect("source speech left in", source_left_in, "dB", (-40, -30, -25, -20, -15, -10), -20),
+    "overlapping": Defect("two lines overlapping", lines_overlapping, "s", (0.1, 0.2, 0.5), 0.5),
+    "clipped": Defect("a clipped tail", tail_clipped, "s", (0.1, 0.2, 0.3, 0.5), 0.5),
+    "invented": Defect("a line invented in silence", line_invented, "words", (1, 2, 4), 2),
+    "lost": Defect("the background softer", background_lost, "dB", (6, 12, float("inf")), float("inf")),
+    "leak": Defect("source speech left in", source_left_in, "dB", (-40, -30, -25, -20, -10), -20),
 }
 
 
@@ -279,10 +278,12 @@ def decoded(path: Path) -> Audio:
     return Audio(samples[:, 0] if channels == 1 else samples, stream.rate)
 
 
-def write_mix(dub: Parts, out: Path, kbps: int = 160) -> Path:
-    """The dub's sound as it is heard, encoded to AAC as dubs are, in an ``.m4a``."""
+def write_mix(dub: Parts, out: Path, kbps: int | None = None) -> Path:
+    """The dub's sound as it is heard, to ``out`` with an ending of its own: encoded to AAC, or FLAC (mono)."""
     mix = dub.sound.mix
-    return media.write_aac([mix.samples], mix.rate, mix.channels, kbps, out)
+    if kbps is None:
+        return media.write_flac([mono(mix).samples], mix.rate, out.with_suffix(".flac"))
+    return media.write_aac([mix.samples], mix.rate, mix.channels, kbps, out.with_suffix(".m4a"))
 
 
 def write_track(dub: Parts, out: Path) -> Path:
@@ -317,6 +318,16 @@ def _put(sound: Sound, said: Audio, at: float) -> Sound:
     samples = resample(said, sound.rate).samples[: len(speech) - first]
     speech[first : first + len(samples)] += samples
     return replace(sound, speech=speech)
+
+
+def _segment(dub: Parts, line: Line) -> SegmentRecord:
+    return next(segment for segment in dub.record.segments if segment.id == line.id)
+
+
+def _recorded(record: Record, line: Line, **changed: object) -> Record:
+    """The record with other words or times of a line."""
+    segments = [segment.model_copy(update=changed) if segment.id == line.id else segment for segment in record.segments]
+    return record.model_copy(update={"segments": segments})
 
 
 def _as_loud_as(model: Audio, said: Audio) -> Audio:

@@ -12,11 +12,11 @@ reported was counted on the other half. FOLDER keeps the dubs and ``measured.jso
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,6 +27,7 @@ from vtlab.engines import engine_class
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation.dataset import Clip, load_dataset
 from vtlab.measure import Ear, measure
+from vtlab.measured import Measurement
 from vtlab.metrics import METRICS
 from vtlab.pipeline import dub
 from vtlab.record import Record
@@ -35,19 +36,45 @@ from vtlab.settings import load_settings
 ROOT = Path(__file__).parents[2]
 LONGEST_S = 60.0  # longer clips only take longer
 
-# how the good dubs are made; defects are planted into the first, the others are there for false alarms only
-QUICKER = [
-    "transcription.options.faster_whisper.beam_size=1",
-    "audio_sync.follow_loudness=1.0",
-    "audio_sync.max_speed=1.2",
-    "video_combination.audio_bitrate_kbps=96",
+REPLAYED = [
+    "transcription.engine=reference",
+    "transcription.options.reference.file={manifest}",
+    "transcription.options.reference.clip={clip}",
+    "translation.engines=[reference]",
+    "translation.options.reference.file={manifest}",
 ]
+# how the good dubs are made; defects are planted into the first, the others are there for false alarms only
 WAYS: dict[str, dict[str, list[str]]] = {
     "default": {"en": [], "pt": []},
-    "other_settings": {"en": QUICKER, "pt": QUICKER},
-    "other_voice": {"en": ["tts.engines=[kokoro]", "tts.voice=af_heart"], "pt": ["tts.voice=pm_alex"]},
+    "replayed": {"en": REPLAYED, "pt": REPLAYED},
+    "other_voice": {
+        "en": [*REPLAYED, "tts.engines=[kokoro]", "tts.voice=af_heart"],
+        "pt": [*REPLAYED, "tts.voice=pm_alex"],
+    },
 }
-AGAIN_KBPS = 64  # a good dub encoded once more is a good dub
+FIRST = next(iter(WAYS))
+AGAIN_KBPS = 64  # a good dub encoded to AAC once more is a good dub
+
+DEAR = ("asr_chrf", "tts_wer", "truncated_words")  # the dub is recognised again for these
+CHEAP = (
+    "chrf",
+    "translation_quality",
+    "sync_onset_mean_abs_ms",
+    "sync_drift_p95_ms",
+    "sync_drift_max_ms",
+    "sync_within_150ms",
+    "speech_overlap",
+    "speech_iou",
+    "uncovered_s",
+    "duration_compliance_20",
+    "speed_min",
+    "speed_max",
+    "overruns",
+    "completeness",
+    "loudness_lufs",
+    "loudness_spread_db",
+    "source_leak_db",
+)
 
 
 @dataclass(frozen=True)
@@ -58,12 +85,15 @@ class Measured:
     way: str
     defect: str
     strength: float
-    values: dict[str, float]
-    absent: dict[str, str] = field(default_factory=dict)
+    found: Measurement
 
     @property
     def key(self) -> tuple[str, str, str, float]:
         return self.clip, self.way, self.defect, self.strength
+
+    @property
+    def values(self) -> dict[str, float]:
+        return self.found.values
 
 
 @dataclass(frozen=True)
@@ -78,11 +108,6 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {}
-
-# all that could tell; the cost of a dub and its subtitles cannot
-MEASURED = tuple(
-    name for name in METRICS if not name.startswith(("stage_", "subtitle_", "speed_", "sync_on", "sync_off"))
-)
 
 
 def alarms(values: dict[str, float]) -> list[str]:
@@ -105,6 +130,7 @@ def good_dub(clip: Clip, way: str, out: Path, pool: EnginePool) -> Parts:
     if not found:
         languages = [f"source_language={clip.source_language}", f"target_language={clip.target_language}"]
         chosen = [*languages, "audio_sync.keep_speech_track=true", *WAYS[way][clip.target_language]]
+        chosen = [setting.format(manifest=clip.path.parents[1] / "manifest.jsonl", clip=clip.id) for setting in chosen]
         dub(clip.path, load_settings(overrides=chosen, environment={}), folder, pool=pool)
         found = list(folder.glob(f"{clip.path.stem}.{clip.target_language}.dub.json"))
     record = Record.model_validate_json(found[0].read_text(encoding="utf-8"))
@@ -129,27 +155,36 @@ def voice(record: Record) -> Callable[[str], Audio]:
     return say
 
 
-def variants(clip: Clip, out: Path, pool: EnginePool) -> Iterator[tuple[str, str, float, Parts, int]]:
-    """Way, defect, strength, the dub itself and the bit rate it is to be encoded at: untouched ones first."""
-    first = good_dub(clip, next(iter(WAYS)), out, pool)
-    for way in WAYS:
-        yield way, "", 0.0, first if way == next(iter(WAYS)) else good_dub(clip, way, out, pool), 160
-    yield "encoded_again", "", 0.0, first, AGAIN_KBPS
+@dataclass(frozen=True)
+class Variant:
+    """A dub to be measured; ``make`` gives it, or ``None`` where the defect has no place in the clip."""
+
+    way: str
+    defect: str
+    strength: float
+    make: Callable[[], Parts | None]
+    kbps: int | None = None
+
+
+def variants(clip: Clip, ways: Sequence[str], out: Path, pool: EnginePool) -> Iterator[Variant]:
+    """Untouched dubs, then the planted ones."""
+    first = cache(partial(good_dub, clip, FIRST, out, pool))
+    yield Variant(FIRST, "", 0.0, first)
+    yield Variant("encoded_again", "", 0.0, first, AGAIN_KBPS)
+    for way in ways:
+        if way != FIRST and (clip.translated or WAYS[way][clip.target_language][:1] != REPLAYED[:1]):
+            yield Variant(way, "", 0.0, partial(good_dub, clip, way, out, pool))
     for name, defect in DEFECTS.items():
         for strength in defect.strengths:
-            planted = defect.plant(first, strength)
-            if planted is not None:
-                yield next(iter(WAYS)), name, strength, planted, 160
+            yield Variant(FIRST, name, strength, lambda plant=defect.plant, at=strength: plant(first(), at))
 
 
-def measured(
-    dubbed: Parts, metrics: Sequence[str], ear: Ear, kbps: int = 160
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Values, and why some are absent, of a dub as it would lie on a disk."""
+def measured(dubbed: Parts, metrics: Sequence[str], ear: Ear, kbps: int | None = None) -> Measurement:
+    """What ``vtlab measure`` finds in a dub, from files."""
     clip = dubbed.clip
     with TemporaryDirectory() as folder:
-        mix, track = write_mix(dubbed, Path(folder) / "mix.m4a", kbps), write_track(dubbed, Path(folder) / "s.flac")
-        found = measure(
+        mix, track = write_mix(dubbed, Path(folder) / "mix", kbps), write_track(dubbed, Path(folder) / "speech.flac")
+        return measure(
             mix,
             clip.path,
             clip.source_language,
@@ -160,7 +195,6 @@ def measured(
             metrics=metrics,
             ear=ear,
         )
-    return found.values, found.absent
 
 
 # ---------------------------------------------------------------- the table
@@ -247,25 +281,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out/planted"))
     parser.add_argument("--clips", help="ids, separated by commas; none: all")
-    parser.add_argument("--readme", type=Path, help="write the tables into this file, between its marks")
+    parser.add_argument("--ways", default=",".join(WAYS), help="how good dubs are made, separated by commas")
+    parser.add_argument("--defects", help="names, separated by commas; none: all")
+    parser.add_argument(
+        "--by-ear", action="store_true", help="recognise the dubs again: dear, at the bold strengths only"
+    )
+    parser.add_argument("--count", action="store_true", help="measure nothing more, only count")
     parser.add_argument("--spread", action="store_true", help="print what limits are chosen by")
-    parser.add_argument("--measured", action="store_true", help="measure nothing more, only count")
+    parser.add_argument("--readme", type=Path, help="write the tables into this file, between its marks")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    kept = options.out / "measured.jsonl"
-    rows = read(kept)
-    if not options.measured:
-        known = {row.key for row in rows}
-        wanted = options.clips.split(",") if options.clips else None
-        with kept.open("a", encoding="utf-8") as file:
-            for row in measure_all(options.out, wanted, known):
-                file.write(json.dumps(row.__dict__) + "\n")
-                file.flush()
-                rows.append(row)
-                print(row.clip, row.way, row.defect, row.strength, alarms(row.values), file=sys.stderr)
-    if options.spread:
-        print(spread(rows))
-    print(table(rows))
+    if not options.count:
+        clips = [clip for clip in suitable() if not options.clips or clip.id in options.clips.split(",")]
+        defects = options.defects.split(",") if options.defects else list(DEFECTS)
+        ways = options.ways.split(",")
+        measure_all(clips, ways, defects, DEAR if options.by_ear else CHEAP, options.out)
+    rows = read(options.out)
+    print(spread(rows) if options.spread else table(rows))
     if options.readme:
         text = options.readme.read_text(encoding="utf-8")
         for mark, content in (("rules", rules_table()), ("defects", table(rows))):
@@ -275,25 +306,48 @@ def main() -> None:
         options.readme.write_text(text, encoding="utf-8")
 
 
-def read(file: Path) -> list[Measured]:
-    if not file.exists():
-        return []
-    return [Measured(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-def measure_all(out: Path, wanted: Sequence[str] | None, known: set[tuple[str, str, str, float]]) -> Iterator[Measured]:
-    """Every dub that was not measured yet, clip by clip, short clips first."""
-    pool, ear = EnginePool(), Ear()
+def suitable() -> list[Clip]:
+    """The clips that good dubs are made of, short ones first."""
     clips = [clip for name in ("people", "spoken") for clip in load_dataset(ROOT / "datasets" / name).clips]
-    for clip in sorted(clips, key=lambda clip: clip.seconds):
-        pair = {clip.source_language, clip.target_language}
-        skipped = pair != {"en", "pt"} or clip.seconds > LONGEST_S or "hurried" in clip.tags
-        if skipped or (wanted and clip.id not in wanted):
-            continue
-        for way, defect, strength, dubbed, kbps in variants(clip, out, pool):
-            if (clip.id, way, defect, strength) not in known:
-                values, absent = measured(dubbed, MEASURED, ear, kbps)
-                yield Measured(clip.id, way, defect, strength, values, absent)
+    chosen = [clip for clip in clips if {clip.source_language, clip.target_language} == {"en", "pt"}]
+    return sorted(
+        (clip for clip in chosen if clip.seconds <= LONGEST_S and "hurried" not in clip.tags), key=lambda c: c.seconds
+    )
+
+
+def measure_all(
+    clips: Sequence[Clip], ways: Sequence[str], defects: Sequence[str], metrics: Sequence[str], out: Path
+) -> None:
+    """Measures every dub that was not yet measured so, and keeps it."""
+    folder = out / "measured"
+    folder.mkdir(parents=True, exist_ok=True)
+    pool, ear = EnginePool(), Ear()
+    by_ear = bool(set(metrics) & set(DEAR))
+    for clip in clips:
+        for each in variants(clip, ways, out, pool):
+            wanted = each.defect in defects and (not by_ear or each.strength == DEFECTS[each.defect].nominal)
+            name = f"{clip.id}.{each.way}.{each.defect or 'untouched'}.{each.strength:g}{'.ear' if by_ear else ''}.json"
+            if (each.defect and not wanted) or (folder / name).exists():
+                continue
+            dubbed = each.make()
+            if dubbed is not None:
+                found = measured(dubbed, metrics, ear, each.kbps)
+                (folder / name).write_text(found.model_dump_json(), encoding="utf-8")
+                print(name, alarms(found.values), file=sys.stderr)
+
+
+def read(out: Path) -> list[Measured]:
+    """What was measured, cheap and dear numbers of a dub together."""
+    rows: dict[tuple[str, str, str, float], Measured] = {}
+    for file in sorted((out / "measured").glob("*.json")):
+        clip, way, defect, *strength = file.stem.removesuffix(".ear").split(".")
+        found = Measurement.model_validate_json(file.read_text(encoding="utf-8"))
+        row = Measured(clip, way, "" if defect == "untouched" else defect, float(".".join(strength)), found)
+        if row.key in rows:
+            before = rows[row.key].found
+            found = before.model_copy(update={"values": before.values | found.values})
+        rows[row.key] = replace(row, found=found)
+    return list(rows.values())
 
 
 if __name__ == "__main__":
