@@ -166,7 +166,7 @@ def _measured(state: State, quality: Quality | None, absent: Mapping[str, str], 
             "warning",
             "low",
             f"Not measured: {score.replace('_', ' ')}",
-            f"{reason} So no quality is shown.",
+            f"{reason or 'There is no reason known.'} So no quality is shown.",
             timestamp,
             {"score": score},
         )

@@ -44,6 +44,13 @@ Message = dict[str, Any]
 Send = Callable[..., None]
 
 MESSAGE_BYTES = 1 << 24
+# what the gateway shows of a dub, and the metric that it is made of
+SCORES = {
+    "lip_sync_accuracy": "sync_within_150ms",
+    "voice_quality": "voice_mos",
+    "translation_quality": "translation_quality",
+    "duration_match": "duration_error_frames",
+}
 DETECTED_S = 30.0  # of speech, the most that is listened to for the language
 SEARCHED_S = 900.0  # of sound, in which that speech is looked for
 OUT_OF_MEMORY_FIRST = 500  # where the kernel must end a process, rather a worker than the server
@@ -429,8 +436,41 @@ def _recogniser(settings: Settings, pool: EnginePool) -> None:
 
 
 def measured_quality(made: Dub, source: Path) -> tuple[Quality | None, dict[str, str]]:
-    """Scores of a finished dub without a reference; else which could not be measured, and why."""
-    return None, {"quality": "not measured"}
+    """Scores of a finished dub without a reference; else which of them could not be measured, and why."""
+    from vtlab.measure import measure
+    from vtlab.metrics import quality
+
+    record = made.record
+    try:
+        found = measure(
+            _result(made),
+            source,
+            record.source_language,
+            record.target_language,
+            record=record,
+            speech_track=made.outputs.get("speech_track"),
+            metrics=list(SCORES.values()),
+        )
+    except VtlabError as error:
+        return None, dict.fromkeys(SCORES, f"{error}")
+    values = found.values
+    sync = quality.lip_sync_accuracy(values.get(SCORES["lip_sync_accuracy"]))
+    voice = quality.voice_quality(values.get(SCORES["voice_quality"]))
+    translation = values.get(SCORES["translation_quality"])
+    match = quality.duration_match(values.get(SCORES["duration_match"]))
+    absent = {score: found.absent.get(metric, "") for score, metric in SCORES.items() if metric not in values}
+    if sync is None or voice is None or translation is None or match is None:
+        return None, absent
+    spoken = [line for line in record.segments if line.failed is None and line.spoken_text]
+    return Quality(
+        lip_sync_accuracy=round(sync, 2),
+        voice_quality=round(voice, 2),
+        translation_quality=round(translation, 2),
+        duration_match=match,
+        avg_lufs=record.loudness_lufs,
+        avg_atempo=round(sum(line.speed for line in spoken) / len(spoken), 4) if spoken else None,
+        segments_condensed=quality.segments_condensed([(line.translation, line.spoken_text) for line in spoken]),
+    ), {}
 
 
 def _result(made: Dub) -> Path:

@@ -58,7 +58,6 @@ TO_BYTES = {private: byte for byte, private in FROM_BYTES.items()}
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PREVIEW_HEIGHT = 360
 PREVIEW_CRF = 28
-PREVIEW_NICENESS = 5
 FFMPEG_START_S = 60.0
 FFMPEG_PER_SECOND = 20.0  # time limit per second of media: x264 on a slow machine
 
@@ -795,7 +794,7 @@ def preview(
     """A small MP4 (H.264 of at most ``PREVIEW_HEIGHT`` lines, AAC, index first) from ``start_s`` to ``end_s``.
 
     ``sound`` (AAC in MP4) is on the file's clock and need not reach beyond ``end_s``; ``burn`` names subtitles that
-    count from ``start_s``. Without a picture it is sound alone. Encoded with low priority: the dub itself goes first.
+    count from ``start_s``. Without a picture it is sound alone.
     """
     import ffmpeg
 
@@ -814,7 +813,7 @@ def preview(
     streams.append(ffmpeg.input(_named(sound), protocol_whitelist="file", format="mov", **span)["a:0"])
     spec = ffmpeg.output(*streams, _named(out), **options).overwrite_output()
     with whole(out):
-        run_ffmpeg(spec, _time_limit(end_s), checkpoint, folder, niceness=PREVIEW_NICENESS)
+        run_ffmpeg(spec, _time_limit(end_s), checkpoint, folder)
     return out
 
 
@@ -867,7 +866,7 @@ def ffmpeg_offers() -> frozenset[str]:
     return frozenset(line.split()[1] for line in "\n".join(said).splitlines() if len(line.split()) > 1)
 
 
-def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], folder: Path, niceness: int = 0) -> None:
+def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], folder: Path) -> None:
     """Runs one ffmpeg in ``folder``; it dies with the run, and at its time limit, pauses not counted.
 
     Raises ``VtlabError`` (``E_FFMPEG``) with the end of what it printed, ``ResourceError`` where the disk is full,
@@ -883,8 +882,6 @@ def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], fold
             raise EngineError(message) from error
         began = time.monotonic()
         try:
-            if niceness:
-                os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
             while True:
                 asked = time.monotonic()
                 checkpoint()
