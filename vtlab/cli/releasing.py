@@ -250,7 +250,10 @@ def _contests(tracked: TrackedRun, metrics: Sequence[str], folder: Path) -> tupl
         return [], []
     if release.fingerprint == tracked.fingerprint:
         return [], [f"The same settings are in force already, as release {release.number}."]
-    results = _results_in_force(release, tracked)
+    try:
+        results = _results_in_force(release, tracked)
+    except promotion.ReleaseError as error:
+        return [], [f"The release in force cannot be compared with. {error}"]
     if results is None:
         return [], [
             f"Release {release.number}, in force, was evaluated on other clips ({release.dataset}, digest "
@@ -310,12 +313,19 @@ def _compared(
 
 def _results_in_force(release: Release, tracked: TrackedRun) -> Sequence[ClipResult] | None:
     """The results of the release in force on the candidate's data set: its own evidence, else those of a newer run."""
+    from pydantic import ValidationError
+
     from serve import promotion
     from vtlab.evaluation.results import ClipResult
     from vtlab.evaluation.tracking import find_runs, load_run
 
     if release.dataset_digest == tracked.dataset_digest:
-        return [ClipResult.model_validate_json(line) for line in promotion.results_of(release)]
+        try:
+            return [ClipResult.model_validate_json(line) for line in promotion.results_of(release)]
+        except ValidationError as error:
+            raise promotion.ReleaseError(
+                f"The evidence of release {release.number} is of another version of vtlab, {release.vtlab}."
+            ) from error
     for run in find_runs():
         if (run.fingerprint, run.dataset_digest) == (release.fingerprint, tracked.dataset_digest):
             return load_run(run.run_id).results
@@ -330,8 +340,11 @@ def _register(release: Release) -> None:
     from vtlab.errors import VtlabError
 
     try:
-        from vtlab.evaluation.tracking import register_release
+        from vtlab.evaluation.tracking import register_release, tracking_uri
 
+        if not _store_is_there(tracking_uri()):
+            say(f"The tracking store was not told: there is none at {tracking_uri()}.")
+            return
         version = register_release(release.run_id, release.folder, release.number)
     except ImportError as error:
         say(f"The tracking store was not told: {error.name} is not installed here.")
@@ -342,6 +355,11 @@ def _register(release: Release) -> None:
         )
     else:
         say(f"In the tracking store it is version {version} of the model vtlab-dub, alias production.")
+
+
+def _store_is_there(uri: str) -> bool:
+    """False for a file that would have to be made: a server's machine needs no tracking store."""
+    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
 
 
 # ---------------------------------------------------------------- how it is shown
