@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from serve import translation_pb2 as pb
 from serve.progress import Answer, Detection, Hardware, Insight, LogLine, Quality, Result, State
+from vtlab.languages import language_name
 
 INT32_MAX = 2**31 - 1
 
@@ -73,7 +74,7 @@ def detection(found: Detection) -> pb.LanguageDetectionResult:
         detected_language=found.language or "",
         confidence=found.confidence or 0.0,
         success=found.language is not None,
-        message=_text(found.message),
+        message=_text(found.message or language_name(found.language or "")),
     )
 
 

@@ -6,7 +6,8 @@ somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterable
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
@@ -14,7 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from serve.config import InForce
-from serve.progress import Quality, Result, State, Status
+from serve.progress import Result, State, Status
 from serve.sessions import Sessions
 from vtlab.errors import SettingsError
 from vtlab.events import Event, Found, StageFinished
@@ -23,6 +24,7 @@ from vtlab.resources import MB
 
 BUCKETS_S = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 SCORE_BUCKETS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
+PATIENCE_S = 10.0
 SCORES = ("lip_sync_accuracy", "voice_quality", "translation_quality")
 
 
@@ -49,12 +51,12 @@ class Metrics:
         self._lengths = counter("duration_mismatches", "Completed dubs that are not as long as their source")
         for status in (Status.COMPLETED, Status.FAILED, Status.CANCELLED):
             self._ended.labels(status.value)  # there from the start, with 0
-        self._in_session: Sessions | None = None
+        self._sessions_of: Sessions | None = None
 
     def watch(self, sessions: Sessions, in_force: InForce) -> None:
-        """Adds the gauges."""
-        self._in_session = sessions
-        self.registry.register(_Gauges(sessions, in_force))
+        """Adds the gauges, and the quality of what completes. Called in the event loop of ``sessions``."""
+        self._sessions_of = sessions
+        self.registry.register(_Gauges(sessions, in_force, asyncio.get_running_loop()))
 
     def tell(self, session_id: str, happened: Event | State) -> None:
         match happened:
@@ -72,12 +74,15 @@ class Metrics:
         self._sessions.observe(state.elapsed_s)
         if state.status is Status.FAILED:
             self._failures.labels(state.code or "E_INTERNAL").inc()
-        if state.status is Status.COMPLETED and self._in_session is not None:
-            made = self._in_session.result(session_id)
-            if isinstance(made, Result):
-                self._measured(made.quality)
+        if state.status is Status.COMPLETED and self._sessions_of is not None:
+            # a moment later: listeners are told before the result can be asked for
+            asyncio.get_running_loop().call_soon(self._measure, self._sessions_of, session_id)
 
-    def _measured(self, quality: Quality | None) -> None:
+    def _measure(self, sessions: Sessions, session_id: str) -> None:
+        made = sessions.result(session_id)
+        if not isinstance(made, Result):
+            return  # started again already
+        quality = made.quality
         if quality is None:
             self._unmeasured.inc()
             return
@@ -88,30 +93,33 @@ class Metrics:
 
 
 class _Gauges(Collector):
-    """How things stand, read when asked."""
+    """How things stand, read when asked; in the event loop, where the sessions live."""
 
-    def __init__(self, sessions: Sessions, in_force: InForce) -> None:
-        self._sessions, self._in_force = sessions, in_force
+    def __init__(self, sessions: Sessions, in_force: InForce, loop: asyncio.AbstractEventLoop) -> None:
+        self._sessions, self._in_force, self._loop = sessions, in_force, loop
 
-    def collect(self) -> Iterator[Metric]:
-        by_status = GaugeMetricFamily("vtlab_sessions", "Sessions that are known, by status", labels=["status"])
+    def describe(self) -> Iterable[Metric]:
+        return ()  # else the registry would collect to find the names, before the loop can answer
+
+    def collect(self) -> Iterable[Metric]:
+        return asyncio.run_coroutine_threadsafe(self._read(), self._loop).result(PATIENCE_S)
+
+    async def _read(self) -> list[Metric]:
         counts = self._sessions.counts()
+        by_status = GaugeMetricFamily("vtlab_sessions", "Sessions that are known, by status", labels=["status"])
         for status in Status:
             by_status.add_metric([status.value], counts.get(status.value, 0))
-        yield by_status
-        yield GaugeMetricFamily("vtlab_queue_length", "Sessions waiting for a worker", self._sessions.waiting)
-        yield GaugeMetricFamily("vtlab_sessions_running", "Sessions that have a worker", self._sessions.running)
-        memory = self._sessions.memory_mb * MB
-        yield GaugeMetricFamily("vtlab_memory_bytes", "Resident memory of the server and its workers", memory)
-        served = GaugeMetricFamily(
-            "vtlab_release_info", "What new sessions run", labels=["name", "fingerprint", "release"]
-        )
+        served = GaugeMetricFamily("vtlab_release_info", "What new sessions run", labels=["name", "fingerprint"])
         release = self._in_force.release
-        name = self._in_force.served.name
-        served.add_metric(
-            [name, "" if release is None else release.fingerprint, "" if release is None else str(release.number)], 1
-        )
-        yield served
+        served.add_metric([self._in_force.served.name, "" if release is None else release.fingerprint], 1)
+        memory = self._sessions.memory_mb * MB
+        return [
+            by_status,
+            GaugeMetricFamily("vtlab_queue_length", "Sessions waiting for a worker", self._sessions.waiting),
+            GaugeMetricFamily("vtlab_sessions_running", "Sessions that have a worker", self._sessions.running),
+            GaugeMetricFamily("vtlab_memory_bytes", "Resident memory of the server and its workers", memory),
+            served,
+        ]
 
 
 def serve_metrics(metrics: Metrics, host: str, port: int) -> WSGIServer:
