@@ -21,7 +21,7 @@ class ReferenceSegment(_Part):
 
     start: float | None = Field(None, ge=0)
     end: float | None = Field(None, gt=0)
-    text: str = Field(min_length=1)
+    text: str = Field(description="the transcript; empty where only the translation is known")
     translation: str | None = None
     speaker: str | None = None
 
@@ -51,6 +51,7 @@ class SegmentMeasure(_Part):
     recognised: str | None = Field(None, description="the dubbing tool's own transcript, cut to this line")
     translation: str | None = Field(None, description="the reference translation")
     translated: str | None = Field(None, description="the dubbing tool's translation, cut to this line")
+    gold_transcript: bool = Field(False, description="the tool was given the reference transcript to translate")
     heard: str | None = Field(None, description="the dubbed speech recognised again, cut to this line")
     onset_ms: float | None = Field(None, description="dubbed start − source start")
     offset_ms: float | None = Field(None, description="dubbed end − source end")
@@ -70,11 +71,12 @@ class LineMeasure(_Part):
     text: str = Field(description="what was given to the voice; empty where nobody knows")
     heard: str | None = Field(None, description="what the recogniser heard of it")
     speed: float | None = Field(None, description="rate and stretching together, 1 = natural; null: not known")
+    cut_s: float | None = Field(None, description="seconds that its end is heard too early, by the record")
     loudness_lufs: float | None = None
 
 
 class CueMeasure(_Part):
-    """A subtitle in the target language, as its file says it."""
+    """A subtitle in the target language."""
 
     start: float
     end: float
@@ -93,6 +95,7 @@ class Measurement(_Part):
     segments: tuple[SegmentMeasure, ...] = ()
     lines: tuple[LineMeasure, ...] = ()
     cues: tuple[CueMeasure, ...] = Field((), description="the target-language subtitles, where there are any")
+    reference_cues: tuple[CueMeasure, ...] = Field((), description="subtitles of the reference translation")
     source_speech: tuple[tuple[float, float], ...] | None = Field(
         None, description="where the source speaks, seconds; null: not looked for"
     )

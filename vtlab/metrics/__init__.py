@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Pool = Literal["rows", "sum", "time", "worst"]
+ROUNDING = 0.002  # of a target: files round their times to milliseconds
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Metric:
         if self.target is None:
             return None
         low, high = self.target
-        return (low is None or value >= low) and (high is None or value <= high)
+        room = ROUNDING * max(abs(limit) for limit in self.target if limit is not None)
+        return (low is None or value >= low - room) and (high is None or value <= high + room)
 
 
 METRICS = {

@@ -79,12 +79,12 @@ def drift(source: Sequence[Interval], dubbed: Sequence[Interval | None]) -> Sync
         unmatched=len(source) - len(pairs),
         sync_onset_ms=tuple(onset),
         sync_offset_ms=tuple(offset),
-        sync_onset_mean_abs_ms=_mean([abs(value) for value in onset]),
-        sync_drift_mean_ms=_mean(worst),
+        sync_onset_mean_abs_ms=mean([abs(value) for value in onset]),
+        sync_drift_mean_ms=mean(worst),
         sync_drift_p95_ms=percentile(worst, 95),
         sync_drift_max_ms=max(worst, default=None),
         sync_within_150ms=on_time / len(source) if source else None,
-        duration_compliance_20=_mean(compliant),
+        duration_compliance_20=mean(compliant),
         overruns=overruns([dub for _, dub in pairs]),
     )
 
@@ -96,8 +96,12 @@ def coverage(source: Sequence[Interval], dubbed: Sequence[Interval], total_s: fl
     speak ÷ time in which either does; ``uncovered_s`` the time in which only the source speaks.
     """
     said, dub = (union(clipped(intervals, total_s)) for intervals in (source, dubbed))
-    both = sum(a.overlap(b) for a in said for b in dub)
     source_s, dubbed_s = (sum(interval.duration for interval in intervals) for intervals in (said, dub))
+    return isochrony(shared_s(said, dub), source_s, dubbed_s, total_s)
+
+
+def isochrony(both: float, source_s: float, dubbed_s: float, total_s: float) -> CoverageScores:
+    """The same from seconds: in which both speak, the source does, the dub does, and in all."""
     either = source_s + dubbed_s - both
     return CoverageScores(
         speech_overlap=(both + total_s - either) / total_s if total_s > 0 else None,
@@ -110,7 +114,7 @@ def speeds(values: Sequence[float]) -> SpeedScores:
     """Statistics of the speeds of neighbouring segments, in their order."""
     steps = [max(a, b) / min(a, b) for a, b in itertools.pairwise(values)]
     return SpeedScores(
-        speed_mean=_mean(values),
+        speed_mean=mean(values),
         speed_p95=percentile(values, 95),
         speed_min=min(values, default=None),
         speed_max=max(values, default=None),
@@ -150,6 +154,11 @@ def common(ones: Sequence[Interval], others: Sequence[Interval]) -> list[Interva
     return list(spans)
 
 
+def shared_s(ones: Sequence[Interval], others: Sequence[Interval]) -> float:
+    """Seconds that lie in both sets, each of intervals that do not overlap."""
+    return sum(a.overlap(b) for a in ones for b in others)
+
+
 def clipped(intervals: Sequence[Interval], total_s: float) -> list[Interval]:
     """The parts of the intervals within ``0…total_s``."""
     inside = (Interval(max(interval.start, 0.0), min(interval.end, total_s)) for interval in intervals)
@@ -161,5 +170,6 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
     return float(np.percentile(values, percent)) if len(values) else None
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def mean(values: Sequence[float]) -> float | None:
+    """``None`` over nothing."""
     return sum(values) / len(values) if len(values) else None

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vtlab.errors import EngineError
 from vtlab.languages import UNSPACED
@@ -32,6 +33,8 @@ _ORDINAL = re.compile(r"\b(\d+)(?:st|nd|rd|th)\b")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _TOKENISERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
 DEFAULT_TOKENISER = "13a"
+COMPLIANCE = (0.9, 1.1)  # of length_compliance_10: translation ÷ source characters
+CUT_S = 0.06  # sound that ends so much before its record lacks something; less is the edge of a level
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,21 @@ class Score:
     signature: str
 
 
-def error_rates(references: Sequence[str], hypotheses: Sequence[str], language: str) -> ErrorScores:
-    """Word and character errors of parallel texts. Raises ``ValueError`` where their numbers differ."""
-    import jiwer
+def error_rates(references: Sequence[str], hypotheses: Sequence[str], language: str | Sequence[str]) -> ErrorScores:
+    """Word and character errors of parallel texts, in one language or each in its own.
 
+    Raises ``ValueError`` where their numbers differ.
+    """
+    jiwer = _library("jiwer")
     _same_length(references, hypotheses)
-    said = [normalise(text, language) for text in references]
-    heard = [normalise(text, language) for text in hypotheses]
+    languages = [language] * len(references) if isinstance(language, str) else language
+    said = [normalise(text, spoken) for text, spoken in zip(references, languages, strict=True)]
+    heard = [normalise(text, spoken) for text, spoken in zip(hypotheses, languages, strict=True)]
     signature = f"jiwer:{_version('jiwer')}|norm:{NORMALISER}"
     if not said:
         return ErrorScores(None, None, None, None, None, 0, 0, 0, 0, signature)
     words = jiwer.process_words(said, heard)
-    characters = jiwer.process_characters(_unspaced(said, language), _unspaced(heard, language))
+    characters = jiwer.process_characters(_unspaced(said, languages), _unspaced(heard, languages))
     total = words.hits + words.substitutions + words.deletions
     wrong = characters.substitutions + characters.insertions + characters.deletions
     total_characters = characters.hits + characters.substitutions + characters.deletions
@@ -93,31 +99,74 @@ def error_rates(references: Sequence[str], hypotheses: Sequence[str], language: 
 
 
 def bleu(references: Sequence[str], hypotheses: Sequence[str], language: str) -> Score:
-    """Corpus BLEU of parallel segments; an empty translation counts as a bad one."""
-    from sacrebleu.metrics.bleu import BLEU
+    """Corpus BLEU of parallel segments; an empty translation counts as a bad one.
 
+    Raises ``EngineError`` with the command to run where sacrebleu or the language's tokeniser is not installed.
+    """
+    bleu_class = _library("sacrebleu.metrics.bleu").BLEU
     _same_length(references, hypotheses)
-    tokeniser = _TOKENISERS.get(language, DEFAULT_TOKENISER)
+    chosen = tokeniser(language)
     try:
-        metric = BLEU(tokenize=tokeniser)
+        metric = bleu_class(tokenize=chosen)
     except (ImportError, RuntimeError) as error:
-        raise EngineError(f"BLEU for {language!r} needs a tokeniser: pip install 'sacrebleu[{language}]'") from error
+        raise EngineError(
+            f"BLEU for {language!r} needs a tokeniser that is not installed: pip install 'sacrebleu[{language}]'"
+        ) from error
     if not references:
-        return Score(None, f"tok:{tokeniser}|version:{_version('sacrebleu')}")
+        return Score(None, f"tok:{chosen}|version:{_version('sacrebleu')}")
     value = metric.corpus_score(list(hypotheses), [list(references)]).score
     return Score(value, str(metric.get_signature()))
 
 
 def chrf(references: Sequence[str], hypotheses: Sequence[str]) -> Score:
     """Corpus chrF2 (character n-grams up to 6, no word n-grams; Popović 2015) of parallel segments."""
-    from sacrebleu.metrics.chrf import CHRF
-
+    chrf_class = _library("sacrebleu.metrics.chrf").CHRF
     _same_length(references, hypotheses)
-    metric = CHRF()
+    metric = chrf_class()
     if not references:
         return Score(None, f"nc:6|nw:0|version:{_version('sacrebleu')}")
     value = metric.corpus_score(list(hypotheses), [list(references)]).score
     return Score(value, str(metric.get_signature()))
+
+
+def tokeniser(language: str) -> str:
+    """The name of sacrebleu's tokeniser for BLEU in that language."""
+    return _TOKENISERS.get(language, DEFAULT_TOKENISER)
+
+
+def length_compliance(pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Share of translations with 0.9 to 1.1 times their source's characters (isometric translation, IWSLT 2022)."""
+    ratios = [len(translation.strip()) / len(source.strip()) for source, translation in pairs if source.strip()]
+    if not ratios:
+        return None
+    low, high = COMPLIANCE
+    return sum(low - 1e-9 <= ratio <= high + 1e-9 for ratio in ratios) / len(ratios)
+
+
+def words_lost(given: str, heard: str, cut_s: float | None, heard_s: float | None, language: str) -> int:
+    """Words missing from the end of a line: those after the last one that was heard as given.
+
+    A recogniser mishears ends for reasons of its own, so words count where nothing at all was heard in their place, or
+    where the line's sound ends ``cut_s`` seconds early and they take no more time than that.
+    """
+    jiwer = _library("jiwer")
+    said, got = normalise(given, language), normalise(heard, language)
+    if not said or not got:
+        return 0  # a line of which nothing is understood is no matter of its end
+    tail = 0
+    words = said.split()
+    for chunk in reversed(jiwer.process_words(said, got).alignments[0]):
+        if chunk.type == "equal":
+            break
+        if chunk.type == "delete":
+            tail += chunk.ref_end_idx - chunk.ref_start_idx
+    last_heard = bool(got.split()) and got.split()[-1] == words[-1]
+    if not tail and cut_s is not None and heard_s is not None and cut_s > CUT_S and not last_heard:
+        characters = cut_s / (cut_s + heard_s) * len(said)
+        while words and characters > len(words[-1]) / 2:
+            characters -= len(words.pop()) + 1
+            tail += 1
+    return tail
 
 
 def resegment(references: Sequence[str], hypothesis: str, language: str) -> list[str]:
@@ -128,8 +177,7 @@ def resegment(references: Sequence[str], hypothesis: str, language: str) -> list
     first, up to the end of a sentence. Done with jiwer's alignment, since the library mweralign prints to the
     process's standard error and sets up its logging.
     """
-    import jiwer
-
+    jiwer = _library("jiwer")
     join = "" if language in UNSPACED else " "
     pieces = _pieces(hypothesis, language)
     if not references:
@@ -207,13 +255,25 @@ def _plain(piece: str) -> str:
     return letters or piece
 
 
-def _unspaced(texts: Sequence[str], language: str) -> list[str]:
-    return [text.replace(" ", "") for text in texts] if language in UNSPACED else list(texts)
+def _unspaced(texts: Sequence[str], languages: Sequence[str]) -> list[str]:
+    return [
+        text.replace(" ", "") if language in UNSPACED else text for text, language in zip(texts, languages, strict=True)
+    ]
 
 
 def _same_length(references: Sequence[str], hypotheses: Sequence[str]) -> None:
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references, {len(hypotheses)} hypotheses; resegment or pair them first")
+
+
+def _library(name: str) -> Any:
+    """A module of the packages that measure; ``EngineError`` with the command where it is not installed."""
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise EngineError(f"Package {error.name} is missing; run: pip install 'vtlab[lab]'") from error
 
 
 def _version(package: str) -> str:

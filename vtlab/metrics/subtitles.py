@@ -1,0 +1,152 @@
+"""How good subtitles are: whether a reader can follow them, and how far they are from a reference's.
+
+Limits are those of style guides (BBC, Netflix); they stand as targets in the table of metrics. A wide character (an
+ideograph) counts as two, a line break as the space that it stands for.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+from vtlab.errors import InputError
+from vtlab.metrics.sync import percentile
+from vtlab.segments import Cue
+from vtlab.sentences import ends_sentence
+
+WHOLE_COLUMNS, WHOLE_S = 84, 7.0  # a sentence of this size fits one cue: two lines of 42, seven seconds
+ARROW = re.compile(r"^[\d:.,]+\s+-->\s+[\d:.,]+", re.MULTILINE)
+
+
+def read_subtitles(path: Path) -> list[Cue]:
+    """The cues of an SRT or WebVTT file, without formatting; ``InputError`` where it cannot be read."""
+    import pysubs2
+
+    try:
+        file = pysubs2.load(str(path), encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, pysubs2.exceptions.Pysubs2Error) as error:
+        raise InputError(f"{path} cannot be read as subtitles: {error}.", code="E_SUBTITLES") from error
+    return [Cue(event.start / 1000, event.end / 1000, event.plaintext) for event in file if not event.is_comment]
+
+
+def srt_valid(path: Path) -> float | None:
+    """1 where ``pysubs2`` reads back as many cues as the file's time lines, each with a text and a length; else 0.
+
+    ``None`` where there is no file.
+    """
+    if not path.is_file():
+        return None
+    try:
+        cues = read_subtitles(path)
+        written = len(ARROW.findall(path.read_text(encoding="utf-8-sig")))
+    except InputError:
+        return 0.0
+    return float(bool(cues) and len(cues) == written and all(cue.end > cue.start and cue.text.strip() for cue in cues))
+
+
+def columns(text: str) -> int:
+    """Characters, a wide one twice."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text.strip())
+
+
+def reading_speed_p95(cues: Sequence[Cue]) -> float | None:
+    """95th percentile over cues of characters a second (``subtitle_cps_p95``)."""
+    return percentile([columns(cue.text) / (cue.end - cue.start) for cue in cues if cue.end > cue.start], 95)
+
+
+def longest_line(cues: Sequence[Cue]) -> int | None:
+    """``subtitle_max_line_chars``."""
+    return max((columns(line) for cue in cues for line in cue.text.split("\n")), default=None)
+
+
+def most_lines(cues: Sequence[Cue]) -> int | None:
+    """``subtitle_max_lines``."""
+    return max((len(cue.text.strip().split("\n")) for cue in cues), default=None)
+
+
+def overlaps(cues: Sequence[Cue]) -> int | None:
+    """Cues that begin before an earlier one ends (``subtitle_overlaps``); a millisecond is the files' resolution."""
+    if not cues:
+        return None
+    count, last_end = 0, 0.0
+    for cue in sorted(cues, key=lambda cue: cue.start):
+        count += cue.start < last_end - 0.0005
+        last_end = max(last_end, cue.end)
+    return count
+
+
+def shortest(cues: Sequence[Cue]) -> float | None:
+    """``subtitle_min_duration_s``."""
+    return min((cue.end - cue.start for cue in cues), default=None)
+
+
+def incomplete_sentences(cues: Sequence[Cue]) -> int | None:
+    """Cues that break off inside a sentence for no need (``subtitle_incomplete_sentences``).
+
+    A sentence that a single cue could hold (``WHOLE_COLUMNS``, ``WHOLE_S``) should stand in one, and every sentence
+    should end. Cutting a longer one is no fault.
+    """
+    if not cues:
+        return None
+    count = 0
+    sentence: list[Cue] = []
+    for cue in sorted(cues, key=lambda cue: cue.start):
+        sentence.append(cue)
+        if ends_sentence(cue.text):
+            size = columns(" ".join(part.text for part in sentence))
+            whole = size <= WHOLE_COLUMNS and cue.end - sentence[0].start <= WHOLE_S
+            count += len(sentence) - 1 if whole else 0
+            sentence = []
+    return count + bool(sentence)
+
+
+def suber(references: Sequence[Sequence[Cue]], hypotheses: Sequence[Sequence[Cue]], language: str) -> float | None:
+    """SubER (Wilken, Georgakopoulou and Matusov, IWSLT 2022) of parallel files, by ``subtitle-edit-rate``.
+
+    Edits of words, line and block breaks, and shifts, ÷ the reference's words and breaks, times 100, case and
+    punctuation aside; words align only where their cues overlap in time. Line breaks count where the reference has
+    any: a reference of plain lines says nothing about them. ``None`` without reference cues.
+    """
+    import suber.metrics.suber as library
+
+    if len(references) != len(hypotheses):
+        raise ValueError(f"{len(references)} reference files, {len(hypotheses)} hypothesis files; pair them first")
+    if not any(references):
+        return None
+    said, shown = [], []
+    at = 0.0
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        broken = any("\n" in cue.text.strip() for cue in reference)
+        said += _library_cues(reference, at, broken)
+        shown += _library_cues(hypothesis, at, broken)
+        at = max((cue.end_time for cue in (*said, *shown)), default=at) + 60.0  # files do not touch
+    return float(library.calculate_SubER(hypothesis=shown, reference=said, metric="SubER", language=language))
+
+
+def suber_signature(references: Sequence[Sequence[Cue]]) -> str:
+    from importlib.metadata import version
+
+    broken = any("\n" in cue.text.strip() for cues in references for cue in cues)
+    breaks = "lines and blocks" if broken else "blocks"
+    return f"subtitle-edit-rate:{version('subtitle-edit-rate')}|breaks:{breaks}"
+
+
+def _library_cues(cues: Sequence[Cue], offset: float, broken: bool) -> list[object]:
+    from suber.data_types import LineBreak, Subtitle, TimedWord
+
+    out = []
+    for cue in sorted(cues, key=lambda cue: cue.start):
+        lines = [line.split() for line in cue.text.split("\n") if line.split()]
+        if not broken:
+            lines = [[word for line in lines for word in line]] if lines else []
+        start, end = cue.start + offset, cue.end + offset
+        words = []
+        for number, line in enumerate(lines, 1):
+            for word in line:
+                words.append(TimedWord(word, LineBreak.NONE, subtitle_start_time=start, subtitle_end_time=end))
+            words[-1].line_break = LineBreak.END_OF_BLOCK if number == len(lines) else LineBreak.END_OF_LINE
+        if words:
+            out.append(Subtitle(word_list=words, index=len(out) + 1, start_time=start, end_time=end))
+    return out
