@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from vtlab.evaluation import shown
 from vtlab.evaluation.artifacts import Pooled
+from vtlab.evaluation.compare import Comparison, Pairing
 from vtlab.evaluation.results import ClipResult, added
 from vtlab.metrics import METRICS
 from vtlab.record import Record
@@ -24,10 +26,10 @@ def values(numbers: Pooled) -> pd.DataFrame:
         rows.append(
             {
                 "metric": name,
-                "value": round(value, DIGITS),
-                "interval": _interval(numbers.intervals.get(name)),
-                "unit": "" if metric is None else metric.unit,
-                "target": "" if metric is None or metric.target is None else _bounds(*metric.target),
+                "value": shown.number(name, value),
+                "95 % interval": shown.span(name, *numbers.intervals.get(name, (None, None))),
+                "unit": shown.unit(name),
+                "target": shown.target(name),
                 "verdict": "" if metric is None else VERDICTS[metric.verdict(value)],
                 "means": "" if metric is None else metric.means,
                 "signature": numbers.signatures.get(name, ""),
@@ -41,8 +43,8 @@ def clips(results: Sequence[ClipResult], metrics: Sequence[str]) -> pd.DataFrame
     rows = []
     for result in results:
         got = {} if result.measurement is None else result.measurement.values
-        shown = {name: round(got[name], DIGITS) for name in metrics if name in got}
-        rows.append({"clip": result.clip, "status": result.status, **shown, "why": result.error or ""})
+        values = {name: shown.number(name, got[name]) for name in metrics if name in got}
+        rows.append({"clip": result.clip, "status": result.status, **values, "why": result.error or ""})
     return pd.DataFrame(rows).set_index("clip").fillna("")
 
 
@@ -57,6 +59,35 @@ def absent(results: Sequence[ClipResult]) -> pd.DataFrame:
     counts = Counter(reason for result in results if result.measurement for reason in result.measurement.absent.items())
     rows = [{"metric": name, "clips": count, "why": why} for (name, why), count in counts.items()]
     return pd.DataFrame(rows or [{"metric": "", "clips": 0, "why": "nothing"}]).set_index("metric")
+
+
+def candidates(found: Comparison) -> pd.DataFrame:
+    """A row per metric, a column per candidate, over the clips that all of them have."""
+    columns = {
+        one.name: {name: shown.number(name, value) for name, value in one.values.items()} for one in found.candidates
+    }
+    named = [name for name in METRICS if any(name in values for values in columns.values())]
+    frame = pd.DataFrame(columns, index=named).fillna(shown.ABSENT)
+    frame["unit"] = [shown.unit(name) for name in named]
+    return frame
+
+
+def differences(pairing: Pairing) -> pd.DataFrame:
+    """A row per metric: both values, the difference with its interval and p, and the verdict."""
+    rows = [
+        {
+            "metric": one.metric,
+            "baseline": shown.number(one.metric, one.baseline),
+            "this": shown.number(one.metric, one.value),
+            "difference": shown.number(one.metric, one.difference, signed=True),
+            "95 % interval": shown.span(one.metric, one.low, one.high, signed=True),
+            "p": shown.probability(one.p),
+            "n": one.units,
+            "verdict": one.verdict,
+        }
+        for one in pairing.differences
+    ]
+    return pd.DataFrame(rows).set_index("metric") if rows else pd.DataFrame()
 
 
 def engines(record: Record) -> pd.DataFrame:
@@ -145,13 +176,3 @@ def stages(record: Record) -> pd.DataFrame:
             for stage in record.stages
         ]
     ).set_index("stage")
-
-
-def _interval(bounds: tuple[float, float] | None) -> str:
-    return "" if bounds is None else f"{bounds[0]:.{DIGITS}g} … {bounds[1]:.{DIGITS}g}"
-
-
-def _bounds(low: float | None, high: float | None) -> str:
-    if low is None:
-        return f"≤ {high:g}"
-    return f"≥ {low:g}" if high is None else f"{low:g} … {high:g}"

@@ -689,21 +689,6 @@ def register_release(run_id: str, folder: Path, number: int, *, description: str
     return version
 
 
-def restore_release(number: int, *, uri: str | None = None) -> str:
-    """Moves the alias ``production`` to the version of an earlier release; returns the version.
-
-    Raises ``InputError`` (``E_RUN``) where the release was never registered here.
-    """
-    address = tracking_uri(uri)
-    client = _client(address)
-    with _alone(address), _explained(address):
-        version = _version(client, number)
-        if version is None:
-            raise InputError(f"Release {number} is not registered in {address}; promote it again.", code="E_RUN")
-        client.set_registered_model_alias(MODEL, ALIAS, version)
-    return version
-
-
 def _create_model(client: MlflowClient) -> None:
     if not client.search_registered_models(f"name = '{MODEL}'"):
         client.create_registered_model(MODEL, description="Configurations of vtlab that were promoted to production.")
