@@ -22,7 +22,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -66,8 +66,8 @@ if TYPE_CHECKING:
     from vtlab.measured import Measurement
 
 VERSION = 1  # of what is done here; rises when results of the same settings would be others
-OUT = Path("out") / "eval"  # where results go when nobody says
 FAULT = "E_INTERNAL"
+PACKAGE = Path(__file__).parents[1]
 TIMED = frozenset(metrics_of("cost"))
 POLL_S = 0.1  # how often a program that is timed is looked after
 Checkpoint = Callable[[], None]
@@ -204,8 +204,6 @@ def failed(job: Job, configuration: Configuration, clip: Clip, key: str, error: 
 
 def result_key(job: Job, configuration: Configuration, clip: Clip) -> str:
     """A hash of all that a result depends on: settings, weights, glossary, clip, metrics, and the code's versions."""
-    from vtlab import measure
-
     settings = configuration.for_clip(clip)
     versions = [module.VERSION for module in (
         audio_extraction, transcription, translation, tts, audio_sync, subtitle_generation, video_combination
@@ -214,7 +212,7 @@ def result_key(job: Job, configuration: Configuration, clip: Clip) -> str:
         "run": VERSION,
         "vtlab": __version__,
         "stages": versions,
-        "measure": measure.VERSION,
+        "measuring": code_of_measuring(),
         "settings": fingerprint(settings),
         "engines": engine_weights(settings),
         "clip": clip_digest(clip),
@@ -222,6 +220,13 @@ def result_key(job: Job, configuration: Configuration, clip: Clip) -> str:
         "losses": job.suite.losses,
     }
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def code_of_measuring() -> str:
+    """A hash of the code that measures: what other code has measured is measured again."""
+    files = [PACKAGE / "measure.py", *sorted((PACKAGE / "metrics").glob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def engine_weights(settings: Settings) -> list[Any]:
@@ -313,7 +318,7 @@ def _measured(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], ben
     from vtlab.measure import Ear, measure
 
     if bench.ear is None:
-        bench.ear = Ear()
+        bench.ear = Ear(threads=bench.threads)
     dubbed = made.outputs["video" if "video" in made.outputs else "audio"]
     return measure(
         dubbed,
@@ -324,7 +329,7 @@ def _measured(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], ben
         record=record,
         speech_track=made.outputs["speech_track"],
         subtitles=made.outputs[f"subtitles_{clip.target_language}_srt"],
-        metrics=wanted,
+        metrics=sorted(wanted),
         ear=bench.ear,
     )
 

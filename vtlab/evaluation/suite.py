@@ -66,11 +66,19 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "sync_*", "speech_overlap", "speech_iou", "uncovered_s", "duration_*", "speed_*", "overruns",
         "truncated_words", "completeness",
     ),
-    "sound": ("loudness_*", "true_peak_dbtp", "voice_mos", "source_leak_db"),
+    "sound": ("loudness_*", "true_peak_dbtp", "voice_mos", "source_leak_db", "background_*"),
     "subtitles": ("suber", "subtitle_*", "srt_valid"),
     "cost": ("wall_s", "rtf", "stage_*_s", "cpu_s", "peak_rss_mb", "model_load_s", "time_to_preview_s", "cache_hits"),
 }  # fmt: skip
 LOSS_METRICS = frozenset({"bleu", "asr_bleu"})  # what losses are differences of
+# what ``losses`` adds to the values of a configuration (see results.py)
+LOSSES = (
+    "bleu_gold_transcript",
+    "loss_transcription_bleu",
+    "loss_translation_bleu",
+    "loss_tts_bleu",
+    "loss_timings_bleu",
+)
 
 Path_ = tuple[str, ...]  # of keys in the YAML file, list indices as text
 
@@ -211,7 +219,8 @@ class Suite(_Part):
         """The metrics asked for, with those that gates and losses need."""
         words = [group for group in GROUPS if group != "cost"] if self.metrics is None else self.metrics
         names = itertools.chain.from_iterable(map(metrics_of, words))
-        return frozenset(names) | frozenset(self.gates) | (LOSS_METRICS if self.losses else frozenset())
+        wanted = frozenset(names) | frozenset(self.gates) | (LOSS_METRICS if self.losses else frozenset())
+        return wanted - frozenset(LOSSES)
 
     def digest(self) -> str:
         """12 hexadecimal digits that name what the suite says, wherever it stands."""
@@ -434,14 +443,20 @@ def _check_metrics(suite: Suite, where: _Where) -> None:
     if suite.metrics is not None and not suite.metrics:
         raise _wrong(f"{where(['metrics'])}: nothing is to be measured; name metrics or groups, or remove the key.")
     for number, word in enumerate(suite.metrics or ()):
-        if not metrics_of(word):
+        if not metrics_of(word) and word not in LOSSES:
             raise _wrong(
                 f"{where(['metrics', number])}: there is no metric {word!r}.{nearest(word, [*METRICS, *GROUPS])} "
                 f"Groups: {', '.join(GROUPS)}."
             )
     for name in suite.gates:
-        if name not in METRICS:
-            raise _wrong(f"{where(['gates', name])}: there is no metric {name!r}.{nearest(name, METRICS)}")
+        if name not in METRICS and name not in LOSSES:
+            raise _wrong(f"{where(['gates', name])}: there is no metric {name!r}.{nearest(name, [*METRICS, *LOSSES])}")
+    for place, name in [
+        *((["metrics", number], word) for number, word in enumerate(suite.metrics or ())),
+        *((["gates", name], name) for name in suite.gates),
+    ]:
+        if name in LOSSES and not suite.losses:
+            raise _wrong(f"{where(place)}: {name} takes gold runs; add 'losses: true'.")
 
 
 def _check_clips(suite: Suite, where: _Where) -> None:
