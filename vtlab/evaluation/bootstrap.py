@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -255,11 +255,11 @@ def estimators() -> dict[str, Estimator]:
         "wer_ins": _rate(_word_errors, (3,), _recognised),
         "cer": _rate(_character_errors, (1, 2, 3), _recognised),
         "tts_wer": _rate(_word_errors, (1, 2, 3), _spoken),
-        "bleu": _sacrebleu(_bleu, _translated),
-        "bleu_gold_transcript": _sacrebleu(_bleu, _translated),
-        "asr_bleu": _sacrebleu(_bleu, _heard),
-        "chrf": _sacrebleu(_chrf, _translated),
-        "asr_chrf": _sacrebleu(_chrf, _heard),
+        "bleu": _sacrebleu(_bleu, _translated, text.tokeniser),
+        "bleu_gold_transcript": _sacrebleu(_bleu, _translated, text.tokeniser),
+        "asr_bleu": _sacrebleu(_bleu, _heard, text.tokeniser),
+        "chrf": _sacrebleu(_chrf, _translated, _no_tokeniser),
+        "asr_chrf": _sacrebleu(_chrf, _heard, _no_tokeniser),
         "length_compliance_10": _mean(_compliant_lengths),
         "truncated_words": _total(_words_lost),
         "completeness": _mean(_said),
@@ -322,7 +322,8 @@ def _total(count: Callable[[Unit], float | None], over: Over = "segments") -> _S
     return _Sums(over, partial(_each, row), lambda sums: sums[:, 0])
 
 
-Pairs = list[tuple[str, str, str]]  # reference, hypothesis, language
+Pair = tuple[str, str, str]  # reference, hypothesis, language
+Pairs = list[Pair]
 Read = Callable[[Unit], Pairs | None]
 
 
@@ -353,12 +354,12 @@ def _spoken(unit: Unit) -> Pairs | None:
     return [(line.text, line.heard, unit.measured.target_language) for line in _own(unit) if line.heard is not None]
 
 
-def _rate(count: Callable[[Pairs], Numbers], wrong: tuple[int, ...], read: Read) -> _Sums:
+def _rate(count: Callable[[tuple[Pair, ...]], Numbers], wrong: tuple[int, ...], read: Read) -> _Sums:
     """Edits of these kinds ÷ the reference's tokens."""
 
     def rows(units: Sequence[Unit]) -> Numbers:
         texts = [read(unit) for unit in units]
-        counts = count([pair for pairs in texts for pair in pairs or ()])
+        counts = count(tuple(pair for pairs in texts for pair in pairs or ()))
         out = np.full((len(units), 2), np.nan)
         at = 0
         for number, pairs in enumerate(texts):
@@ -371,7 +372,8 @@ def _rate(count: Callable[[Pairs], Numbers], wrong: tuple[int, ...], read: Read)
     return _Sums("segments", rows, _ratio)
 
 
-def _word_errors(pairs: Pairs) -> Numbers:
+@lru_cache(maxsize=256)  # four rates are made of the same counts
+def _word_errors(pairs: tuple[Pair, ...]) -> Numbers:
     """Hits, substitutions, deletions and insertions of words, a row per pair."""
     import jiwer
 
@@ -381,7 +383,8 @@ def _word_errors(pairs: Pairs) -> Numbers:
     return _edits(jiwer.process_words(references, hypotheses))
 
 
-def _character_errors(pairs: Pairs) -> Numbers:
+@lru_cache(maxsize=256)
+def _character_errors(pairs: tuple[Pair, ...]) -> Numbers:
     import jiwer
 
     if not pairs:
@@ -393,9 +396,12 @@ def _character_errors(pairs: Pairs) -> Numbers:
     return _edits(jiwer.process_characters(references, hypotheses))
 
 
-def _normalised(pairs: Pairs) -> tuple[list[str], list[str]]:
-    references = [text.normalise(reference, language) for reference, _, language in pairs]
-    return references, [text.normalise(hypothesis, language) for _, hypothesis, language in pairs]
+def _normalised(pairs: tuple[Pair, ...]) -> tuple[list[str], list[str]]:
+    references = [_normal(reference, language) for reference, _, language in pairs]
+    return references, [_normal(hypothesis, language) for _, hypothesis, language in pairs]
+
+
+_normal = lru_cache(maxsize=1 << 16)(text.normalise)
 
 
 def _edits(output: Any) -> Numbers:
@@ -408,8 +414,9 @@ def _edits(output: Any) -> Numbers:
     return counts
 
 
-def _sacrebleu(make: Callable[[str], Any], read: Read) -> _Sums:
-    """A corpus score of sacrebleu from its own statistics, as its significance tests compute it.
+def _sacrebleu(make: Callable[[str], Any], read: Read, tokeniser: Callable[[str], str]) -> _Sums:
+    """A corpus score of sacrebleu from its own statistics, as its significance tests compute it; of languages with
+    several tokenisers there is none.
 
     (``_extract_corpus_statistics`` and ``_compute_score_from_stats`` of sacrebleu/metrics/base.py.)
     """
@@ -417,7 +424,7 @@ def _sacrebleu(make: Callable[[str], Any], read: Read) -> _Sums:
     def rows(units: Sequence[Unit]) -> Numbers:
         texts = [read(unit) for unit in units]
         known = [pairs[0] for pairs in texts if pairs]
-        if not known or len({text.tokeniser(language) for *_, language in known}) > 1:
+        if not known or len({tokeniser(language) for *_, language in known}) > 1:
             return np.full((len(units), 1), np.nan)
         references, hypotheses, languages = map(list, zip(*known, strict=True))
         statistics = iter(make(languages[0])._extract_corpus_statistics(hypotheses, [references]))
@@ -434,6 +441,10 @@ def _bleu(language: str) -> Any:
     from sacrebleu.metrics.bleu import BLEU
 
     return BLEU(tokenize=text.tokeniser(language))
+
+
+def _no_tokeniser(language: str) -> str:
+    return "characters"
 
 
 def _chrf(language: str) -> Any:
