@@ -78,7 +78,7 @@ async def serve(config: Config, in_force: InForce, announce: Callable[[str], Non
         )
         metrics.watch(sessions, in_force)
         server, serving = await build(sessions, config.uploads)
-        port = _listen(server, config)
+        port = listen(server, config)
         ports = f"port {port}"
         if config.metrics_port is not None:
             http = serve_metrics(metrics, config.metrics_host, config.metrics_port)
@@ -112,7 +112,7 @@ async def build(
     return server, serving
 
 
-def _listen(server: Server, config: Config) -> int:
+def listen(server: Server, config: Config) -> int:
     """The port that is listened on; ``SettingsError`` where it is taken or a certificate cannot be used."""
     address = f"{config.host}:{config.port}"
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -145,7 +145,11 @@ class Running:
 
 
 @contextmanager
-def running(uploads: Path, options: Sequence[tuple[str, int]] = server.OPTIONS) -> Iterator[Running]:
+def running(
+    uploads: Path,
+    options: Sequence[tuple[str, int]] = server.OPTIONS,
+    listen: Callable[[grpc.aio.Server], int] = lambda made: made.add_insecure_port("localhost:0"),
+) -> Iterator[Running]:
     """A server on a free port, with the options of the real one, its loop in a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server")
@@ -154,7 +158,7 @@ def running(uploads: Path, options: Sequence[tuple[str, int]] = server.OPTIONS) 
     async def begin() -> tuple[int, grpc.aio.Server, Remembered, object]:
         sessions = Remembered()
         made, serving = await server.build(sessions, uploads, options)
-        port = made.add_insecure_port("localhost:0")
+        port = listen(made)
         await made.start()
         return port, made, sessions, serving
 
