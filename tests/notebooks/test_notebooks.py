@@ -1,0 +1,185 @@
+"""The notebooks themselves, each executed on a short clip, and how they are executed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from vtlab.errors import InputError, SettingsError, UserError, VtlabError
+from vtlab.evaluation import notebooks, tracking
+from vtlab.evaluation.suite import load_suite
+from vtlab.record import Record
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CLIP = "hello_video_en"
+
+
+def a_notebook(folder: Path, parameters: str | None, *sources: str) -> Path:
+    cells = [new_code_cell(source) for source in sources]
+    if parameters is not None:
+        cells.insert(0, new_code_cell(parameters, metadata={"tags": ["parameters"]}))
+    file = folder / "made.ipynb"
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), file)
+    return file
+
+
+PARAMETERS = """clip = ...  # which one
+beam = 5  # width; 1 = greedy
+speed = 1.0  # of the voice
+burn = False  # into the picture
+names = []  # more
+"""
+
+
+@pytest.mark.parametrize(
+    "parameters, given, told",
+    [
+        (PARAMETERS, {"clip": "a", "baem": 1}, "has no parameter 'baem'. Did you mean 'beam'?"),
+        (PARAMETERS, {"beam": 1}, "needs 'clip'"),
+        (PARAMETERS, {"clip": "a", "beam": "1"}, "Parameter 'beam' of made.ipynb is '1'; give it as int, such as 5."),
+        (PARAMETERS, {"clip": "a", "beam": True}, "give it as int"),
+        (PARAMETERS, {"clip": "a", "names": "b"}, "give it as list"),
+        (PARAMETERS, {"clip": {1, 2}}, "cannot be a set"),
+        (None, {"clip": "a"}, "has no cell tagged 'parameters'"),
+        ("clip = 1", {"clip": 1}, "'clip = 1' is not a literal with a comment"),
+        ("clip = open('x')  # a file", {"clip": 1}, "is not a literal with a comment"),
+        ("import os  # paths", {}, "is not a literal with a comment"),
+    ],
+)
+def test_wrong_parameters_are_told_before_anything_runs(parameters, given, told, tmp_path):
+    notebook = a_notebook(tmp_path, parameters, f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(SettingsError) as error:
+        notebooks.execute(notebook, given, tmp_path / "out.ipynb")
+    assert told in str(error.value)
+    assert error.value.code == "E_PARAMETERS"
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "out.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"clip": "a"}, {"clip": None, "beam": 2, "speed": 2, "burn": True, "names": ["b"]}, {"clip": "a", "names": None}],
+)
+def test_right_parameters(given, tmp_path):
+    notebooks.check_parameters(a_notebook(tmp_path, PARAMETERS), given)
+
+
+def test_a_notebook_that_is_not_there_is_told_with_the_nearest():
+    assert notebooks.find_notebook("evaluate") == ROOT / "notebooks" / "evaluate.ipynb"
+    with pytest.raises(InputError, match=r"Did you mean 'evaluate'\? vtlab has: compare, dub, evaluate"):
+        notebooks.find_notebook("evaluat.ipynb")
+
+
+def test_it_runs_in_this_interpreter_whatever_kernels_are_installed(tmp_path, monkeypatch, capfd):
+    other = tmp_path / "jupyter" / "kernels" / "python3"
+    other.mkdir(parents=True)
+    (other / "kernel.json").write_text(json.dumps({"argv": ["/bin/false"], "display_name": "x", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    notebook = a_notebook(tmp_path, "name = ''  # any", "import sys; print(sys.executable, name)")
+    out = notebooks.execute(notebook, {"name": "a 'quoted' {name}"}, tmp_path / "{odd} name" / "out.ipynb")
+    said = [output.text for cell in nbformat.read(out, 4).cells for output in cell.outputs]
+    assert said == [f"{sys.executable} a 'quoted' {{name}}\n"]
+    assert "quoted" in out.with_suffix(".html").read_text(encoding="utf-8")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "raised, kind, told",
+    [
+        ("1 / 0", VtlabError, "ZeroDivisionError: division by zero"),
+        ("from vtlab.errors import InputError; raise InputError('No such clip.')", UserError, "No such clip."),
+    ],
+)
+def test_a_failed_notebook_stays_and_its_cell_is_named(raised, kind, told, tmp_path):
+    notebook = a_notebook(tmp_path, "name = ''  # any", "print('before')", f"one = 1\n{raised}", "print('after')")
+    out = tmp_path / "out.ipynb"
+    with pytest.raises(VtlabError) as error:
+        notebooks.execute(notebook, {}, out)
+    assert type(error.value) is kind and error.value.code == "E_NOTEBOOK"
+    assert f"made.ipynb failed in cell 3 ('{raised}'" in str(error.value).replace('"', "'")
+    assert told in str(error.value) and str(out) in str(error.value)
+    said = [output.get("text") for cell in nbformat.read(out, 4).cells for output in cell.get("outputs", [])]
+    assert "before\n" in said and "after\n" not in said
+    assert out.with_suffix(".html").is_file()
+
+
+@pytest.mark.parametrize("notebook", COMMITTED, ids=lambda file: file.stem)
+def test_committed_as_they_should_be(notebook):
+    cells = nbformat.read(notebook, 4).cells
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells if cell.cell_type == "code")
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in cells) == 1
+    assert not [cell.source for cell in cells if cell.cell_type == "code" and "def " in cell.source]
+    assert cells[0].source.startswith("# ")
+    notebooks.check_parameters(
+        notebook, {name: "x" for name, default in notebooks._declared(notebook).items() if default is ...}
+    )
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a suite, a store for what stages make, and a tracking store."""
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "short.yaml").write_text(
+        f"dataset: {ROOT / 'datasets' / 'people'}\nclips: [{CLIP}]\nsettings: {{tts.engines: [espeak]}}\n"
+        "configurations:\n  - name: quick\n    settings: {transcription.options.faster_whisper.beam_size: 1}\n"
+        "metrics: [wer, chrf, sync_within_150ms]\ngates: {wer: {max: 1}}\n",
+        encoding="utf-8",
+    )
+    return folder
+
+
+def test_dub(bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("VTLAB_STORE", str(bench / "store"))
+    given = {
+        "video": ROOT / "datasets" / "people" / "clips" / f"{CLIP}.mp4",
+        "source_language": "en",
+        "target_language": "pt",
+        "settings": ["tts.engines=[espeak]", "transcription.options.faster_whisper.beam_size=1"],
+        "out": tmp_path,
+    }
+    out = notebooks.execute("dub", given, tmp_path / "dub.ipynb")
+    cells = nbformat.read(out, 4).cells
+    pictures = [output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    assert len(pictures) == 6
+    record = Record.model_validate_json((tmp_path / f"{CLIP}.pt.dub.json").read_text(encoding="utf-8"))
+    page = out.with_suffix(".html").read_text(encoding="utf-8")
+    assert all(line.spoken_text in page for line in record.segments)
+
+
+def test_evaluate_and_compare(bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("VTLAB_STORE", str(bench / "store"))
+    uri = f"sqlite:///{bench}/mlflow.db"
+    suite = load_suite(bench / "short.yaml")
+    configuration, dataset = notebooks.configuration_of(suite, "quick"), suite.load_dataset()
+    run_id = notebooks.evaluate(suite, configuration, dataset, bench / "eval", uri=uri)
+    run = tracking.load_run("short/quick", uri=uri)
+    assert run.run_id == run_id
+    assert set(run.values) == {"wer", "chrf", "sync_within_150ms"}
+    assert run.engines == {"transcription": "faster_whisper, silero", "translation": "firefox", "tts": "espeak"}
+    kept = {file.path for file in tracking._client(uri).list_artifacts(run_id, "notebook")}
+    assert kept == {"notebook/evaluate.ipynb", "notebook/evaluate.html"}
+    assert notebooks.evaluate(suite, configuration, dataset, bench / "eval", uri=uri) == run_id
+
+    given = {"suite": "short", "runs": [bench / "eval" / "short" / "quick"], "tracking_uri": uri}
+    page = notebooks.execute("compare", given, tmp_path / "compare.ipynb").with_suffix(".html")
+    assert "no difference shown in 3 metrics" in page.read_text(encoding="utf-8")
+
+
+def test_a_failed_evaluation_is_a_failed_run_with_its_notebook(bench, monkeypatch):
+    uri = f"sqlite:///{bench}/mlflow.db"
+    suite = load_suite(bench / "short.yaml")
+    configuration, dataset = notebooks.configuration_of(suite, "quick"), suite.load_dataset()
+    lost = suite.model_copy(update={"file": bench / "gone.yaml", "name": "gone"})
+    with pytest.raises(UserError, match=r"evaluate\.ipynb failed in cell 3 .*gone\.yaml cannot be read"):
+        notebooks.evaluate(lost, configuration, dataset, bench / "eval", uri=uri)
+    client = tracking._client(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("gone").experiment_id])
+    assert run.info.status == "FAILED" and "gone.yaml cannot be read" in run.data.tags["error"]
+    kept = {file.path for file in client.list_artifacts(run.info.run_id, "notebook")}
+    assert kept == {"notebook/evaluate.ipynb", "notebook/evaluate.html"}
