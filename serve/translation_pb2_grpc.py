@@ -94,7 +94,8 @@ class TranslationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelTranslation(self, request, context):
-        """Stops a session; its last message follows within 10 s. An unknown or finished session is no error: success is false.
+        """Stops a session; its last message follows within 10 s. An unknown or finished session is no error: success is
+        false.
         INVALID_ARGUMENT: session_id is not allowed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -119,7 +120,8 @@ class TranslationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAIInsights(self, request, context):
-        """What was decided and found while a session was dubbed. A known session has at least one insight, also while it runs.
+        """What was decided and found while a session was dubbed. A known session has at least one insight, also while it
+        runs. An unknown session is no error: success is false.
         INVALID_ARGUMENT: session_id is not allowed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
