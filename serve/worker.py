@@ -64,6 +64,7 @@ class Worker:
     def __init__(self, log: Path) -> None:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
+        self._ended: asyncio.subprocess.Process | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -101,14 +102,18 @@ class Worker:
 
     async def end(self) -> int:
         """Kills the process and its children, if it still runs; returns its exit status."""
-        if self._process is None:
+        process, writer = self._process, self._writer  # another one may be started before this one is gone
+        if process is None:
             return 0
+        if self._ended is process:  # its number may be another's by now
+            return await process.wait()
         # the group stays while any of its processes does, so a killed worker's ffmpeg goes, too
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        status = await self._process.wait()
-        if self._writer is not None:
-            self._writer.close()
+            os.killpg(process.pid, signal.SIGKILL)
+        status = await process.wait()
+        self._ended = process
+        if writer is not None:
+            writer.close()
         return status
 
 

@@ -250,6 +250,8 @@ def test_paused_it_makes_room_and_goes_on_later(serving: Serving) -> None:
 
 @pytest.mark.parametrize("moment", ["transcription", "video_combination"])
 def test_cancelled_it_is_quiet_and_leaves_nothing(serving: Serving, moment: str) -> None:
+    name = f"gone-{moment}"
+
     async def cancelled() -> None:
         async with serving.sessions() as sessions:
             reached = asyncio.Event()
@@ -258,26 +260,26 @@ def test_cancelled_it_is_quiet_and_leaves_nothing(serving: Serving, moment: str)
                 return isinstance(happened, StageStarted) and happened.stage == moment
 
             serving.heard.at = once(reached.set, wanted)
-            await sessions.start("gone", CLIP, "en", "pt")
-            follower = asyncio.ensure_future(all_states(sessions, "gone"))
+            await sessions.start(name, CLIP, "en", "pt")
+            follower = asyncio.ensure_future(all_states(sessions, name))
             await reached.wait()
-            answer = await sessions.cancel("gone")
+            answer = await sessions.cancel(name)
             assert answer.success, answer.message
             for pid in sessions.worker_pids:
                 await quiet(pid)
             last = (await follower)[-1]
             assert (last.status, last.current_step) == (Status.CANCELLED, "Cancelled")
-            assert not {"ID_translated.mp4", "ID_subtitles.srt"} & set(serving.files("gone"))
-            assert not [name for name in serving.files("gone") if name.endswith(".part")]
-            assert not (serving.temp_work / "gone").exists()
-            refusal = sessions.result("gone")
+            assert not {"ID_translated.mp4", "ID_subtitles.srt"} & set(serving.files(name))
+            assert not [name for name in serving.files(name) if name.endswith(".part")]
+            assert not (serving.temp_work / name).exists()
+            refusal = sessions.result(name)
             assert isinstance(refusal, Refusal)
             assert not refusal.unknown
-            assert not (await sessions.cancel("gone")).success
-            assert (await dubbed(sessions, "gone")).status is Status.COMPLETED
+            assert not (await sessions.cancel(name)).success
+            assert (await dubbed(sessions, name)).status is Status.COMPLETED
 
     run(cancelled())
-    assert result_hash(serving, "gone") == result_hash(serving, "calm")
+    assert result_hash(serving, name) == result_hash(serving, "calm")
 
 
 # ---------------------------------------------------------------- crashes
