@@ -1,0 +1,181 @@
+"""The apps in a real browser. The pictures of the README are made here: SCREENSHOTS=FOLDER keeps them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from browser import needs_browser, opened, served
+from dubbing import PEOPLE, Dubbing
+from playwright.sync_api import Page, expect
+
+from vtlab.evaluation import listening, tracking
+from vtlab.evaluation.run import evaluate
+from vtlab.evaluation.suite import load_suite
+from vtlab.pipeline import Dub
+from vtlab.settings import load_settings
+
+pytestmark = needs_browser
+CLIP = PEOPLE / "sentences_pt.mp4"
+PLAYED = "video => new Promise(done => { video.ontimeupdate = () => video.currentTime > 0.2 && done(true) })"
+ROOT = Path(__file__).parents[2]
+
+
+def picture(page: Page, name: str) -> None:
+    folder = os.environ.get("SCREENSHOTS")
+    if folder is not None:
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def knob(page: Page, setting: str, nth: int = 0) -> object:
+    return page.locator(f'input[aria-label*="<code>{setting}</code>"]').nth(nth)
+
+
+def test_turn_a_knob_hear_a_line_save_the_settings(sentences: tuple[Dubbing, Dub], tmp_path: Path) -> None:
+    dubbing, _ = sentences
+    store = tmp_path / "store"
+    shutil.copytree(dubbing.store, store)
+    settings = tmp_path / "base.yaml"
+    settings.write_text("tts: {engines: [piper]}\n", encoding="utf-8")
+    words = ["debug", str(CLIP), "--from=pt", "--to=en", f"--settings={settings}"]
+    with served(words, tmp_path, {"VTLAB_STORE": str(store)}) as address, opened(address) as page:
+        # the dub is in the store: it opens without being asked, and no stage that makes a line runs
+        expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
+        for stage in ("3 transcription", "4 translation", "5 tts"):
+            section = page.locator("h2", has_text=stage).locator("xpath=ancestor::*[contains(., 's, ')][1]")
+            expect(section).to_contain_text("from the store")
+        picture(page, "debug")
+
+        # a knob of stage 6: the stages before it come from the store, stage 6 and those after it run at once
+        gap = knob(page, "gap_s")
+        gap.fill("0.2")
+        gap.press("Enter")
+        stage_6 = page.locator("h2", has_text="6 audio sync").locator("xpath=ancestor::*[contains(., 's, ')][1]")
+        expect(stage_6).to_contain_text("computed")
+        stage_5 = page.locator("h2", has_text="5 tts").locator("xpath=ancestor::*[contains(., 's, ')][1]")
+        expect(stage_5).to_contain_text("from the store")
+
+        # a knob of stage 3 waits for the button
+        snap = knob(page, "snap_s")
+        snap.fill("0.3")
+        snap.press("Enter")
+        expect(page.get_by_text("Press Run: transcription and the stages after it")).to_be_visible()
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
+        stage_3 = page.locator("h2", has_text="3 transcription").locator("xpath=ancestor::*[contains(., 's, ')][1]")
+        expect(stage_3).to_contain_text("computed")
+
+        # what is wrong is said, and what is shown stays
+        gap = knob(page, "engines", 1)
+        gap.fill("nobody")
+        gap.press("Enter")
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.get_by_text("nobody").first).to_be_visible()
+        gap.fill("[piper]")
+        gap.press("Enter")
+
+        # a click on the time line plays the line from both tracks
+        line = page.locator(".vtlab-line").nth(1)
+        line.scroll_into_view_if_needed()
+        line.click()
+        expect(page.locator(".vtlab-timeline-status")).to_have_text("Line 1: played source and dub")
+        picture(page, "debug_timeline")
+
+        # the dub plays, with its subtitles over it
+        video = page.locator("video").first
+        video.scroll_into_view_if_needed()
+        video.evaluate("video => { video.muted = true; video.play() }")
+        assert video.evaluate(PLAYED)
+        assert video.evaluate("v => v.textTracks.length") == 1
+
+        page.get_by_role("button", name="Save as settings").click()
+        expect(page.get_by_text("Saved out/debug/settings.yaml")).to_be_visible()
+        page.get_by_role("button", name="Measure against the base configuration").click()
+        expect(page.get_by_text("sync_within_150ms").first).to_be_visible()
+        picture(page, "debug_metrics")
+    saved = load_settings(tmp_path / "out" / "debug" / "settings.yaml")
+    assert saved.audio_sync.gap_s == 0.2
+    assert saved.transcription.snap_s == 0.3
+
+
+def test_vote_by_key_and_find_it_in_mlflow(
+    sentences: tuple[Dubbing, Dub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dubbing, _ = sentences
+    store = tmp_path / "store"
+    shutil.copytree(dubbing.store, store)
+    monkeypatch.setenv("VTLAB_STORE", str(store))
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    suite_file = tmp_path / "gaps.yaml"
+    suite_file.write_text(
+        yaml.safe_dump(
+            {
+                "name": "gaps",
+                "dataset": str(ROOT / "datasets" / "people"),
+                "clips": ["sentences_pt"],
+                "settings": {"tts.engines": ["piper"]},
+                "matrix": {"audio_sync.gap_s": {"near": 0.03, "far": 0.2}},
+                "metrics": ["sync_within_150ms"],
+            }
+        ),
+        encoding="utf-8",
+    )
+    suite = load_suite(suite_file)
+    dataset = suite.load_dataset()
+    results = tmp_path / "out" / "eval"
+    for configuration in suite.configurations():
+        made = evaluate(suite, configuration, dataset.clip("sentences_pt"), results, dataset=dataset)
+        assert made.status == "finished", made.error
+        tracking.log_configuration(suite, configuration, dataset, [made], results)
+
+    pairs = listening.pairs("gaps/near", "gaps/far", results)
+    with served(["listen", "gaps/near", "gaps/far"], tmp_path, {}) as address:
+        with opened(address, height=1100) as page:
+            page.get_by_placeholder("any name, the same each time").fill("ana")
+            page.get_by_placeholder("any name, the same each time").press("Enter")
+            expect(page.get_by_text(f"Pair 1 of {len(pairs)}")).to_be_visible()
+            left = page.locator(".vtlab-side video").first
+            page.locator(".vtlab-ballot").press("a")
+            assert left.evaluate(
+                "v => new Promise(done => { v.ontimeupdate = () => v.currentTime > 0.2 && done(true) })"
+            )
+            assert "near" not in page.locator(".vtlab-ballot").inner_html().split("base64")[0]
+            page.get_by_label("left naturalness 4").click()
+            picture(page, "listen")
+            page.locator(".vtlab-ballot").focus()
+            page.keyboard.press("ArrowLeft")
+            page.keyboard.press("Enter")
+            expect(page.get_by_text(f"Pair 2 of {len(pairs)}")).to_be_visible()
+        # left and taken up again, where it was; another listener begins at the first pair
+        with opened(address, height=1100) as page:
+            page.get_by_placeholder("any name, the same each time").fill("ana")
+            page.get_by_placeholder("any name, the same each time").press("Enter")
+            for number in range(2, len(pairs) + 1):
+                expect(page.get_by_text(f"Pair {number} of {len(pairs)}")).to_be_visible()
+                page.locator(".vtlab-ballot").focus()
+                page.keyboard.press("ArrowDown")
+                page.keyboard.press("Enter")
+            expect(page.get_by_text(f"That was the last of {len(pairs)} pairs")).to_be_visible()
+            page.get_by_text("For whoever runs the test").click()
+            page.get_by_role("button", name="Close the test and log it to MLflow").click()
+            expect(page.get_by_text("Logged to MLflow")).to_be_visible()
+    votes = listening.read_votes(tmp_path / "out" / "listen" / "gaps-near-against-gaps-far" / "votes.jsonl")
+    assert [vote.listener for vote in votes] == ["ana"] * len(pairs)
+    first = votes[0]
+    assert first.preferred == first.left
+    assert first.ratings[first.left].naturalness == 4
+    preferred = {name: _metrics(f"gaps/{name}", uri) for name in ("near", "far")}
+    winner = {"a": "near", "b": "far"}[first.preferred]
+    assert preferred[winner]["listen_preferred"] == 1.0
+    assert preferred[winner]["listen_naturalness"] == 4.0
+    assert preferred[winner]["listen_pairs"] == len(pairs)
+
+
+def _metrics(run: str, uri: str) -> dict[str, float]:
+    from mlflow import MlflowClient
+
+    return dict(MlflowClient(uri).get_run(tracking.load_run(run).run_id).data.metrics)
