@@ -28,6 +28,7 @@ HEARTBEAT_S = 0.8  # at least one message a second is promised
 PUBLISHED_S = 0.2  # lines that are done in a burst are told together
 KEPT_S = 2.0  # progress in the registry is at most this old
 MESSAGE_CHARS = 300
+STEP_CHARS = 160  # of the phrase that the user reads
 # the gateway's page takes an entry that holds one of these for a problem, whatever its level
 ALARMING = re.compile("error|failed|warning", re.IGNORECASE)
 
@@ -262,6 +263,8 @@ class Session:
         match self.phase:
             case Phase.WAITING:
                 ahead = self._ahead(self.id)
+                if ahead == 0:
+                    return "Starting"
                 return f"Waiting: {ahead} {'session' if ahead == 1 else 'sessions'} ahead of this one"
             case Phase.PAUSED:
                 return "Paused"
@@ -283,7 +286,7 @@ class Session:
         more: Mapping[str, str] | None = None,
     ) -> None:
         stage = self._tracker.stage
-        state = replace(self._state(STATUS[phase], stage, message), eta_s=None, code=code)
+        state = replace(self._state(STATUS[phase], stage, shortened(message)), message=message, eta_s=None, code=code)
         if phase is Phase.COMPLETED:
             total = state.total_duration_s
             state = replace(state, progress=100.0, stage_progress=100.0, current_time_s=total, eta_s=0.0)
@@ -345,3 +348,13 @@ def _timestamp(moment: datetime) -> str:
 def named(message: str, file: Path) -> str:
     """The sentence with the file's name for its path, which is the server's own business."""
     return message.replace(str(file), file.name)
+
+
+def shortened(message: str) -> str:
+    """The first sentences, as many as make a short phrase, and at least one: what to install is for the operator."""
+    phrase, *others = re.split(r"(?<=[.!?]) ", message)
+    for sentence in others:
+        if len(phrase) + 1 + len(sentence) > STEP_CHARS:
+            break
+        phrase += f" {sentence}"
+    return phrase
