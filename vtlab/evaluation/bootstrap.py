@@ -256,7 +256,7 @@ def estimators() -> dict[str, Estimator]:
         "cer": _rate(_character_errors, (1, 2, 3), _recognised),
         "tts_wer": _rate(_word_errors, (1, 2, 3), _spoken),
         "bleu": _sacrebleu(_bleu, _translated, text.tokeniser),
-        "bleu_gold_transcript": _sacrebleu(_bleu, _translated, text.tokeniser),
+        "bleu_gold_transcript": _sacrebleu(_bleu, _translated_from_gold, text.tokeniser),
         "asr_bleu": _sacrebleu(_bleu, _heard, text.tokeniser),
         "chrf": _sacrebleu(_chrf, _translated, _no_tokeniser),
         "asr_chrf": _sacrebleu(_chrf, _heard, _no_tokeniser),
@@ -339,6 +339,10 @@ def _translated(unit: Unit) -> Pairs | None:
     if row is None or row.translation is None or row.translated is None:
         return None
     return [(row.translation, row.translated, unit.measured.target_language)]
+
+
+def _translated_from_gold(unit: Unit) -> Pairs | None:
+    return _translated(unit) if unit.segment is not None and unit.segment.gold_transcript else None
 
 
 def _heard(unit: Unit) -> Pairs | None:

@@ -105,7 +105,9 @@ def forest(pairing: Pairing) -> Figure:
         text += f"  {shown.span(one.metric, one.low, one.high, signed=True)}"
         sign = {"higher": 1, "lower": -1, "target": 0}[better]
         changes.append(plots.Change(one.metric, one.difference, one.low, one.high, sign, text))
-    return plots.differences(changes, f"{pairing.name} against {pairing.baseline}: differences, 95 % intervals")
+    return plots.differences(
+        changes, "Differences with 95 % intervals; filled where one is shown, a scale for each metric"
+    )
 
 
 def trade(found: Comparison) -> Figure | None:
@@ -281,7 +283,7 @@ def _judge(unit: Unit) -> Segment:
             tell(f"misheard: {errors.value:.0%} of the words", 4 * errors.value)
     for name, said in (("chrf", "translated unlike the reference"), ("asr_chrf", "heard unlike the reference")):
         score = bootstrap.sample(name, [unit], 1)
-        if score is not None and score.value < UNLIKE:
+        if score is not None and score.value < UNLIKE and (name == "chrf" or row.heard):
             tell(f"{said}: chrF {score.value:.0f}", (UNLIKE - score.value) / 15)
     low, high = plots.BEARABLE
     for line in unit.lines:
@@ -291,7 +293,7 @@ def _judge(unit: Unit) -> Segment:
             )
     lost = bootstrap.sample("truncated_words", [unit], 1)
     if lost is not None and lost.value > 0:
-        tell(f"{lost.value:.0f} words missing at the end", 2 * lost.value)
+        tell(f"{lost.value:.0f} word{'s' * (lost.value > 1)} missing at the end", 2 * lost.value)
     return Segment(unit.clip, unit, tuple(reasons), badness)
 
 
@@ -388,6 +390,7 @@ p { margin: .4rem 0; max-width: 48rem; } .soft { color: var(--soft); } small { c
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .28rem .7rem .28rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; } td.n, th.n { text-align: right; white-space: nowrap; } td.name { white-space: nowrap; }
+.means { min-width: 17rem; line-height: 1.3; } figure.half { max-width: 46rem; }
 .better, .met { color: var(--good); font-weight: 600; } .worse, .missed { color: var(--bad); font-weight: 600; }
 figure { margin: .8rem 0; } svg { width: 100%; height: auto; display: block; }
 .card { background: var(--panel); border-radius: 8px; padding: .8rem 1rem; margin: .8rem 0; break-inside: avoid; }
@@ -418,8 +421,7 @@ COMPARISON = """{% extends "frame" %}
 {% for pairing in found.pairings %}<p>{{ summary(pairing) }}</p>{% endfor %}
 
 {% if trade %}
-<h2>Quality against cost</h2>
-<figure>{{ trade }}</figure>
+<figure class="half">{{ trade }}</figure>
 {% endif %}
 
 {% for pairing in found.pairings %}
@@ -427,32 +429,30 @@ COMPARISON = """{% extends "frame" %}
 <p class="soft">{{ basis(pairing) }}{% for note in pairing.notes %}<br>{{ note }}{% endfor %}</p>
 {% if pairing.name in pictures %}<figure>{{ pictures[pairing.name] }}</figure>{% endif %}
 <div class="wide"><table>
-<tr><th>metric</th><th></th><th class="n">{{ pairing.baseline }}</th><th class="n">{{ pairing.name }}</th>
-<th class="n">difference</th><th class="n">95 % interval</th><th class="n">p</th><th class="n">n</th>
-<th>verdict</th></tr>
+<tr><th>metric</th><th>verdict</th><th class="n">{{ pairing.baseline }}</th><th class="n">{{ pairing.name }}</th>
+<th class="n">difference</th><th class="n">95 % interval</th><th class="n">p</th><th class="n">n</th></tr>
 {% for one in pairing.differences %}
-<tr><td class="name">{{ one.metric }}</td><td class="soft">{{ unit(one.metric) }}</td>
+<tr><td class="name">{{ one.metric }} <small>{{ unit(one.metric) }}</small></td>
+<td class="name {{ one.verdict | replace(' ', '-') }}">{{ one.verdict }}</td>
 <td class="n">{{ number(one.metric, one.baseline) }}</td><td class="n">{{ number(one.metric, one.value) }}</td>
 <td class="n">{{ number(one.metric, one.difference, True) }}</td>
 <td class="n">{{ span(one.metric, one.low, one.high, True) }}</td><td class="n">{{ probability(one.p) }}</td>
-<td class="n" title="{{ one.over }}">{{ one.units }}</td>
-<td class="{{ one.verdict | replace(' ', '-') }}">{{ one.verdict }}</td></tr>
+<td class="n">{{ one.units }} <small>{{ one.over }}</small></td></tr>
 {% endfor %}
 </table></div>
 {% endfor %}
 
 {% if lost %}
-<h2>Where the end-to-end loss comes from</h2>
-<p class="soft">BLEU of the dubbed speech, recognised again, that comes back with the reference in place of a stage.</p>
 <figure>{{ lost }}</figure>
+<p class="soft">BLEU of the dubbed speech, recognised again, that comes back with the reference in place of a stage.</p>
 {% endif %}
 
 <h2>Each one’s numbers</h2>
 <p class="soft">Over the clips that all have: {{ found.clips | join(", ") or "none" }}. In brackets, 95 % intervals.</p>
 <div class="wide"><table>
-<tr><th>metric</th><th></th>{% for one in found.candidates %}<th class="n">{{ one.name }}</th>{% endfor %}</tr>
+<tr><th>metric</th>{% for one in found.candidates %}<th class="n">{{ one.name }}</th>{% endfor %}</tr>
 {% for name in metrics %}
-<tr><td class="name">{{ name }}</td><td class="soft">{{ unit(name) }}</td>
+<tr><td class="name">{{ name }} <small>{{ unit(name) }}</small></td>
 {% for one in found.candidates %}
 <td class="n">{{ number(name, one.values.get(name)) }}
 {%- if name in one.intervals %}<br><small>{{ span(name, one.intervals[name][0], one.intervals[name][1]) }}</small>
@@ -478,21 +478,21 @@ RUN = """{% extends "frame" %}
 
 <h2>Numbers</h2>
 <div class="wide"><table>
-<tr><th>metric</th><th class="n">value</th><th></th><th class="n">95 % interval</th><th class="n">target</th><th></th>
-<th class="n">gate</th><th></th><th>means</th></tr>
+<tr><th>metric</th><th class="n">value</th><th class="n">95 % interval</th><th class="n">target</th><th></th>
+{% if page.gates %}<th class="n">gate</th><th></th>{% endif %}<th>means</th></tr>
 {% for name, value in values.items() %}
-{% set verdict = metrics[name].verdict(value) %}
-<tr title="{{ signatures.get(name, '') }}"><td class="name">{{ name }}</td><td class="n">{{ number(name, value) }}</td>
-<td class="soft">{{ unit(name) }}</td>
-<td class="n">{% if name in intervals %}{{ span(name, intervals[name][0], intervals[name][1]) }}{% endif %}</td>
-<td class="n">{{ target(name) }}</td>
-<td class="{{ {True: 'met', False: 'missed', None: ''}[verdict] }}">
-{{- {True: 'met', False: 'missed', None: ''}[verdict] }}</td>
+{% set verdict = {True: "met", False: "missed", None: ""}[metrics[name].verdict(value)] %}
 {% set gate = page.gates.get(name) %}
-<td class="n">{% if gate %}{{ gate }}{% endif %}</td>
+<tr title="{{ signatures.get(name, '') }}"><td class="name">{{ name }}</td>
+<td class="n">{{ number(name, value) }} <small>{{ unit(name) }}</small></td>
+<td class="n">{% if name in intervals %}{{ span(name, intervals[name][0], intervals[name][1]) }}{% endif %}</td>
+<td class="n">{{ target(name) }}</td><td class="{{ verdict }}">{{ verdict }}</td>
+{% if page.gates %}
+<td class="n">{{ gate if gate else "" }}</td>
 <td class="{{ '' if not gate else 'met' if gate.holds(value) else 'missed' }}">
 {{- '' if not gate else 'passed' if gate.holds(value) else 'failed' }}</td>
-<td class="soft"><small>{{ metrics[name].means }}</small></td></tr>
+{% endif %}
+<td class="means"><small>{{ metrics[name].means }}</small></td></tr>
 {% endfor %}
 </table></div>
 {% for name in page.gates if name not in values %}

@@ -89,7 +89,7 @@ def print_comparison(found: Comparison) -> None:
     for pairing in found.pairings:
         console.print(Text(f"{pairing.name} against {pairing.baseline} ({basis(pairing)})", style="bold"))
         console.print(_differences(pairing.differences, console))
-        console.print(Text(summary(pairing)))
+        console.print(Text(summary(pairing)), soft_wrap=not console.is_terminal)
         for note in pairing.notes:
             console.print(Text(note, style="dim"))
         console.print()
