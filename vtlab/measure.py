@@ -19,7 +19,9 @@ from vtlab.errors import EngineError, SettingsError, WeightsError, nearest
 from vtlab.measured import CueMeasure, LineMeasure, Measurement, ReferenceSegment, SegmentMeasure
 from vtlab.media import AudioStream, MediaInfo, choose_audio, count_frames, decode_blocks, decode_speech, probe
 from vtlab.metrics import METRICS, corpus, subtitles
+from vtlab.metrics.background import background_loss_db
 from vtlab.metrics.cost import costs
+from vtlab.metrics.invented import invented_lines
 from vtlab.metrics.lines import DubbedLine, heard_lines, match_lines, within
 from vtlab.metrics.quality import translation_quality
 from vtlab.metrics.sound import VoiceMos, loudness_spread_db, mos_signature, source_leak_db, true_peak_dbtp
@@ -620,6 +622,14 @@ def _leak(look: _Look, _: Translate | None) -> tuple[float | None, str | None]:
     return source_leak_db(look.mix, look.source, both, track), None
 
 
+def _background(look: _Look, _: Translate | None) -> tuple[float | None, str | None]:
+    return background_loss_db(look.mix, look.source, [*look.source_lines[1], *look.dubbed_speech]), None
+
+
+def _invented(look: _Look, _: Translate | None) -> tuple[float | None, str | None]:
+    return float(invented_lines(voice_activity(look.source), look.dubbed_speech)), None
+
+
 def _translation_quality(look: _Look, back: Translate | None) -> tuple[float | None, str | None]:
     record = look.given.record
     if record is None:
@@ -647,6 +657,8 @@ _DIRECT: dict[str, Direct] = {
     "true_peak_dbtp": _true_peak,
     "voice_mos": _voice_mos,
     "source_leak_db": _leak,
+    "background_loss_db": _background,
+    "invented_lines": _invented,
     "srt_valid": _srt_valid,
 }
 
@@ -668,6 +680,8 @@ def _reason(name: str, given: _Given, look: _Look) -> str:
         return "the reference has no translation"
     if name in ("bleu", "chrf") and given.record is None:
         return "needs the tool's record (--record) or subtitles (--subtitles)"
+    if name == "background_loss_db":
+        return "the source has no background to lose where nobody speaks"
     if METRICS[name].unit in ("s", "MB", "results") or name in ("rtf", "translation_quality"):
         return needs_record if given.record is None else "the record does not tell it"
     return "there is no speech to measure it on"

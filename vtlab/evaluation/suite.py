@@ -63,7 +63,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "text": ("wer", "cer", "wer_*", "bleu", "chrf", "length_compliance_10", "translation_quality"),
     "speech": ("asr_bleu", "asr_chrf", "tts_wer"),
     "sync": (
-        "sync_*", "speech_overlap", "speech_iou", "uncovered_s", "duration_*", "speed_*", "overruns",
+        "sync_*", "speech_overlap", "speech_iou", "uncovered_s", "invented_lines", "duration_*", "speed_*", "overruns",
         "truncated_words", "completeness",
     ),
     "sound": ("loudness_*", "true_peak_dbtp", "voice_mos", "source_leak_db", "background_*"),

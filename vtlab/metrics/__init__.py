@@ -74,6 +74,9 @@ METRICS = {
         "1", "higher", False, "time in which both speak ÷ time in which either does", target=(0.7, None)
     ),
     "uncovered_s": Metric("s", "lower", False, "time in which only the source speaks"),
+    "invented_lines": Metric(
+        "lines", "lower", False, "lines that the dub says while the source is silent", "sum", (None, 0.0)
+    ),
     "duration_compliance_20": Metric("1", "higher", False, "share of lines 0.8 to 1.2 times as long as the source's"),
     "speed_mean": Metric("1", "target", False, "mean speed of the voice, 1 = natural", target=(0.9, 1.1)),
     "speed_p95": Metric("1", "lower", False, "95th percentile of the speed", target=(None, 1.2)),
@@ -98,6 +101,9 @@ METRICS = {
     ),
     "voice_mos": Metric("1-5", "higher", False, "DNSMOS of the dubbed speech, overall", "time"),
     "source_leak_db": Metric("dB", "lower", False, "source speech left under the dub, relative to it", "worst"),
+    "background_loss_db": Metric(
+        "dB", "lower", False, "how much softer the background is than the source's", "worst", (None, 6.0)
+    ),
     # subtitles
     "suber": Metric(
         "0-100", "lower", True, "edits that turn the subtitles into the reference's ÷ its words and breaks"
