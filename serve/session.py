@@ -200,7 +200,7 @@ class Session:
             self._soon.cancel()
             self._soon = None
         self._tell(self.state())
-        if time.monotonic() - self._kept_at > KEPT_S:
+        if self.phase is Phase.RUNNING and time.monotonic() - self._kept_at > KEPT_S:
             self._keep()
 
     # ------------------------------------------------------------ within

@@ -620,7 +620,8 @@ class Sessions:
     async def _watch(self) -> None:
         """Idle models go before the machine suffers."""
         if self._limits.warm:
-            await self._warm(self._detector)
+            async with self._detecting:
+                await self._warm(self._detector)
         while True:
             self._memory_mb = await asyncio.to_thread(resources.rss_mb)
             if self._memory_mb > UNLOAD_SHARE * self._memory_limit_mb:

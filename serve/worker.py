@@ -74,7 +74,8 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+        process = self._process
+        return process is not None and process is not self._ended and process.returncode is None
 
     async def start(self) -> None:
         """Starts the process; it is ready for jobs when its first message says so, and takes them before."""
@@ -107,11 +108,11 @@ class Worker:
             return 0
         if self._ended is process:  # its number may be another's by now
             return await process.wait()
+        self._ended = process
         # the group stays while any of its processes does, so a killed worker's ffmpeg goes, too
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         status = await process.wait()
-        self._ended = process
         if writer is not None:
             writer.close()
         return status
