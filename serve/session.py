@@ -62,6 +62,7 @@ class Session:
         self._registry, self._hardware, self._listener, self._ahead = registry, hardware, listener, ahead
         self._tracker = Tracker(registry.speeds())
         self._floor = row.state.progress
+        self._furthest = 0  # the number of the stage told last: one that is begun again in a new worker is not told
         self._findings: list[Finding] = []
         self._log: list[LogLine] = []
         self._followers: set[asyncio.Queue[tuple[State, int]]] = set()
@@ -91,7 +92,7 @@ class Session:
         self.row = replace(self.row, phase=phase)
         self._run_clock(phase is Phase.RUNNING)
         if message:
-            self.log(level, self._tracker.stage, message)
+            self.log(level, self._stage, message)
         self.publish()
         self._keep()
         self._listener(self.id, self.state())
@@ -123,7 +124,7 @@ class Session:
                 self._publish_soon()
             case "preview":
                 self._early_preview = message["path"]
-                self.log(Level.SUCCESS, self._tracker.stage, "The early preview can be watched")
+                self.log(Level.SUCCESS, self._stage, "The early preview can be watched")
                 self.publish()
 
     def complete(
@@ -140,7 +141,7 @@ class Session:
     def end(self, phase: Phase, message: str, code: str = "") -> None:
         """The last word of a session without a result."""
         level = Level.ERROR if phase is Phase.FAILED else Level.INFO
-        self.log(level, self._tracker.stage, message)
+        self.log(level, self._stage, message)
         self._end(phase, message, code)
 
     def leave(self, message: str) -> None:
@@ -166,7 +167,7 @@ class Session:
         """As it is now, without log entries."""
         if self._final is not None:
             return self._final
-        return self._state(STATUS[self.phase], self._tracker.stage, self._step())
+        return self._state(STATUS[self.phase], self._stage, self._step())
 
     def insights(self) -> tuple[Insight, ...]:
         return self._insights(self.state())
@@ -225,7 +226,9 @@ class Session:
                     self.log(Level.WARNING, finding.stage, finding.message, chunk, known)
         self._listener(self.id, event)
         for stage in entered:  # each is named, however short it was
-            self._tell(self._state(STATUS[self.phase], stage, self._step(stage)))
+            if STAGES.index(stage) > self._furthest:
+                self._furthest = STAGES.index(stage)
+                self._tell(self._state(STATUS[self.phase], stage, self._step()))
         self._publish_soon()
 
     def _state(self, status: Status, stage: str, step: str) -> State:
@@ -259,7 +262,11 @@ class Session:
             hardware=self._hardware,
         )
 
-    def _step(self, stage: str | None = None) -> str:
+    @property
+    def _stage(self) -> str:
+        return STAGES[max(self._furthest, STAGES.index(self._tracker.stage))]
+
+    def _step(self) -> str:
         match self.phase:
             case Phase.WAITING:
                 ahead = self._ahead(self.id)
@@ -269,7 +276,7 @@ class Session:
             case Phase.PAUSED:
                 return "Paused"
             case _:
-                stage = stage or self._tracker.stage
+                stage = self._stage
                 total, done = self._tracker.total_lines, self._tracker.done.get(stage, 0)
                 if stage in LINE_STAGES and total:
                     return f"{NAMES[stage]}: {min(done + 1, total)} of {total}"
