@@ -292,7 +292,7 @@ class Session:
         absent: Mapping[str, str] | None = None,
         more: Mapping[str, str] | None = None,
     ) -> None:
-        stage = self._tracker.stage
+        stage = self._stage
         state = replace(self._state(STATUS[phase], stage, shortened(message)), message=message, eta_s=None, code=code)
         if phase is Phase.COMPLETED:
             total = state.total_duration_s
