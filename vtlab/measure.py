@@ -388,11 +388,12 @@ TIMED = frozenset(
         "completeness",
         "loudness_spread_db",
         "truncated_words",
+        "tail_cut_max_s",
     }
 )  # these need to know when the dub speaks
 RECORDED = ("wer", "cer", "wer_sub", "wer_ins", "wer_del", "bleu_gold_transcript", "tts_wer", "truncated_words",
             "length_compliance_10", "speed_mean", "speed_p95", "speed_min", "speed_max", "speed_step_max",
-            "overruns")  # fmt: skip
+            "overruns", "tail_cut_max_s")  # fmt: skip
 
 
 def _wanted(metrics: Sequence[str] | None) -> list[str]:

@@ -64,7 +64,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "speech": ("asr_bleu", "asr_chrf", "tts_wer"),
     "sync": (
         "sync_*", "speech_overlap", "speech_iou", "uncovered_s", "invented_lines", "duration_*", "speed_*", "overruns",
-        "truncated_words", "completeness",
+        "truncated_words", "tail_cut_max_s", "completeness",
     ),
     "sound": ("loudness_*", "true_peak_dbtp", "voice_mos", "source_leak_db", "background_*"),
     "subtitles": ("suber", "subtitle_*", "srt_valid"),

@@ -85,6 +85,9 @@ METRICS = {
     "speed_step_max": Metric("1", "lower", False, "largest ratio of speed between neighbouring lines"),
     "overruns": Metric("lines", "lower", False, "lines that begin before an earlier one has ended", target=(None, 0.0)),
     "truncated_words": Metric("words", "lower", False, "words missing from the ends of lines", target=(None, 0.0)),
+    "tail_cut_max_s": Metric(
+        "s", "lower", False, "most that the end of a line is heard too early, by its record", target=(None, 0.05)
+    ),
     "completeness": Metric(
         "1", "higher", False, "lines heard in the dub ÷ lines that have something to say", target=(1.0, None)
     ),

@@ -199,6 +199,11 @@ def _truncated(measurements: Sequence[Measurement]) -> Values:
     return {"truncated_words": lost}, f"norm:{text.NORMALISER}|lines:{len(lines)}"
 
 
+def _tails(measurements: Sequence[Measurement]) -> Values:
+    cuts = [line.cut_s for m in measurements for line in m.lines if line.cut_s is not None]
+    return {"tail_cut_max_s": max(cuts, default=None)}, f"lines:{len(cuts)}"
+
+
 def _lengths(measurements: Sequence[Measurement]) -> Values:
     pairs = [
         (line.source_text, line.text)
@@ -376,6 +381,7 @@ _GROUPS: dict[tuple[str, ...], Group] = {
     ("asr_chrf",): _chrf_of("asr_chrf", _heard),
     ("tts_wer",): _spoken,
     ("truncated_words",): _truncated,
+    ("tail_cut_max_s",): _tails,
     ("length_compliance_10",): _lengths,
     (
         "sync_onset_ms",
