@@ -1,26 +1,24 @@
-"""A store of its own per session, in it an experiment per test; the measurements are made up, the files real."""
+"""A store for all tests, in it an experiment for each."""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from evaluation.logged import CLIPS, ROOT, a_result, a_suite
 from evaluation.made_up import measurement
 
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation import tracking
 from vtlab.evaluation.dataset import Dataset
-from vtlab.evaluation.results import ClipResult, StageCount, clip_folder, corpus
-from vtlab.evaluation.suite import Configuration, Suite, load_suite
+from vtlab.evaluation.results import ClipResult, corpus
+from vtlab.evaluation.suite import Configuration, Suite
 from vtlab.settings import settings_from_dict
 
-ROOT = Path(__file__).parents[2]
 CASE = json.loads((ROOT / "tests" / "cases" / "tracking_store.json").read_text(encoding="utf-8"))
-CLIPS = ("hello_video_en", "sentences_pt")
 HANGS_S = 600  # only to end what would never end
 
 
@@ -29,38 +27,6 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     address = f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db"
     tracking.create_store(address, ["made before"])
     return address
-
-
-def a_suite(folder: Path, name: str) -> Suite:
-    file = folder / f"{name}.yaml"
-    file.write_text(
-        f"dataset: {ROOT / 'datasets' / 'people'}\nclips: [{', '.join(CLIPS)}]\n"
-        "matrix:\n  tts.voice: {one: null, other: en_US-joe-medium}\ngates:\n  speed_p95: {max: 9}\n  wer: {max: 0}\n",
-        encoding="utf-8",
-    )
-    return load_suite(file)
-
-
-def a_result(suite: Suite, configuration: Configuration, dataset: Dataset, clip: str, folder: Path) -> ClipResult:
-    """A clip with made-up numbers; its own source stands for its dub."""
-    home = clip_folder(folder, suite.name, configuration.name, clip)
-    home.mkdir(parents=True)
-    source = dataset.clip(clip).path
-    shutil.copy(source, home / source.name)
-    (home / "lines.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nBom dia.\n", encoding="utf-8")
-    return ClipResult(
-        suite=suite.name,
-        configuration=configuration.name,
-        fingerprint=configuration.fingerprint,
-        dataset=dataset.name,
-        dataset_digest=dataset.digest,
-        clip=clip,
-        key=f"key of {clip}",
-        status="finished",
-        measurement=measurement(CLIPS.index(clip), segments=4),
-        stages={"tts": StageCount(computed=3, reused=1, dubs_computed=1, dubs_reused=0, seconds=2.0)},
-        outputs={"video": Path(source.name), "subtitles_pt_srt": Path("lines.srt")},
-    )
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from vtlab.errors import InputError, SettingsError, UserError, VtlabError
 from vtlab.evaluation import notebooks, tracking
+from vtlab.evaluation.results import load_results
 from vtlab.evaluation.suite import load_suite
 from vtlab.record import Record
 
@@ -164,7 +165,8 @@ def test_evaluate_and_compare(bench, tmp_path, monkeypatch):
     assert run.engines == {"transcription": "faster_whisper, silero", "translation": "firefox", "tts": "espeak"}
     kept = {file.path for file in tracking._client(uri).list_artifacts(run_id, "notebook")}
     assert kept == {"notebook/evaluate.ipynb", "notebook/evaluate.html"}
-    assert notebooks.evaluate(suite, configuration, dataset, bench / "eval", uri=uri) == run_id
+    results = load_results(bench / "eval", "short", "quick")
+    assert tracking.log_configuration(suite, configuration, dataset, results, bench / "eval", uri=uri) == run_id
 
     given = {"suite": "short", "runs": [bench / "eval" / "short" / "quick"], "tracking_uri": uri}
     page = notebooks.execute("compare", given, tmp_path / "compare.ipynb").with_suffix(".html")

@@ -31,6 +31,7 @@ TAG = "parameters"
 # where the notebooks of this project are: in a checkout, or where the installed package put them
 FOLDERS = (Path(__file__).parents[2] / "notebooks", Path(sysconfig.get_path("data")) / "share" / "vtlab" / "notebooks")
 ARROW = re.compile(r"^-+> \d+ (.*)$", re.MULTILINE)  # IPython's mark of the failing line
+HANGS_S = 600  # a kernel that is silent for so long is dead; papermill's 60 s and 4 s are short on a busy machine
 SHOWN_CHARS = 80  # of the failing line, in the message
 
 
@@ -97,6 +98,8 @@ def execute(notebook: str | Path, parameters: Mapping[str, Any], out: Path) -> P
                 given,
                 kernel_name="python3",
                 progress_bar=False,
+                start_timeout=HANGS_S,
+                iopub_timeout=HANGS_S,
                 kernel_manager_class=_kernel(sockets),
             )
     except PapermillExecutionError as error:

@@ -127,6 +127,7 @@ def _client(address: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow import MlflowClient
 
     file = _sqlite_file(address)
@@ -341,12 +342,13 @@ def run_key(suite: Suite, configuration: Configuration, dataset: Dataset, clips:
 
 
 def _content(results: Sequence[ClipResult]) -> str:
-    """What names the results themselves."""
-    return _hash(sorted(result.model_dump_json() for result in results))
+    """What names the results themselves, as they read from their files: there 1 and 1.0 are the same number."""
+    read = [ClipResult.model_validate_json(result.model_dump_json()) for result in results]
+    return _hash(sorted((result.model_dump(mode="json") for result in read), key=lambda one: str(one["clip"])))
 
 
 def _hash(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _home(folder: Path, result: ClipResult) -> Path:
