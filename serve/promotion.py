@@ -93,7 +93,9 @@ class Evidence(_Part):
     intervals: dict[str, tuple[float, float]] = Field(default_factory=dict, description="95 %, by metric")
     signatures: dict[str, str] = Field(default_factory=dict, description="how each value was computed")
     gates: tuple[GateOutcome, ...] = ()
-    contests: tuple[Contest, ...] = Field((), description="empty: nothing in force to compare with, or not comparable")
+    contests: tuple[Contest, ...] = Field(
+        (), description="the one that decides first; empty: nothing in force to compare with, or not comparable"
+    )
     objections: tuple[str, ...] = Field((), description="what spoke against it, overruled by the reason given")
     clips: int
     failed_clips: int = 0
@@ -295,8 +297,8 @@ def promote(folder: Path, propose: Callable[[], Candidate]) -> Release:
 def rollback(folder: Path, who: str, when: datetime, reason: str | None = None, to: int | None = None) -> Release:
     """Puts the release in force that was there before the current one, or the one numbered ``to``.
 
-    Twice in a row goes back by two; where ``to`` is in force already, nothing moves. Raises ``ReleaseError`` where there
-    is nothing to go back to, or it is damaged.
+    Twice in a row goes back by two; where ``to`` is in force already, nothing moves. Raises ``ReleaseError`` where
+    there is nothing to go back to, or it is damaged.
     """
     with _alone(folder):
         moves = history(folder)

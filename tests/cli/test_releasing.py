@@ -23,6 +23,7 @@ from vtlab.evaluation.tracking import TrackedRun
 from vtlab.settings import fingerprint, settings_from_dict
 
 GATES = {"wer": Gate(max=0.5), "sync_within_150ms": Gate(min=0.5)}
+QUALITY = {"completeness": Gate(min=0.1), **GATES}
 GOOD, BAD = 0.05, 0.25  # share of wrong words
 
 
@@ -61,7 +62,7 @@ def tracked(name: str, mistakes: float, *, clips: range = range(4), failed: int 
         results=tuple(results),
         values=corpus(results).values,
         intervals={"wer": (0.01, 0.4)},
-        gates=GATES,
+        gates=QUALITY,
         engines={"transcription": "faster_whisper, silero", "translation": "firefox"},
         weights={"whisper/base": "00ff"},
         dirty=False,
@@ -135,6 +136,7 @@ def test_the_first_release_needs_only_its_gates(store: Store, folder: Path) -> N
     assert release.pairs == ((run.results[0].measurement.source_language, run.results[0].measurement.target_language),)
     assert [(one.name, one.sha256) for one in release.weights] == [("whisper/base", "00ff")]
     assert [(one.metric, one.limit, one.passed) for one in release.evidence.gates] == [
+        ("completeness", "≥ 0.1", True),
         ("wer", "≤ 0.5", True),
         ("sync_within_150ms", "≥ 0.5", True),
     ]
@@ -152,8 +154,9 @@ def test_a_better_run_takes_its_place(store: Store, folder: Path) -> None:
     assert result.exit_code == 0
     release = promotion.current(folder)
     assert release is not None
-    wer, sync = release.evidence.contests
-    assert (wer.release, wer.metric, wer.verdict, sync.metric) == (1, "wer", "better", "sync_within_150ms")
+    wer, *others = release.evidence.contests
+    assert (wer.release, wer.metric, wer.verdict) == (1, "wer", "better")  # gates come in any order
+    assert [one.metric for one in others] == ["completeness", "sync_within_150ms"]
     assert wer.high is not None
     assert wer.difference < 0
     assert wer.high < 0
@@ -224,13 +227,15 @@ def test_what_cannot_be_compared_is_not_better(store: Store, folder: Path) -> No
         (replace(good, dataset="people", dataset_digest="0"), "was evaluated on other clips (spoken, digest feedbeef"),
         (tracked("good", GOOD, clips=range(2)), "was also evaluated on clip2, clip3: evaluate all clips."),
         (tracked("good", GOOD, clips=range(7, 9)), "No clip was dubbed by both"),
-        (replace(good, gates={"suber": Gate(max=1)}), "suber, the metric that decides, was not measured both in"),
     ):
         store.add(run)
         assert told in refused(vtlab("promote", run.name))
+    store.add(good)
+    assert "suber, the metric that decides, was not measured both in" in refused(
+        vtlab("promote", "good", "--by", "suber")
+    )
     (folder / "0001" / "results.jsonl").write_text("")
     promotion._current.cache_clear()
-    store.add(good)
     assert "The release in force cannot be compared with. Release 1 is damaged" in refused(vtlab("promote", "good"))
     assert vtlab("promote", "good", "--force", "the disk broke").exit_code == 0
 
@@ -241,6 +246,28 @@ def test_a_run_of_the_released_settings_on_the_new_clips_is_compared_with(store:
     store.add(tracked("bad", BAD, clips=range(20, 24), dataset_digest="0"))
     store.add(tracked("good", GOOD, clips=range(20, 24), dataset_digest="0"))
     assert vtlab("promote", "good").exit_code == 0
+
+
+def test_another_metric_may_decide(store: Store, folder: Path) -> None:
+    store.add(tracked("bad", BAD))
+    store.add(tracked("good", GOOD))
+    assert vtlab("promote", "bad").exit_code == 0
+    assert "speed_mean, the metric that decides" in refused(vtlab("promote", "good", "--by", "speed_mean"))
+    assert vtlab("promote", "good", "--by", "asr_bleu").exit_code == 0
+    release = promotion.current(folder)
+    assert release is not None
+    assert [one.metric for one in release.evidence.contests] == ["asr_bleu", *QUALITY]
+    result = vtlab("promote", "good", "--by", "were")
+    assert "Did you mean 'wer'?" in str(result.exception)
+
+
+def test_without_a_gate_on_quality_what_was_measured_of_it_decides(store: Store, folder: Path) -> None:
+    for name, mistakes in (("bad", BAD), ("good", GOOD)):
+        store.add(replace(tracked(name, mistakes), gates={"completeness": Gate(min=0.1)}))
+        assert vtlab("promote", name).exit_code == 0
+    release = promotion.current(folder)
+    assert release is not None
+    assert release.evidence.contests[0].metric == "asr_chrf"
 
 
 def test_gates_of_a_file(store: Store, tmp_path: Path) -> None:
@@ -351,7 +378,7 @@ def test_no_tracking_store_is_made_for_a_rollback(monkeypatch: pytest.MonkeyPatc
     with monkeypatch.context() as patched:
         for name in ("load_run", "register_release"):
             patched.setattr(tracking, name, getattr(runs, name))
-        patched.setattr(tracking, "find_runs", lambda: [])
+        patched.setattr(tracking, "find_runs", list)
         patched.setattr(releasing, "_store_is_there", lambda uri: True)
         for name, mistakes in (("bad", BAD), ("good", GOOD)):
             runs.add(tracked(name, mistakes))

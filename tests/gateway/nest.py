@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 HERE = Path(__file__).parent
 PROTO = HERE.parents[1] / "serve" / "translation.proto"
 HANGS_S = 300  # nothing takes so long; only to end a hang
@@ -170,11 +172,13 @@ class Server:
                 return
         raise AssertionError(f"vtlab serve ended with {self._process.wait()}: {''.join(said)}")
 
-    def kill(self) -> None:
-        """``kill -9``; workers are left to find out."""
+    def kill(self) -> list[psutil.Process]:
+        """``kill -9``; returns its workers, which are left to find out."""
         assert self._process is not None
+        workers = psutil.Process(self._process.pid).children(recursive=True)
         self._process.kill()
         self._process.wait()
+        return workers
 
     def stop(self) -> int:
         """Asks it to end, as an operator does; returns its exit code."""

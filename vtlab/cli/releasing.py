@@ -32,6 +32,10 @@ def promote(
         Path | None,
         typer.Option("--gates", metavar="FILE", help="YAML file of gates to use instead of those of the run's suite."),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="METRIC", help="What decides which is better; by default the suite's main gate."),
+    ] = None,
     force: Annotated[
         str | None, typer.Option("--force", metavar="REASON", help="Release it in spite of what speaks against it.")
     ] = None,
@@ -40,9 +44,10 @@ def promote(
 ) -> None:
     """Put a run's configuration into production: a release, which servers pick up by themselves.
 
-    It must keep the gates of its suite and, by the metric of the first gate, be better than the release in force on the
-    same clips; else what speaks against it is told and nothing changes (exit code 3). The tracking store gets the
-    release as a version of the registered model vtlab-dub.
+    It must keep the gates of its suite and be better than the release in force, on the same clips and by more than
+    chance; else what speaks against it is told and nothing changes (exit code 3). What decides is the first of the
+    gates' metrics in this order: asr_chrf, asr_bleu, chrf, bleu, wer, sync_within_150ms, sync_onset_mean_abs_ms. The
+    tracking store gets the release as a version of the registered model vtlab-dub.
     """
     from serve import promotion
     from vtlab.evaluation.tracking import load_run
@@ -50,7 +55,8 @@ def promote(
     folder = releases or promotion.releases_folder()
     tracked = load_run(run)
     limits = tracked.gates if gates is None else _gates_in(gates)
-    release = promotion.promote(folder, lambda: _candidate(tracked, limits, force, folder))
+    decides = _deciding(tracked, limits, by)
+    release = promotion.promote(folder, lambda: _candidate(tracked, limits, decides, force, folder))
     print(f"Release {release.number} is in force: {release.suite}/{release.name}")
     print_lines(_evidence(release))
     say(f"It is in {release.folder}.")
@@ -119,7 +125,21 @@ def _loaded(folder: Path, number: int) -> Release | str:
 # ---------------------------------------------------------------- may it be released?
 
 
-def _candidate(tracked: TrackedRun, limits: Mapping[str, Gate], force: str | None, folder: Path) -> Candidate:
+def _deciding(tracked: TrackedRun, limits: Mapping[str, Gate], by: str | None) -> str:
+    """The metric that decides: the one asked for, else the chief one of the gates, else the chief one measured."""
+    from vtlab.errors import SettingsError, nearest
+    from vtlab.evaluation.compare import QUALITIES
+    from vtlab.metrics import METRICS
+
+    if by is not None and by not in METRICS:
+        raise SettingsError(f"--by {by!r} is no metric.{nearest(by, METRICS)}")
+    chief = [name for known in (limits, tracked.values) for name in QUALITIES if name in known]
+    return by or next(iter([*chief, *limits]), QUALITIES[0])
+
+
+def _candidate(
+    tracked: TrackedRun, limits: Mapping[str, Gate], decides: str, force: str | None, folder: Path
+) -> Candidate:
     """The run as a candidate; ends the command where something speaks against it and nobody gave a reason."""
     from serve.promotion import Candidate, Evidence, GateOutcome, ReleasedWeights
     from vtlab import __version__
@@ -133,7 +153,7 @@ def _candidate(tracked: TrackedRun, limits: Mapping[str, Gate], force: str | Non
         GateOutcome(metric=one.metric, limit=str(one.gate), value=one.value, passed=one.passed)
         for one in gate_outcomes(limits, tracked.values)
     ]
-    contests, disputes = _contests(tracked, list(limits), folder)
+    contests, disputes = _contests(tracked, [decides, *(metric for metric in limits if metric != decides)], folder)
     objections = [*_shortcomings(tracked, outcomes), *disputes]
     if objections and force is None:
         say(f"{tracked.suite}/{tracked.name} was not released:")
@@ -244,13 +264,10 @@ def _contests(tracked: TrackedRun, metrics: Sequence[str], folder: Path) -> tupl
 
     try:
         release = promotion.current(folder)
-    except promotion.ReleaseError as error:
-        return [], [f"The release in force cannot be compared with. {error}"]
-    if release is None or not metrics:
-        return [], []
-    if release.fingerprint == tracked.fingerprint:
-        return [], [f"The same settings are in force already, as release {release.number}."]
-    try:
+        if release is None:
+            return [], []
+        if release.fingerprint == tracked.fingerprint:
+            return [], [f"The same settings are in force already, as release {release.number}."]
         results = _results_in_force(release, tracked)
     except promotion.ReleaseError as error:
         return [], [f"The release in force cannot be compared with. {error}"]
@@ -295,7 +312,7 @@ def _compared(
             p=one.p,
             verdict=one.verdict,
         )
-        for one in pairing.differences
+        for one in sorted(pairing.differences, key=lambda one: metrics.index(one.metric))
     ]
     decides = next((contest for contest in contests if contest.metric == metrics[0]), None)
     if decides is None:
