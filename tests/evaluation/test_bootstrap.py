@@ -20,6 +20,7 @@ from vtlab.metrics.corpus import pooled
 EXTREMES = {
     "sync_drift_max_ms", "speed_min", "speed_max", "speed_step_max", "subtitle_max_line_chars", "subtitle_max_lines",
     "subtitle_min_duration_s",
+    "tail_cut_max_s",
 }  # fmt: skip
 
 

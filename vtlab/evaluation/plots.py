@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,7 +30,7 @@ from vtlab.segments import Interval
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-INK, GREY, SHADE = "#1b1e23", "#7f7f7f", "#bdbdbd"
+INK, GREY, SHADE, GROUND = "#1b1e23", "#7f7f7f", "#bdbdbd", "#fefefe"
 BLUE, ORANGE, GREEN, SKY, PURPLE = "#0072b2", "#e69f00", "#009e73", "#56b4e9", "#cc79a7"
 RED = "#d55e00"  # vermillion: only for what misses its target
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY)
@@ -101,7 +102,8 @@ def svg(figure: Figure) -> str:
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     text = out.getvalue()
-    return text[text.index("<svg") :].replace(INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    return text.replace(INK, "currentColor").replace(GROUND, "var(--ground, white)")
 
 
 def drift(clips: Mapping[str, Measurement]) -> Figure:
@@ -136,7 +138,7 @@ def speed_histogram(groups: Mapping[str, Sequence[float]]) -> Figure:
     edges = np.arange(np.floor(low * 20), np.ceil(high * 20) + 1) / 20
     for axes, (name, group), colour in zip(panels, groups.items(), itertools.cycle(SERIES), strict=False):
         axes.axvspan(*NATURAL, color=SHADE, alpha=0.35, linewidth=0)
-        axes.hist(group, bins=list(edges), color=colour, alpha=0.9, edgecolor="white", linewidth=0.5)
+        axes.hist(group, bins=list(edges), color=colour, alpha=0.9, edgecolor=GROUND, linewidth=0.5)
         for limit in BEARABLE:
             axes.axvline(limit, color=RED, linewidth=1, linestyle=(0, (4, 3)))
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
@@ -215,7 +217,7 @@ def differences(changes: Sequence[Change], title: str) -> Figure:
         axes.plot([low / scale, high / scale], [row, row], color=colour, linewidth=2.2 if shown else 1.2)
         axes.plot(
             value / scale, row, marker="D" if change.sign == 0 else "o", markersize=6, color=colour,
-            markerfacecolor=colour if shown else "white",
+            markerfacecolor=colour if shown else GROUND,
         )  # fmt: skip
         axes.text(1.08, row, change.text, va="center", fontsize=SIZE, color=INK, clip_on=False)
     axes.axvline(0, color=INK, linewidth=0.8)
@@ -269,7 +271,7 @@ def words(record: Record, start: float = 0.0, end: float | None = None) -> Figur
                 height=0.3,
                 color=RED if doubted else (BLUE, GREEN)[number % 2],  # neighbouring sentences differ
                 hatch="///" if doubted else None,
-                edgecolor="white",
+                edgecolor=GROUND,
                 linewidth=0.8,
             )
             text, at = word.text.strip(), max(word.start, first)
@@ -532,7 +534,7 @@ def _rows(record: Record, start: float, end: float | None, row_s: float) -> tupl
 
 
 def _bar(axes: Axes, start: float, end: float, row: int, colour: str, text: str) -> None:
-    axes.barh(row, end - start, left=start, height=0.76, color=colour, edgecolor="white", linewidth=0.8)
+    axes.barh(row, end - start, left=start, height=0.76, color=colour, edgecolor=GROUND, linewidth=0.8)
     first, last = axes.get_xlim()
     room = int((min(end, last) - max(start, first)) * LETTERS_A_SECOND)
     shown = text if len(text) <= room else text[: max(0, room - 1)] + "…"

@@ -525,7 +525,8 @@ RUN = """{% extends "frame" %}
 </div>
 {% endfor %}
 {% if silent %}
-<p class="soft">No sound of {{ silent | join(", ") }}: source and dub are not at hand here.</p>
+<p class="soft">No sound of {{ silent | join(", ") }}: its source or its dub is not where the record says,
+as seen from the folder that this page was made in.</p>
 {% endif %}
 
 {% if drift or speeds or lost %}<h2>Pictures</h2>{% endif %}

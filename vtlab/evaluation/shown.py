@@ -20,6 +20,7 @@ UNITS = {"1": "", "0-100": "", "1-5": "", "1/s": "characters/s"}  # others are w
 PIPE_WIDTH = 160  # columns of a table that no terminal bounds
 STYLES = {"better": "green", "worse": "red", "different": "yellow", "no difference shown": "dim", "no interval": "dim"}
 ABSENT = "–"
+NOTHING = 1e-6  # below it, a number is the rest of a rounding
 
 
 def number(name: str, value: float | None, signed: bool = False) -> str:
@@ -29,7 +30,10 @@ def number(name: str, value: float | None, signed: bool = False) -> str:
     metric = METRICS.get(name)
     decimals = DECIMALS.get("0-100" if metric is None else metric.unit, 0)
     rounded = round(value, decimals) + 0.0  # no minus zero
-    return f"{rounded:+.{decimals}f}" if signed else f"{rounded:.{decimals}f}"
+    sign = "+" if signed else ""
+    if rounded == 0 and abs(value) > NOTHING:  # an interval ends on one side of 0 or the other
+        return f"{value:{sign}.1g}"
+    return f"{rounded:{sign}.{decimals}f}"
 
 
 def unit(name: str) -> str:
