@@ -450,6 +450,43 @@ def test_full_disk_refuses_new_sessions(serving: Serving) -> None:
     assert "disk" in state.current_step
 
 
+def test_full_memory_refuses_new_sessions(tmp_path: Path) -> None:
+    async def full() -> State:
+        async with Serving(tmp_path).sessions(memory_mb=1) as sessions:
+            while sessions.memory_mb == 0:
+                await asyncio.sleep(0.01)
+            return await sessions.start("no-room", CLIP, "en", "pt")
+
+    state = run(full())
+    assert (state.status, state.code) == (Status.FAILED, "E_BUSY")
+    assert "memory" in state.message
+
+
+def test_folders_of_ended_sessions_are_swept_but_no_artifact(tmp_path: Path) -> None:
+    serving = Serving(tmp_path)
+    folder, artifact = serving.temp_work / "old" / "previews", serving.artifacts / "old_translated.mp4"
+    other = serving.temp_work / "not-a-session"
+
+    async def ended() -> None:
+        async with serving.sessions(disk_free_mb=1e12) as sessions:
+            await sessions.start("old", CLIP, "en", "pt")
+        folder.mkdir(parents=True)
+        other.mkdir()
+        artifact.write_bytes(b"a result")
+        async with serving.sessions(keep_s=3600):
+            await asyncio.sleep(0.1)
+            assert folder.exists()
+        async with serving.sessions(keep_s=0) as sessions:
+            while folder.exists():
+                await asyncio.sleep(0.01)
+            assert sessions.state("old") is not None
+
+    run(ended())
+    assert not folder.parent.exists()
+    assert other.exists()
+    assert artifact.exists()
+
+
 # ---------------------------------------------------------------- bad input
 
 
