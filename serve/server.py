@@ -82,6 +82,7 @@ async def serve(config: Config, in_force: InForce, announce: Callable[[str], Non
         ports = f"port {port}"
         if config.metrics_port is not None:
             http = serve_metrics(metrics, config.metrics_host, config.metrics_port)
+            stack.callback(http.server_close)
             stack.callback(http.shutdown)
             ports += f", metrics on port {http.server_port}"
         log.info("%s", in_force.figures(), extra={"event": "start", "release": in_force.served.name})

@@ -10,9 +10,10 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -35,6 +36,7 @@ LONGEST_ACTION = 32  # characters
 LONGEST_PATH = 4096  # bytes, PATH_MAX of Linux
 
 NO_SESSION_ID = "session_id must be 1 to 64 of A–Z, a–z, 0–9, '_' and '-'."
+FAULT = "A fault of the server; its log tells more."
 NO_UPLOAD = "file_path must be the absolute path of a file in the uploads folder."
 
 
@@ -142,9 +144,10 @@ def checked_upload(text: str, uploads: Path) -> Path:
 
 
 class Refusals(grpc.aio.ServerInterceptor):
-    """Ends a call with ``INVALID_ARGUMENT`` where a check says no, or where its request is no message at all.
+    """Ends a call with ``INVALID_ARGUMENT`` where a check says no, or where its request is no message at all; with
+    ``INTERNAL``, and nothing of the machine in it, where the fault is the server's.
 
-    gRPC by itself answers bytes that are no message with ``UNKNOWN`` and a traceback in the log.
+    gRPC by itself answers both with ``UNKNOWN`` and the text of the exception.
     """
 
     async def intercept_service(
@@ -160,18 +163,16 @@ class Refusals(grpc.aio.ServerInterceptor):
             "response_serializer": handler.response_serializer,
         }
 
+        method = handler_call_details.method
+
         async def answer(request: Any, context: ServicerContext[Any, Any]) -> Any:
-            try:
+            async with _refused(context, method):
                 return await handler.unary_unary(_message(request), context)
-            except RequestError as error:
-                await _refuse(context, handler_call_details.method, error)
 
         async def stream(request: Any, context: ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            try:
+            async with _refused(context, method):
                 async for message in handler.unary_stream(_message(request), context):
                     yield message
-            except RequestError as error:
-                await _refuse(context, handler_call_details.method, error)
 
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(stream, **codecs)
@@ -192,6 +193,15 @@ def _message(request: Any) -> Any:
     return request
 
 
-async def _refuse(context: ServicerContext[Any, Any], method: str, error: RequestError) -> NoReturn:
-    log.warning("%s: %s", method, error, extra={"event": "refused", "code": "INVALID_ARGUMENT"})
-    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+@asynccontextmanager
+async def _refused(context: ServicerContext[Any, Any], method: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except RequestError as error:
+        log.warning("%s: %s", method, error, extra={"event": "refused", "code": "INVALID_ARGUMENT"})
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+    except grpc.aio.AbortError:
+        raise
+    except Exception:
+        log.exception("%s", method, extra={"event": "refused", "code": "INTERNAL"})
+        await context.abort(grpc.StatusCode.INTERNAL, FAULT)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -52,6 +53,7 @@ MADE = Result(
 )
 INSIGHT = Insight("a-1", "warning", "Fast", "One line is fast.", "low", "2026-01-02T03:04:05.678901Z", {"limit": 1.3})
 PORTUGUESE = Detection("pt", 0.93, "Portuguese")
+LONG_S = 300  # ends a hang
 ENDED = "It has ended."
 
 
@@ -134,14 +136,14 @@ class Running:
 
     port: int
     loop: asyncio.AbstractEventLoop
-    sessions: Remembered
+    sessions: Any
     serving: object
 
     def tell(self, state: State) -> None:
-        asyncio.run_coroutine_threadsafe(self.sessions.tell(state), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.sessions.tell(state), self.loop).result(LONG_S)
 
     def drain(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.serving.enter_graceful_shutdown(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.serving.enter_graceful_shutdown(), self.loop).result(LONG_S)
 
 
 @contextmanager
@@ -149,25 +151,28 @@ def running(
     uploads: Path,
     options: Sequence[tuple[str, int]] = server.OPTIONS,
     listen: Callable[[grpc.aio.Server], int] = lambda made: made.add_insecure_port("localhost:0"),
+    sessions_of: Callable[[], AbstractAsyncContextManager[Any]] = lambda: nullcontext(Remembered()),
 ) -> Iterator[Running]:
     """A server on a free port, with the options of the real one, its loop in a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server")
     thread.start()
 
-    async def begin() -> tuple[int, grpc.aio.Server, Remembered, object]:
-        sessions = Remembered()
+    stack = AsyncExitStack()
+
+    async def begin() -> Running:
+        sessions = await stack.enter_async_context(sessions_of())
         made, serving = await server.build(sessions, uploads, options)
         port = listen(made)
         await made.start()
-        return port, made, sessions, serving
+        stack.push_async_callback(made.stop, None)
+        return Running(port, loop, sessions, serving)
 
     try:
-        port, made, sessions, serving = asyncio.run_coroutine_threadsafe(begin(), loop).result(30)
         try:
-            yield Running(port, loop, sessions, serving)
+            yield asyncio.run_coroutine_threadsafe(begin(), loop).result(LONG_S)
         finally:
-            asyncio.run_coroutine_threadsafe(made.stop(None), loop).result(30)
+            asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(LONG_S)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
