@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ GOOD, BAD = 0.05, 0.25  # share of wrong words
 
 
 def tracked(name: str, mistakes: float, *, clips: range = range(4), failed: int = 0, **facts: Any) -> TrackedRun:
+    return replace(_tracked(name, mistakes, clips, failed), **facts)
+
+
+@cache
+def _tracked(name: str, mistakes: float, clips: range, failed: int) -> TrackedRun:
     settings = settings_from_dict({"transcription": {"max_segment_s": 8.0 + len(name)}})
     about = {
         "suite": "pt-en",
@@ -48,7 +54,7 @@ def tracked(name: str, mistakes: float, *, clips: range = range(4), failed: int 
         ClipResult(**about, clip=f"broken{number}", status="failed", error="No speech.", error_code="E_NO_SPEECH")
         for number in range(failed)
     ]
-    run = TrackedRun(
+    return TrackedRun(
         run_id=f"id-{name}",
         name=name,
         suite="pt-en",
@@ -67,7 +73,6 @@ def tracked(name: str, mistakes: float, *, clips: range = range(4), failed: int 
         weights={"whisper/base": "00ff"},
         dirty=False,
     )
-    return replace(run, **facts)
 
 
 class Store:

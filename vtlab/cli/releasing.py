@@ -143,8 +143,7 @@ def _candidate(
     """The run as a candidate; ends the command where something speaks against it and nobody gave a reason."""
     from serve.promotion import Candidate, Evidence, GateOutcome, ReleasedWeights
     from vtlab import __version__
-    from vtlab.evaluation.artifacts import pooled
-    from vtlab.evaluation.results import gate_outcomes
+    from vtlab.evaluation.results import corpus, gate_outcomes
     from vtlab.settings import settings_from_dict
 
     settings = settings_from_dict(tracked.settings)
@@ -174,7 +173,7 @@ def _candidate(
         evidence=Evidence(
             values=tracked.values,
             intervals=tracked.intervals,
-            signatures=pooled(tracked.results).signatures,
+            signatures=corpus(tracked.results).signatures,
             gates=tuple(outcomes),
             contests=tuple(contests),
             objections=tuple(objections),
