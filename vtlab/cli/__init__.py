@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vtlab import __version__
-from vtlab.cli import apps, comparing, dubbing, evaluating, releasing, serving
+from vtlab.cli import apps, comparing, dubbing, evaluating, measuring, releasing, serving
 from vtlab.cli.common import Debug
 
 
@@ -47,6 +47,7 @@ app.add_typer(dubbing.weights_app, name="weights", invoke_without_command=True)
 app.add_typer(dubbing.store_app, name="store", invoke_without_command=True)
 app.command("settings")(dubbing.show_settings)
 app.command()(dubbing.doctor)
+app.command()(measuring.measure)
 app.command("eval")(evaluating.evaluate)
 app.command()(comparing.compare)
 app.command()(comparing.report)
