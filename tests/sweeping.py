@@ -126,7 +126,7 @@ def numbers(done: Sweep) -> dict[tuple[str, str], Any]:
             measured = None if result.measurement is None else result.measurement.model_dump()
             if measured is not None:
                 measured["values"] = {name: v for name, v in measured["values"].items() if name not in COSTS}
-            found[result.configuration, result.clip] = (result.key, result.status, measured)
+            found[result.configuration, result.clip] = (result.status, measured)
     return found
 
 

@@ -129,7 +129,8 @@ def as_data(done: Sweep) -> dict[str, Any]:
 def table(done: Sweep) -> list[str]:
     """The summary for people: a row per configuration, gates that failed, what each stage did."""
     clips = len(done.clips)
-    lines = [f"{done.suite.name}: {len(done.outcomes)} configurations on {clips} clips of {done.dataset.name}", ""]
+    tried, on = _count(len(done.outcomes), "configuration"), _count(clips, "clip")
+    lines = [f"{done.suite.name}: {tried} on {on} of {done.dataset.name}", ""]
     measured = _columns(done)
     header = ["configuration", "clips", *measured, "gates", "computed s"]
     rows = [
@@ -149,7 +150,7 @@ def table(done: Sweep) -> list[str]:
         failed += [f"  {outcome.problem}"] * (outcome.problem is not None)
         if failed:
             lines += ["", outcome.configuration.name, *failed]
-    lines += ["", "What stages did for all dubs, the gold ones among them:"]
+    lines += ["", f"What stages did, over all dubs{', the gold ones among them' if done.suite.losses else ''}:"]
     lines += _aligned(
         ["stage", "dubs computed", "dubs reused", "answers computed", "answers reused"],
         [
@@ -160,6 +161,10 @@ def table(done: Sweep) -> list[str]:
     )
     made = f"{done.made} results made, {done.found} found"
     return [*lines, "", f"{made}, {done.seconds:.1f} s"]
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _all_stages(done: Sweep) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def on_ray(
     folder = job.folder.resolve()
     job = Job(job.suite, job.dataset, folder)
     remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_do)
-    under_way = {remote.remote(job, task, str(Path.cwd())): task for task in tasks}
+    variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    under_way = {remote.remote(job, task, str(Path.cwd()), variables): task for task in tasks}
     try:
         while under_way:
             ready, _ = ray.wait(list(under_way), num_returns=1)
@@ -70,12 +71,13 @@ def on_ray(
             ray.shutdown()
 
 
-def _do(job: Job, task: Task, folder: str) -> None:
+def _do(job: Job, task: Task, folder: str, variables: dict[str, str]) -> None:
     """One clip under its configurations, in a worker of the cluster; relative paths start from ``folder``."""
     global _bench
     from vtlab.engines.pool import EnginePool
     from vtlab.resources import cores, memory_limit_mb
 
+    os.environ.update(variables)
     with suppress(OSError):
         os.chdir(folder)
     if _bench is None:
@@ -107,15 +109,10 @@ def _connect(ray: Any, address: str) -> bool:
     """Joins or starts the cluster; whether it was this call that did."""
     if ray.is_initialized():
         return False
-    variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    where = None if address == HERE else address
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    options = {"include_dashboard": False} if address == HERE else {"address": address}
     try:
-        ray.init(
-            where,
-            runtime_env={"env_vars": variables},
-            log_to_driver=False,
-            include_dashboard=False if where is None else None,
-        )
+        ray.init(**options, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise ResourceError(f"There is no Ray cluster at {address}: {error}") from error
     return True

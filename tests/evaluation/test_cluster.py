@@ -1,0 +1,70 @@
+"""A sweep on a Ray cluster of two nodes on this machine, each with one core and little memory."""
+
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sweeping import Lines, numbers, run, suite_data, write_dataset, write_suite
+
+from vtlab.errors import ResourceError
+from vtlab.evaluation.run import sweep
+from vtlab.evaluation.suite import load_suite
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'vtlab[ray]'")
+
+NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def test_with_a_node_killed_in_the_middle_it_equals_a_local_one(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = write_suite(tmp_path / "small.yaml", suite_data(write_dataset(tmp_path / "data")))
+    monkeypatch.setenv("VTLAB_STORE", str(tmp_path / "local-store"))
+    local, _ = run(suite, tmp_path / "local")
+    monkeypatch.setenv("VTLAB_STORE", str(tmp_path / "store"))
+    from vtlab.evaluation.cluster import on_ray
+
+    doomed = cluster.add_node(**NODE)
+    cluster.wait_for_nodes()
+    over = threading.Event()
+
+    def kill_when_something_is_done() -> None:
+        while not over.is_set():
+            if list((tmp_path / "out").rglob("result.json")):
+                cluster.remove_node(doomed, allow_graceful=False)
+                return
+            time.sleep(0.02)
+
+    killer = threading.Thread(target=kill_when_something_is_done)
+    killer.start()
+    lines = Lines()
+    try:
+        done = sweep(load_suite(suite), tmp_path / "out", partial(on_ray, cluster.address), lines)
+    finally:
+        over.set()
+        killer.join()
+    assert "Ray: 2 nodes, 2 cores" in lines.sentences
+    assert len(lines.results) == 4
+    assert numbers(done) == numbers(local)
+    assert any((tmp_path / "store").rglob("*.json"))
+
+
+def test_a_cluster_that_is_not_there() -> None:
+    from vtlab.evaluation.cluster import on_ray
+
+    with pytest.raises(ResourceError, match=r"There is no Ray cluster at 127\.0\.0\.1:1"):
+        on_ray("127.0.0.1:1", None, [], print, print)  # type: ignore[arg-type]
