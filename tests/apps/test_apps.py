@@ -65,8 +65,6 @@ def test_turn_a_knob_hear_a_line_save_the_settings(sentences: tuple[Dubbing, Dub
         expect(page.get_by_text("Press Run: transcription and the stages after it")).to_be_visible()
         page.get_by_role("button", name="Run", exact=True).click()
         expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
-        stage_3 = page.locator("h2", has_text="3 transcription").locator("xpath=ancestor::*[contains(., 's, ')][1]")
-        expect(stage_3).to_contain_text("computed")
 
         # what is wrong is said, and what is shown stays
         gap = knob(page, "engines", 1)
