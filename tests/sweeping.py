@@ -24,9 +24,8 @@ from vtlab.engines.transcription import Utterance, reference
 from vtlab.errors import EngineError
 from vtlab.evaluation.results import ClipResult
 from vtlab.evaluation.run import Sweep, sweep
-from vtlab.evaluation.suite import load_suite
+from vtlab.evaluation.suite import load_suite, metrics_of
 from vtlab.evaluation.workers import in_processes
-from vtlab.metrics import METRICS
 from vtlab.segments import Interval
 
 MEDIA = Path(__file__).parent / "cases" / "odd_names_plain.mp4"
@@ -36,7 +35,7 @@ LINE = {
     "text": "The library opens on Monday morning.",
     "translation": "A biblioteca abre na segunda-feira de manhã.",
 }
-COSTS = frozenset(name for name in METRICS if METRICS[name].unit in ("s", "MB") or name in ("rtf", "cache_hits"))
+COSTS = frozenset(metrics_of("cost"))
 
 
 class Fragile(reference.Reference):
@@ -119,15 +118,19 @@ def run(suite: Path, folder: Path, jobs: int = 1, **options: Any) -> tuple[Sweep
 
 
 def numbers(done: Sweep) -> dict[tuple[str, str], Any]:
-    """All that was measured, by configuration and clip; without times and memory, which differ from run to run."""
-    found = {}
-    for outcome in done.outcomes:
-        for result in outcome.results:
-            measured = None if result.measurement is None else result.measurement.model_dump()
-            if measured is not None:
-                measured["values"] = {name: v for name, v in measured["values"].items() if name not in COSTS}
-            found[result.configuration, result.clip] = (result.status, measured)
-    return found
+    """All that was measured, by configuration and clip."""
+    return {
+        (result.configuration, result.clip): measured(result) for outcome in done.outcomes for result in outcome.results
+    }
+
+
+def measured(result: ClipResult) -> tuple[str, Any]:
+    """Status and numbers; without times and memory, which differ from run to run."""
+    if result.measurement is None:
+        return result.status, None
+    found = result.measurement.model_dump()
+    found["values"] = {name: value for name, value in found["values"].items() if name not in COSTS}
+    return result.status, found
 
 
 if __name__ == "__main__":
