@@ -24,9 +24,9 @@ from serve.registry import Phase, Registry, Row
 from serve.session import STATUS, Listener, Session, named
 from serve.worker import INTERNAL, Message, Worker
 from vtlab import resources
-from vtlab.errors import VtlabError
+from vtlab.errors import SettingsError, VtlabError
 from vtlab.languages import language_code
-from vtlab.settings import Settings
+from vtlab.settings import Settings, settings_from_dict
 from vtlab.store import Store
 
 __all__ = ["Folders", "Limits", "Listener", "Served", "Sessions"]
@@ -389,7 +389,8 @@ class Sessions:
         """What the session runs: its own, where it began before; else what is served now. With its languages."""
         row = session.row
         if row.settings is not None and row.served is not None:
-            return Settings.model_validate(row.settings), row.served
+            with suppress(SettingsError):  # of another version of this server: then what is served now
+                return settings_from_dict(row.settings), row.served
         async with self._asking:
             served = await asyncio.to_thread(self._served)
         source = None if row.source_lang in (None, "auto") else language_code(row.source_lang)
@@ -401,7 +402,7 @@ class Sessions:
         if settings.initialization.memory_budget_mb is None:
             share = self._memory_limit_mb / (self._limits.workers + 1)
             data["initialization"]["memory_budget_mb"] = max(256, int(share))
-        return Settings.model_validate(data), served.name
+        return settings_from_dict(data), served.name
 
     async def _outcome(self, worker: Worker, session: Session) -> Message:
         """What the worker says last about the session; ``died`` where it ended instead."""
