@@ -13,7 +13,18 @@ from vtlab.cli import app
 from vtlab.errors import InputError, SettingsError
 from vtlab.evaluation import compare as comparing
 from vtlab.evaluation import results as counted
-from vtlab.evaluation.compare import Candidate, candidates_of, compare, load, losses, shortened, undominated
+from vtlab.evaluation.bootstrap import each, units_of
+from vtlab.evaluation.compare import (
+    Candidate,
+    candidates_of,
+    compare,
+    listened,
+    load,
+    losses,
+    shortened,
+    undominated,
+)
+from vtlab.evaluation.listening import Vote
 from vtlab.evaluation.results import ClipResult, write_result
 from vtlab.measured import Measurement
 from vtlab.metrics.corpus import pooled
@@ -148,6 +159,29 @@ def test_a_file_that_is_no_measurement(tmp_path: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="vtlab measure DUBBED"):
         load(str(file))
+
+
+def test_listeners_stand_beside_the_metrics_that_agree_with_them() -> None:
+    """Listeners who prefer the line with fewer errors agree with chrF; the votes' first run is the first candidate."""
+    one, other = clips(3, mistakes=0.1), clips(3, tool=1, mistakes=0.2)
+    scores = {
+        f"{unit.clip}:{unit.segment.index}": (a, b)
+        for unit, a, b in each("chrf", units_of(one, "segments"), units_of(other, "segments"))
+        if unit.segment is not None
+    }
+    assert len(scores) == 24
+    votes = [
+        Vote(listener="l", pair=pair, left="a", preferred="a" if a > b else "b" if b > a else "same", at="now")
+        for pair, (a, b) in scores.items()
+    ]
+    found = compare([Candidate("a", one), Candidate("b", other)], metrics=["text", "sync"], votes=votes, samples=50)
+    assert found.listened is not None
+    agreed = {agreement.metric: agreement for agreement in found.listened.agreements}
+    assert agreed["chrf"].rho > 0.8 and agreed["chrf"].p < 0.001 and agreed["chrf"].pairs == 24
+    assert found.listened.agreements[0].metric in ("chrf", "bleu")
+    assert abs(agreed["sync_drift_mean_ms"].rho) < 0.6
+    with pytest.raises(InputError, match="about two runs"):
+        listened([Candidate("a", one)] * 3, votes, ["chrf"])
 
 
 def test_command(tmp_path: Path) -> None:

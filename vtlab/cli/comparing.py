@@ -34,6 +34,12 @@ def compare(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Also write a report with pictures.")
     ] = None,
+    votes: Annotated[
+        Path | None,
+        typer.Option(
+            "--votes", metavar="FILE", help="Votes of 'vtlab listen RUN RUN': do the metrics agree with them?"
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Of the bootstrap's draws.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -47,10 +53,12 @@ def compare(
     from vtlab.evaluation.bootstrap import SEED
     from vtlab.evaluation.compare import candidates_of
     from vtlab.evaluation.compare import compare as compared
+    from vtlab.evaluation.listening import read_votes
 
     candidates, first = candidates_of(runs or (), suite, baseline)
     wanted = None if metrics is None else [word.strip() for word in metrics.split(",") if word.strip()]
-    found = compared(candidates, baseline=first, metrics=wanted, seed=SEED if seed is None else seed)
+    heard = [] if votes is None else read_votes(votes)
+    found = compared(candidates, baseline=first, metrics=wanted, votes=heard, seed=SEED if seed is None else seed)
     if html is not None:
         from vtlab.evaluation import report as reports
 

@@ -182,6 +182,23 @@ def sample_both(
     return None if one is None or other is None else (one, other)
 
 
+def each(name: str, ones: Sequence[Unit], others: Sequence[Unit]) -> list[tuple[Unit, float, float]]:
+    """A metric of each unit by itself, on both sides, where both have a value."""
+    estimator = estimators().get(name)
+    theirs = {unit.key: unit for unit in others}
+    pairs = [(unit, theirs[unit.key]) for unit in ones if unit.key in theirs]
+    if estimator is None or not pairs:
+        return []
+    sides = []
+    for side in (0, 1):
+        rows, applies = estimator.read([pair[side] for pair in pairs])
+        values = np.full(len(pairs), np.nan)
+        values[applies] = estimator.values(rows[applies], np.eye(int(applies.sum())))
+        sides.append(values.tolist())
+    known = zip((unit for unit, _ in pairs), *sides, strict=True)
+    return [(unit, one, other) for unit, one, other in known if not (math.isnan(one) or math.isnan(other))]
+
+
 def _sampled(estimator: Estimator, rows: Numbers, samples: int, seed: int) -> Sampled | None:
     if not len(rows):
         return None

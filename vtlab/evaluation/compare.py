@@ -16,8 +16,9 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from vtlab.errors import InputError, SettingsError, nearest
-from vtlab.evaluation import bootstrap
+from vtlab.evaluation import bootstrap, listening
 from vtlab.evaluation.bootstrap import SAMPLES, SEED, Over, Sampled
+from vtlab.evaluation.listening import Vote
 from vtlab.evaluation.results import PERFECT_BLEU, RESULT, ClipResult, Gold
 from vtlab.evaluation.suite import GROUPS, metrics_of
 from vtlab.measured import Measurement
@@ -107,6 +108,24 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Spearman's rank correlation, over ``pairs`` segments, of what listeners prefer and what a metric prefers."""
+
+    metric: str
+    rho: float
+    p: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Listened:
+    """What listeners said of two candidates, in words, and the metrics that agree with them, most first."""
+
+    said: tuple[str, ...]
+    agreements: tuple[Agreement, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """All of it. ``quality`` and ``cost`` are what ``best`` weighs; ``None`` where some candidate lacks every one."""
 
@@ -119,6 +138,7 @@ class Comparison:
     notes: tuple[str, ...]
     samples: int
     seed: int
+    listened: Listened | None = None
 
 
 def compare(
@@ -126,12 +146,14 @@ def compare(
     *,
     baseline: str | None = None,
     metrics: Sequence[str] | None = None,
+    votes: Sequence[Vote] = (),
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> Comparison:
     """Compares every candidate with the baseline (the first, or the one of that name).
 
-    ``metrics``: names, or groups as in a suite; all by default. Raises ``InputError`` where there is nothing to
+    ``metrics``: names, or groups as in a suite; all by default. ``votes``: of a listening test of the two candidates,
+    the first of which is its run a. Raises ``InputError`` where there is nothing to
     compare, ``SettingsError`` for a metric that nobody knows.
     """
     wanted = _wanted(metrics)
@@ -172,7 +194,36 @@ def compare(
         notes=tuple(_notes(named, pairings)),
         samples=samples,
         seed=seed,
+        listened=listened(candidates, votes, wanted) if votes else None,
     )
+
+
+def listened(candidates: Sequence[Candidate], votes: Sequence[Vote], wanted: Sequence[str]) -> Listened:
+    """What the listeners of the two candidates said, and how far each metric of segments agrees with them."""
+    if len(candidates) != 2:
+        raise InputError(
+            f"Votes are about two runs, and {len(candidates)} are compared; name the two that were listened to.",
+            code="E_VOTES",
+        )
+    one, other = candidates
+    ours, theirs = (bootstrap.units_of(candidate.clips, "segments") for candidate in candidates)
+    table = bootstrap.estimators()
+    agreements = []
+    for name in wanted:
+        if name not in table or table[name].over != "segments" or METRICS[name].better == "target":
+            continue
+        up = 1 if METRICS[name].better == "higher" else -1
+        better_a = {
+            f"{unit.clip}:{unit.segment.index}": up * (a - b)  # as vtlab.evaluation.listening names its pairs
+            for unit, a, b in bootstrap.each(name, ours, theirs)
+            if unit.segment is not None
+        }
+        found = listening.correlation(votes, better_a)
+        if found is not None:
+            pairs = len(better_a.keys() & {vote.pair for vote in votes})
+            agreements.append(Agreement(name, *found, pairs))
+    said = listening.sentences(one.name, other.name, listening.outcome(votes))
+    return Listened(tuple(said), tuple(sorted(agreements, key=lambda agreement: -agreement.rho)))
 
 
 def losses(candidate: Candidate, samples: int = SAMPLES, seed: int = SEED) -> list[Loss]:

@@ -447,6 +447,21 @@ COMPARISON = """{% extends "frame" %}
 <p class="soft">BLEU of the dubbed speech, recognised again, that comes back with the reference in place of a stage.</p>
 {% endif %}
 
+{% if found.listened %}
+<h2>What listeners say</h2>
+{% for sentence in found.listened.said %}<p>{{ sentence }}</p>{% endfor %}
+{% if found.listened.agreements %}
+<p class="soft">Rank correlation (Spearman) of what listeners prefer and what a metric prefers, segment by segment.</p>
+<div class="wide"><table>
+<tr><th>metric</th><th class="n">rank correlation</th><th class="n">p</th><th class="n">pairs</th></tr>
+{% for one in found.listened.agreements %}
+<tr><td class="name">{{ one.metric }}</td><td class="n">{{ "%+.2f" | format(one.rho) }}</td>
+<td class="n">{{ probability(one.p) }}</td><td class="n">{{ one.pairs }}</td></tr>
+{% endfor %}
+</table></div>
+{% endif %}
+{% endif %}
+
 <h2>Each one’s numbers</h2>
 <p class="soft">Over the clips that all have: {{ found.clips | join(", ") or "none" }}. In brackets, 95 % intervals.</p>
 <div class="wide"><table>

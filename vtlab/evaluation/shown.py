@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vtlab.evaluation.compare import STAGES_LOST, Comparison, Difference, Pairing
+from vtlab.evaluation.compare import STAGES_LOST, Comparison, Difference, Listened, Pairing
 from vtlab.metrics import METRICS
 
 DECIMALS = {"1": 3, "ms": 0, "0-100": 1, "1-5": 2, "s": 1, "MB": 0, "LUFS": 1, "dB": 1, "dBTP": 1, "1/s": 1}
@@ -106,6 +106,12 @@ def print_comparison(found: Comparison) -> None:
         console.print(Text("Where the end-to-end loss comes from, BLEU of the dubbed speech", style="bold"))
         console.print(_losses(found, console))
         console.print()
+    if found.listened is not None:
+        console.print(Text("What listeners say, and which metrics agree with them", style="bold"))
+        for sentence in found.listened.said:
+            console.print(Text(sentence))
+        console.print(_agreements(found.listened, console))
+        console.print()
     for note in found.notes:
         console.print(Text(note, style="dim"))
     console.print(Text(method(found), style="dim"))
@@ -174,4 +180,11 @@ def _losses(found: Comparison, console: Console) -> Table:
             span(loss.name, loss.low, loss.high, signed=True),
             str(loss.segments),
         )
+    return table
+
+
+def _agreements(listened: Listened, console: Console) -> Table:
+    table = _table(console, ("metric", "left"), ("rank correlation", "right"), ("p", "right"), ("pairs", "right"))
+    for one in listened.agreements:
+        table.add_row(one.metric, f"{one.rho:+.2f}", probability(one.p), str(one.pairs))
     return table
