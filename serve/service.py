@@ -152,10 +152,11 @@ class Refusals(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        handler = await continuation(handler_call_details)
+    ) -> Any:
+        # the stubs know handlers of the other API only, whose functions are not asynchronous
+        handler: Any = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(f"/{NAME}/"):
             return handler  # a method that nobody knows, or another service
         codecs = {
