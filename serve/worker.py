@@ -23,6 +23,7 @@ import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,7 @@ from vtlab.findings import Finding, Severity
 if TYPE_CHECKING:
     from serve.preview import EarlyPreview
     from vtlab.engines.pool import EnginePool
+    from vtlab.measured import Measurement
     from vtlab.pipeline import Dub
     from vtlab.segments import Segment, SpokenSegment, TranslatedSegment
     from vtlab.settings import Settings
@@ -442,29 +444,41 @@ def _recogniser(settings: Settings, pool: EnginePool) -> None:
 
 
 def measured_quality(made: Dub, source: Path) -> tuple[Quality | None, dict[str, str]]:
-    """Scores of a finished dub without a reference; else which of them could not be measured, and why."""
+    """Scores of a finished dub without a reference; else which of them could not be measured, and why.
+
+    The voice is judged beside the rest, which takes about as long: the user waits for both.
+    """
     from vtlab.measure import measure
     from vtlab.metrics import quality
 
     record = made.record
-    try:
-        found = measure(
+
+    def measured(metrics: list[str]) -> Measurement:
+        return measure(
             _result(made),
             source,
             record.source_language,
             record.target_language,
             record=record,
             speech_track=made.outputs.get("speech_track"),
-            metrics=list(SCORES.values()),
+            metrics=metrics,
         )
+
+    voice_metric = SCORES["voice_quality"]
+    try:
+        with ThreadPoolExecutor(1, "voice quality") as beside:
+            of_voice = beside.submit(measured, [voice_metric])
+            others = measured([metric for metric in SCORES.values() if metric != voice_metric])
+            found = of_voice.result()
     except VtlabError as error:
-        return None, dict.fromkeys(SCORES, f"{error}")
-    values = found.values
+        return None, dict.fromkeys(SCORES, str(error))
+    values = {**others.values, **found.values}
+    reasons = {**others.absent, **found.absent}
     sync = quality.lip_sync_accuracy(values.get(SCORES["lip_sync_accuracy"]))
     voice = quality.voice_quality(values.get(SCORES["voice_quality"]))
     translation = values.get(SCORES["translation_quality"])
     match = quality.duration_match(values.get(SCORES["duration_match"]))
-    absent = {score: found.absent.get(metric, "") for score, metric in SCORES.items() if metric not in values}
+    absent = {score: reasons.get(metric, "") for score, metric in SCORES.items() if metric not in values}
     if sync is None or voice is None or translation is None or match is None:
         return None, absent
     spoken = [line for line in record.segments if line.failed is None and line.spoken_text]
