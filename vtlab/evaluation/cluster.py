@@ -54,8 +54,9 @@ def on_ray(
                 try:
                     ray.get(one)
                 except ray.exceptions.RayError as error:
-                    say(f"{task.clip.id}: {error}")
-                    _record_what_is_missing(job, task, f"Its node or process died {RETRIES + 1} times: {error}")
+                    sentence = f"Its task failed on the cluster, retries included: {_first_line(error)}"
+                    say(f"{task.clip.id}: {sentence}")
+                    _record_what_is_missing(job, task, sentence)
                 for configuration in task.configurations:
                     result = read_result(clip_folder(folder, job.suite.name, configuration.name, task.clip.id))
                     if result is None:
@@ -94,6 +95,10 @@ def _record_what_is_missing(job: Job, task: Task, sentence: str) -> None:
         known = read_result(place)
         if known is None or known.key != key:
             write_result(failed(job, configuration, task.clip, key, sentence, "E_WORKER"), place)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _ray() -> ModuleType:
