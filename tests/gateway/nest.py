@@ -140,6 +140,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.uploads, self.artifacts, self.temp_work = (folder / name for name in ("uploads", "artifacts", "temp_work"))
         self.uploads.mkdir(parents=True)
+        self.releases = folder / "releases"
         self.port = 0
         self.log = folder / "log.jsonl"
         self._folder = folder
@@ -153,6 +154,7 @@ class Server:
             "TEMP_WORK_DIR": str(self.temp_work),
             "GRPC_PORT": str(self.port),
             "VTLAB_STORE": str(self._folder / "store"),
+            "VTLAB_RELEASES": str(self.releases),
             "LOG_FILE": str(self.log),
         }
         self._process = subprocess.Popen(

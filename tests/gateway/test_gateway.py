@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ import av
 import grpc
 import pytest
 from gateway.nest import HERE, Call, Gateway, Message, Server, gateway, older, wait_for
+
+from serve.promotion import Candidate, Evidence, promote, rollback
+from vtlab.settings import fingerprint, settings_from_dict
 
 PROJECT = HERE.parents[1]
 PEOPLE = PROJECT / "datasets" / "people" / "clips"
@@ -562,3 +566,56 @@ def test_work_survives_lost_gateways_and_a_killed_server(server: Server, client:
     assert progress == sorted(progress)
     output = Path(client.call("getTranslationResult", session_id=name).answer()["output_path"])
     assert plays_in_browsers(output)
+
+
+# ---------------------------------------------------------------- releases
+
+
+def released(name: str, max_segment_s: float) -> Candidate:
+    settings = settings_from_dict({"transcription": {"max_segment_s": max_segment_s}})
+    return Candidate(
+        name=name,
+        suite="made-up",
+        run_id="0",
+        fingerprint=fingerprint(settings),
+        dataset="people",
+        dataset_digest="0",
+        pairs=(("pt", "en"),),
+        weights=(),
+        evidence=Evidence(values={"wer": 0.1}, clips=1),
+        commit=None,
+        vtlab="0",
+        who="ada@host",
+        when=datetime(2026, 1, 2, tzinfo=UTC),
+        settings=settings,
+    )
+
+
+def test_releases_count_from_the_next_session_on(server: Server, client: Gateway, done: Done) -> None:
+    """Without a restart; and the session that is under way goes on with its own."""
+
+    video = upload(server, "fox_pt.flac")
+
+    def begun() -> tuple[str, Call]:
+        name, call = translate(client, video)
+        call.until(lambda message: message["log_entries"])
+        return name, call
+
+    def configuration(session: tuple[str, Call]) -> str:
+        name, call = session
+        assert last(call.end())["status"] == "completed"
+        insights = client.call("getAiInsights", session_id=name).answer()["insights"]
+        (decision,) = (insight for insight in insights if insight["type"] == "decision")
+        return json.loads(decision["data"])["configuration"]
+
+    promote(server.releases, lambda: released("slow", 11.0))
+    first = begun()
+    promote(server.releases, lambda: released("fast", 9.0))
+    second = begun()
+    rollback(server.releases, "bob@host", datetime(2026, 1, 3, tzinfo=UTC))
+    third = begun()
+    assert [configuration(session) for session in (first, second, third)] == [
+        "release 1 (made-up/slow)",
+        "release 2 (made-up/fast)",
+        "release 1 (made-up/slow)",
+    ]

@@ -395,15 +395,15 @@ def _evidence(release: Release) -> Iterator[str]:
         between = f" ({_number(low)} to {_number(high)})" if low is not None and high is not None else ""
         yield f"       {gate.metric:<24} {value}{between}  gate {gate.limit}{'' if gate.passed else ', failed'}"
     for contest in evidence.contests:
-        yield f"       {contest.metric:<24} {_difference(contest)}, against release {contest.release}"
+        yield f"       {contest.metric:<24} {_difference(contest)} (against release {contest.release})"
 
 
 def _difference(contest: Contest) -> str:
-    """``31.5 after 29.5, +2 (+0.5 to +3.5, p 0.010): better``."""
+    """``31.5 against 29.5, +2 (+0.5 to +3.5, p 0.010): better``."""
     sure = ""
     if contest.low is not None and contest.high is not None:
         sure = f" ({contest.low:+.4g} to {contest.high:+.4g}{'' if contest.p is None else f', p {contest.p:.3f}'})"
-    values = f"{_number(contest.value)} after {_number(contest.baseline)}"
+    values = f"{_number(contest.value)} against {_number(contest.baseline)}"
     return f"{values}, {contest.difference:+.4g}{sure}: {contest.verdict}"
 
 
