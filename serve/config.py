@@ -24,8 +24,10 @@ log = logging.getLogger(__name__)
 STATE = ".state"  # in TEMP_WORK_DIR; no session can have that name
 MACHINE = "INITIALIZATION__"  # settings that belong to the machine, not to the release
 
-# what the gateway's page needs: it draws no subtitles over the dub, and shows it in a browser
-PACKAGED = ("video_combination.burn_subtitles=true", "video_combination.soft_subtitles=false")
+# what the gateway's page needs: it takes the translated subtitles for burned in, and shows the dub in a browser.
+# No metric looks at the picture, so what was measured of a release holds for it with these, too.
+PAGE = {"browser_safe": True}
+BURNED = {"burn_subtitles": True, "soft_subtitles": False}
 
 
 class Config(BaseModel):
@@ -47,6 +49,11 @@ class Config(BaseModel):
     )
     unmeasured: bool = Field(
         False, title="SERVE_UNMEASURED", description="serve settings or weights that no evaluation stands for"
+    )
+    burn_subtitles: bool = Field(
+        True,
+        title="SERVE_BURN_SUBTITLES",
+        description="translated subtitles are drawn into the picture; false: as the release says",
     )
     workers: int = Field(1, title="SERVE_WORKERS", ge=1, le=64, description="sessions dubbed at once")
     queue: int = Field(100, title="SERVE_QUEUE", ge=0, description="sessions that may wait for a worker")
@@ -147,12 +154,14 @@ class InForce:
         folder: Path,
         *,
         unmeasured: bool = False,
+        burn_subtitles: bool = True,
         file: Path | None = None,
         overrides: tuple[str, ...] = (),
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         """Raises a ``UserError`` where what should be served has no evidence, unless ``unmeasured``."""
         self._folder, self._unmeasured = folder, unmeasured
+        self._picture = {**PAGE, **(BURNED if burn_subtitles else {})}
         self._machine = {
             name: value for name, value in environment.items() if name.startswith(ENVIRONMENT_PREFIX + MACHINE)
         }
@@ -167,8 +176,8 @@ class InForce:
                 f"No evaluation stands for settings chosen here ({', '.join(chosen)}). Evaluate and promote them "
                 "('vtlab eval', 'vtlab promote'), or serve them all the same with --unmeasured."
             )
-        self._chosen = load_settings(file, (*PACKAGED, *overrides), environment) if chosen else None
-        self._packaged = load_settings(None, PACKAGED, self._machine)
+        self._chosen = load_settings(file, overrides, environment) if chosen else None
+        self._packaged = load_settings(None, (), self._machine)
         self._refused: tuple[int, str] | None = None
         self.release: Release | None = None
         self.served = self._packaged_or_chosen()
@@ -220,13 +229,13 @@ class InForce:
         if values:
             told.append(f"Measured: {', '.join(values)}.")
         if not settings.video_combination.burn_subtitles:
-            told.append("It burns no subtitles in, so the gateway's page shows none over the dub.")
+            told.append("No subtitles are burned in, so the gateway's page shows none over the dub.")
         return " ".join(told)
 
     def _packaged_or_chosen(self) -> Served:
         if self._chosen is not None:
-            return Served(_for_browsers(self._chosen), "settings chosen here, unmeasured")
-        return Served(_for_browsers(self._packaged), "packaged default (there is no release)")
+            return Served(self._for_the_page(self._chosen), "settings chosen here, unmeasured")
+        return Served(self._for_the_page(self._packaged), "packaged default (there is no release)")
 
     def _take(self, release: Release) -> None:
         self.release = release
@@ -235,7 +244,11 @@ class InForce:
         settings = release.settings.model_copy(
             update={"initialization": release.settings.initialization.model_copy(update=own)}
         )
-        self.served = Served(_for_browsers(settings), f"release {release.number} ({release.suite}/{release.name})")
+        self.served = Served(self._for_the_page(settings), f"release {release.number} ({release.suite}/{release.name})")
+
+    def _for_the_page(self, settings: Settings) -> Settings:
+        combination = settings.video_combination.model_copy(update=self._picture)
+        return settings.model_copy(update={"video_combination": combination})
 
     def _check(self, release: Release) -> None:
         differences = promotion.verify(release)
@@ -245,12 +258,6 @@ class InForce:
         if not self._unmeasured:
             raise SettingsError(f"{sentences} Or serve release {release.number} all the same with --unmeasured.")
         log.warning("%s", sentences, extra={"event": "release", "release": f"release {release.number}"})
-
-
-def _for_browsers(settings: Settings) -> Settings:
-    """The result is shown by browsers, whatever the evaluation made of the picture; no measured value depends on it."""
-    combination = settings.video_combination.model_copy(update={"browser_safe": True})
-    return settings.model_copy(update={"video_combination": combination})
 
 
 def _interval(interval: tuple[float, float] | None) -> str:

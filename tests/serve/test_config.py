@@ -118,8 +118,17 @@ def test_the_release_in_force_is_served_with_its_figures(tmp_path: Path) -> None
     for part in ("16 clips of spoken", "run 0123abcd", "Ana", "2026-01-02", "1 of 1 gates", made.fingerprint):
         assert part in said
     assert "bleu 31.4 (29 to 34), wer 0.08" in said
-    assert "no subtitles" in said.replace("burns no", "no")
     assert "objections" not in said
+    assert "subtitles" not in said
+
+
+@pytest.mark.parametrize(("burn", "burned"), [(True, True), (False, False)])
+def test_subtitles_are_burned_in_for_the_page(tmp_path: Path, burn: bool, burned: bool) -> None:
+    release(tmp_path)
+    in_force = InForce(tmp_path, burn_subtitles=burn, environment={})
+    combination = in_force().settings.video_combination
+    assert (combination.burn_subtitles, combination.soft_subtitles) == (burned, not burned)
+    assert ("No subtitles are burned in" in in_force.figures()) is not burned
 
 
 def test_a_forced_release_says_so(tmp_path: Path) -> None:

@@ -30,6 +30,13 @@ def serve(
         bool | None,
         typer.Option("--unmeasured", help="Serve what no evaluation stands for [SERVE_UNMEASURED]."),
     ] = None,
+    burn_subtitles: Annotated[
+        bool | None,
+        typer.Option(
+            "--burn-subtitles/--no-burn-subtitles",
+            help="Draw translated subtitles into the picture, or do as the release says [SERVE_BURN_SUBTITLES, true].",
+        ),
+    ] = None,
     settings: SettingsFile = None,
     overrides: Overrides = None,
     workers: Annotated[int | None, typer.Option(help="Sessions dubbed at once [SERVE_WORKERS, 1].")] = None,
@@ -79,6 +86,7 @@ def serve(
             "temp_work": temp_work,
             "releases": releases,
             "unmeasured": unmeasured,
+            "burn_subtitles": burn_subtitles,
             "workers": workers,
             "queue": queue,
             "memory_mb": memory_mb,
@@ -92,5 +100,11 @@ def serve(
         }
     )
     start_logging(config.log_level, config.log_file)
-    in_force = InForce(config.releases, unmeasured=config.unmeasured, file=settings, overrides=tuple(overrides or ()))
+    in_force = InForce(
+        config.releases,
+        unmeasured=config.unmeasured,
+        burn_subtitles=config.burn_subtitles,
+        file=settings,
+        overrides=tuple(overrides or ()),
+    )
     asyncio.run(run(config, in_force, partial(print, flush=True)))
