@@ -11,7 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from vtlab.errors import InputError, SettingsError, UserError, VtlabError
-from vtlab.evaluation import notebooks, tracking
+from vtlab.evaluation import notebooks, shown, tracking
 from vtlab.evaluation.results import load_results
 from vtlab.evaluation.suite import load_suite
 from vtlab.record import Record
@@ -169,8 +169,11 @@ def test_evaluate_and_compare(bench, tmp_path, monkeypatch):
     assert tracking.log_configuration(suite, configuration, dataset, results, bench / "eval", uri=uri) == run_id
 
     given = {"suite": "short", "runs": [bench / "eval" / "short" / "quick"], "tracking_uri": uri}
-    page = notebooks.execute("compare", given, tmp_path / "compare.ipynb").with_suffix(".html")
-    assert "no difference shown in 3 metrics" in page.read_text(encoding="utf-8")
+    page = (
+        notebooks.execute("compare", given, tmp_path / "compare.ipynb").with_suffix(".html").read_text(encoding="utf-8")
+    )
+    assert "2 candidates on 1 clips" in page
+    assert page.count(f">{shown.number('chrf', run.values['chrf'])}<") >= 2
 
 
 def test_a_failed_evaluation_is_a_failed_run_with_its_notebook(bench, monkeypatch):
