@@ -103,7 +103,9 @@ METRICS = {
         "dB", "lower", False, "standard deviation of the loudness of lines", "rows", (None, 2.0)
     ),
     "voice_mos": Metric("1-5", "higher", False, "DNSMOS of the dubbed speech, overall", "time"),
-    "source_leak_db": Metric("dB", "lower", False, "source speech left under the dub, relative to it", "worst"),
+    "source_leak_db": Metric(
+        "dB", "lower", False, "source speech left under the dub, relative to it", "worst", (None, -30.0)
+    ),
     "background_loss_db": Metric(
         "dB", "lower", False, "how much softer the background is than the source's", "worst", (None, 6.0)
     ),

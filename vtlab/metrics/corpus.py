@@ -196,7 +196,7 @@ def _truncated(measurements: Sequence[Measurement]) -> Values:
     lost = sum(
         text.words_lost(line.text, line.heard or "", line.cut_s, _duration(line), language) for line, language in lines
     )
-    return {"truncated_words": lost}, f"norm:{text.NORMALISER}|lines:{len(lines)}"
+    return {"truncated_words": lost}, f"norm:{text.normaliser([language for _, language in lines])}|lines:{len(lines)}"
 
 
 def _tails(measurements: Sequence[Measurement]) -> Values:
