@@ -85,6 +85,11 @@ class Session:
     def phase(self) -> Phase:
         return self.row.phase
 
+    @property
+    def worked_s(self) -> float:
+        """How long it has been worked on: without waiting, without pauses."""
+        return max(0.0, self._now() - self._elapsed_from)
+
     # ------------------------------------------------------------ what happens to it
 
     def enter(self, phase: Phase, message: str = "", level: Level = Level.INFO) -> None:
@@ -103,7 +108,8 @@ class Session:
         self.row = replace(self.row, served=served, settings=settings.model_dump(mode="json"))
         self._tracker = Tracker(self._registry.speeds(), total_s=self._tracker.total_s)
         self._findings.clear()
-        self.enter(Phase.RUNNING, f"Dubbing with the configuration of {served}")
+        phase = Phase.PAUSED if self.phase is Phase.PAUSED else Phase.RUNNING  # paused on its way to the worker
+        self.enter(phase, f"Dubbing with the configuration of {served}")
 
     def begin_again(self, message: str) -> None:
         """What the worker had begun is lost; what it had finished comes from the store."""

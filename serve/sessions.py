@@ -288,7 +288,7 @@ class Sessions:
     async def drain(self) -> None:
         """Takes no new sessions; those under way finish within the grace time, or are parked to be resumed."""
         self._draining = True
-        for session in [session for session in self._live.values() if session.phase is Phase.WAITING]:
+        for session in [session for session in self._queue if session.phase is Phase.WAITING]:
             self._queue.remove(session)
             session.rested.set()
             self._interrupt(session)
@@ -446,7 +446,7 @@ class Sessions:
             duration_s=made["duration_s"],
             output_bytes=made["output_bytes"],
             original_bytes=made["original_bytes"],
-            processing_s=session.state().elapsed_s,
+            processing_s=round(session.worked_s, 3),
             quality=quality,
         )
         session.complete(result, tuple(made["pieces"]), made["absent"], made["more"])
@@ -487,7 +487,7 @@ class Sessions:
     async def _resume(self, session: Session) -> None:
         if session.stopping is not None:  # on its way out of its worker
             await session.rested.wait()
-        if session.phase is not Phase.PAUSED:
+        if session.phase is not Phase.PAUSED or self._draining:
             return
         if session in self._queue:
             session.enter(Phase.WAITING, "Resumed")
