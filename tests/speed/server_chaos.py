@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
@@ -30,13 +31,14 @@ from vtlab.settings import load_settings
 
 CLIP = Path(__file__).parents[1] / "cases" / "delayed_audio.mp4"
 SETTINGS = ("tts.engines=[espeak]", "video_combination.burn_subtitles=true")
-LEFT_S = 10.0  # how long processes of a dead server may take to end
+LEFT_S = 30.0  # how long processes of a dead server may take to end
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--pair", nargs=2, default=("en", "pt"))
+    parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
     parser.add_argument("--die-at", help=argparse.SUPPRESS)  # the server that is to die, in a process of its own
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -49,7 +51,7 @@ def main() -> int:
         calm = Path(folder) / "calm"
         asyncio.run(_session(calm, clip, pair))
         wanted = _hash(calm)
-        for stage in STAGES:
+        for stage in arguments.stages:
             for victim in ("worker", "server"):
                 root = Path(folder) / f"{victim}-{stage}"
                 began = time.monotonic()
@@ -82,7 +84,7 @@ def _killed(victim: str, stage: str, root: Path, clip: Path, pair: tuple[str, st
         status = subprocess.run(command, stderr=subprocess.DEVNULL).returncode
         if status != -signal.SIGKILL:
             return f"the server ended with {status}, not killed"
-        if left := _left_behind():
+        if left := _left_behind(root):
             return f"left behind: {left}"
         last = asyncio.run(_session(root, clip, pair))
     else:
@@ -122,15 +124,15 @@ def _kill_workers() -> None:
             child.kill()
 
 
-def _left_behind() -> list[int]:
-    """Workers without a server, once they had time to notice."""
+def _left_behind(root: Path) -> list[int]:
+    """Processes of a server that is dead, once they had time to notice: those whose output goes to its folder."""
     until = time.monotonic() + LEFT_S
     while True:
-        left = [
-            process.pid
-            for process in psutil.process_iter(["cmdline", "ppid"])
-            if "serve.worker" in (process.info["cmdline"] or ()) and process.info["ppid"] == 1
-        ]
+        left = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{process.pid}/fd/1").readlink().is_relative_to(root):
+                    left.append(process.pid)
         if not left or time.monotonic() > until:
             return left
         time.sleep(0.1)
