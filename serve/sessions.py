@@ -352,6 +352,7 @@ class Sessions:
                 self._fail(session, named(str(error), session.row.file), error.code)
             except Exception:
                 log.exception("session %s", session.id)
+                await slot.worker.end()  # whatever it is at, nobody wants it any more
                 self._fail(session, INTERNAL.format("E_INTERNAL"), "E_INTERNAL")
             finally:
                 slot.session = None
