@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 EDGE_S = 0.03  # taken along on both sides of a line: what is below its audible edge
 FADE_S = 0.005  # where a line is cut out of the track: no click
-HEARD_DBFS = -60.0  # a background below this is none: nobody would miss it
+HEARD_DB = -45.0  # a background so far below the whole is none: nobody would miss it
 ROOM_S = 0.1  # silence left around an invented line
 
 
@@ -191,7 +191,8 @@ def background_lost(dub: Parts, decibels: float) -> Parts | None:
     """The background softer by so many decibels (infinite: gone); ``None`` where the source has none to hear."""
     unspoken = [cut(dub.source, span.start, span.end) for span in _silences(dub) if span.duration > 0.3]
     levels = np.concatenate([levels_db(part) for part in unspoken]) if unspoken else np.zeros(0)
-    if len(levels) == 0 or np.median(levels) < HEARD_DBFS:
+    loudness = loudness_lufs(dub.source)
+    if loudness is None or len(levels) == 0 or np.median(levels) < loudness + HEARD_DB:
         return None
     background = dub.sound.background * np.float32(10 ** (-decibels / 20))
     return replace(dub, sound=replace(dub.sound, background=background))
