@@ -1,5 +1,7 @@
 """A sweep on a Ray cluster of two nodes on this machine, each with one core and little memory."""
 
+import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,14 +18,26 @@ from vtlab.evaluation.suite import load_suite
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'vtlab[ray]'")
 
-NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
+
+def node() -> dict[str, Any]:
+    """What a node is given. Ports, too: without them Ray waits for its agents to choose, and not for long."""
+    ports = ("metrics_agent_port", "metrics_export_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
+    return {"num_cpus": 1, "object_store_memory": 80 << 20, **dict(zip(ports, free_ports(len(ports)), strict=True))}
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
 
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    made = Cluster(initialize_head=True, head_node_args={**node(), "include_dashboard": False})
     yield made
     ray.shutdown()
     made.shutdown()
@@ -38,7 +52,7 @@ def test_with_a_node_killed_in_the_middle_it_equals_a_local_one(
     monkeypatch.setenv("VTLAB_STORE", str(tmp_path / "store"))
     from vtlab.evaluation.cluster import on_ray
 
-    doomed = cluster.add_node(**NODE)
+    doomed = cluster.add_node(**node())
     cluster.wait_for_nodes()
     over = threading.Event()
 

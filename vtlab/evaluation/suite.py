@@ -451,10 +451,11 @@ def _check_metrics(suite: Suite, where: _Where) -> None:
     for name in suite.gates:
         if name not in METRICS and name not in LOSSES:
             raise _wrong(f"{where(['gates', name])}: there is no metric {name!r}.{nearest(name, [*METRICS, *LOSSES])}")
-    for place, name in [
-        *((["metrics", number], word) for number, word in enumerate(suite.metrics or ())),
-        *((["gates", name], name) for name in suite.gates),
-    ]:
+    named: list[tuple[list[Any], str]] = [
+        (["metrics", number], word) for number, word in enumerate(suite.metrics or ())
+    ]
+    named += [(["gates", name], name) for name in suite.gates]
+    for place, name in named:
         if name in LOSSES and not suite.losses:
             raise _wrong(f"{where(place)}: {name} takes gold runs; add 'losses: true'.")
 
