@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 
 from vtlab.audio import Audio
+from vtlab.errors import SettingsError
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.measure import DubbedLine, measure_speech
+from vtlab.measure import DubbedLine, Ear, measure, measure_speech, pool
+from vtlab.measured import Measurement, ReferenceSegment
+from vtlab.metrics import METRICS
 from vtlab.segments import Interval
+from vtlab.store import Store
 
 RATE = 16_000
 SPOKEN = Path(__file__).parents[1] / "datasets" / "spoken"
@@ -41,3 +45,64 @@ def test_a_clip_as_its_own_dub_is_in_sync() -> None:
     shifted = measure_speech(late, moved, sound, reference)
     assert shifted.sync.sync_within_150ms == 0.0
     assert shifted.sync.sync_onset_mean_abs_ms == pytest.approx(300, abs=20)
+
+
+CHEAP = ["sync_within_150ms", "sync_onset_ms", "speech_overlap", "completeness", "loudness_lufs", "true_peak_dbtp",
+         "duration_error_frames", "source_leak_db", "wer", "speed_max", "suber", "srt_valid", "wall_s",
+         "bleu"]  # fmt: skip
+
+
+def test_a_clip_measured_as_its_own_dub() -> None:
+    clip = load_dataset(SPOKEN).clip("pt_two_friends")
+    found = measure(clip.path, clip.path, "pt", "en", reference=clip.segments, metrics=CHEAP)
+    assert found.values["sync_within_150ms"] == 1 and abs(found.values["sync_onset_ms"]) < 30
+    assert found.values["speech_overlap"] > 0.97 and found.values["completeness"] == 1
+    assert found.values["duration_error_frames"] == 0
+    assert -25 < found.values["loudness_lufs"] < -15
+    assert found.values["source_leak_db"] > 25  # nothing but the source
+    assert found.absent.keys() == {"wer", "speed_max", "suber", "srt_valid", "wall_s", "bleu"}
+    assert "--record" in found.absent["wer"] and "--subtitles" in found.absent["srt_valid"]
+    assert [row.text for row in found.segments] == [segment.text for segment in clip.segments]
+    assert set(found.values) | set(found.absent) == set(CHEAP)
+    assert pool([found]) == (found.values, found.signatures)
+    assert Measurement.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_reference_without_times_has_rows_of_its_own(tmp_path: Path) -> None:
+    clip = load_dataset(SPOKEN).clip("pt_two_friends")
+    lines = [ReferenceSegment(text="", translation=segment.translation) for segment in clip.segments]
+    file = tmp_path / "dub.srt"
+    file.write_text(f"1\n00:00:01,500 --> 00:00:04,000\n{clip.segments[0].translation}\n", encoding="utf-8")
+    names = ["sync_within_150ms", "bleu", "chrf", "srt_valid", "subtitle_max_lines", "suber"]
+    found = measure(clip.path, clip.path, "pt", "en", reference=lines, subtitles=file, metrics=names)
+    texts = [row for row in found.segments if row.translation is not None]
+    assert len(texts) == len(lines) and texts[0].translated == clip.segments[0].translation
+    assert all(row.start is None for row in texts) and found.values["sync_within_150ms"] == 1
+    assert 0 < found.values["chrf"] < 60 and found.values["srt_valid"] == 1
+    assert found.absent.keys() == {"suber"}
+
+
+def test_an_unknown_metric_names_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="Did you mean 'wer'"):
+        measure(Path("a"), Path("b"), "pt", "en", metrics=["were"])
+
+
+def test_the_ear_hears_a_dub_once(tmp_path: Path) -> None:
+    clip = load_dataset(SPOKEN.parent / "people").clip("hello_video_en")
+    lines = [segment.model_copy(update={"translation": segment.text}) for segment in clip.segments]
+    ear = Ear(Store(tmp_path))
+    found = measure(clip.path, clip.path, "pt", "en", reference=lines, metrics=["asr_bleu", "asr_chrf"], ear=ear)
+    assert found.values["asr_chrf"] > 60 and found.signatures["asr_chrf"].startswith("nrefs:1|")
+    assert "ear:whisper-base" in found.signatures["asr_chrf"]
+    assert pool([found]) == (found.values, found.signatures)
+    again = Ear(Store(tmp_path))
+    assert measure(clip.path, clip.path, "pt", "en", reference=lines, metrics=["asr_chrf"], ear=again).values
+    assert again._model is None
+
+
+def test_every_metric_is_measured_or_says_why() -> None:
+    for metric in METRICS.values():
+        assert metric.target is None or any(limit is not None for limit in metric.target)
+    assert METRICS["loudness_lufs"].verdict(-23) is True and METRICS["loudness_lufs"].verdict(-18) is False
+    assert METRICS["subtitle_cps_p95"].verdict(17.004) is True and METRICS["subtitle_cps_p95"].verdict(17.1) is False
+    assert METRICS["wer"].verdict(0.1) is None

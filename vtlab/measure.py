@@ -105,6 +105,9 @@ def measure(
             absent.setdefault(name, scores.problems.get(name) or _reason(name, given, look))
     values.update(scores.values)
     signatures.update(scores.signatures)
+    for name in HEARD:
+        if name in values:
+            signatures[name] = f"{signatures[name]}|{look.ear.signature}"
     if record is not None:
         values.update({name: value for name, value in costs(record).items() if name in wanted})
     for name, direct in _DIRECT.items():

@@ -39,6 +39,9 @@ def pooled(measurements: Sequence[Measurement]) -> Scores:
         if signed:
             scores.signatures[name] = " / ".join(sorted(signed))
     for name in scores.values:
+        ears = {_ear(measurement.signatures.get(name, "")) for measurement in measurements} - {""}
+        if ears:
+            scores.signatures[name] = _signed(scores.signatures.get(name), " / ".join(sorted(ears)))
         used = sum(name in measurement.values for measurement in measurements)
         if used < len(measurements):
             scores.signatures[name] = _signed(scores.signatures.get(name), f"clips:{used}/{len(measurements)}")
@@ -84,6 +87,12 @@ def _of_clips(name: str, having: Sequence[Measurement]) -> float:
         middle = ((low if low is not None else high or 0.0) + (high if high is not None else low or 0.0)) / 2
         return max(values, key=lambda value: abs(value - middle))
     return min(values) if metric.better == "higher" else max(values)
+
+
+def _ear(signature: str) -> str:
+    """The part of a signature that names the recogniser, which no row knows."""
+    at = signature.find("ear:")
+    return "" if at < 0 else signature[at:].split("|clips:")[0]
 
 
 def _signed(*parts: str | None) -> str:

@@ -50,6 +50,12 @@ def translation_quality(
     where not, ``s`` chrF ÷ 100 of ``back`` against the source, or 1 without ``back``. So without a reverse model it is
     the share of the text that nothing is wrong with, and 100 for most translations; with one, it is below 100 for
     every translation, and only scores of the same kind compare: ``signature`` says which.
+
+    How far to trust it: Firefox translations of the clips of ``datasets/spoken`` and ``people`` between Portuguese and
+    English, as they are and damaged in five ways (lines cut short, left untranslated, shuffled, looping, words
+    replaced; 126 variants of 21 clips), against their chrF: with round trip Pearson's r is 0.79 (``spoken`` 0.76,
+    ``people`` 0.86), by the checks alone 0.43 (0.38, 0.56). It tells broken translations from sound ones; between sound
+    ones it says little: r is 0.31 over the 21 untouched clips, 0.19 over the single lines of ``spoken``.
     """
     if not len(sources) == len(translations) == len(back if back is not None else translations):
         raise ValueError(f"{len(sources)} sources, {len(translations)} translations; pair them first")
