@@ -10,9 +10,11 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vtlab.errors import InputError
 from vtlab.metrics.sync import percentile
+from vtlab.metrics.text import library
 from vtlab.segments import Cue
 from vtlab.sentences import ends_sentence
 
@@ -107,22 +109,23 @@ def suber(references: Sequence[Sequence[Cue]], hypotheses: Sequence[Sequence[Cue
 
     Edits of words, line and block breaks, and shifts, ÷ the reference's words and breaks, times 100, case and
     punctuation aside; words align only where their cues overlap in time. Line breaks count where the reference has
-    any: a reference of plain lines says nothing about them. ``None`` without reference cues.
+    any: a reference of plain lines says nothing about them. ``None`` without reference cues. Raises ``EngineError``
+    where the package is not installed.
     """
-    import suber.metrics.suber as library
-
+    suber_library = library("suber.metrics.suber")
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} reference files, {len(hypotheses)} hypothesis files; pair them first")
     if not any(references):
         return None
-    said, shown = [], []
+    said: list[Any] = []
+    shown: list[Any] = []
     at = 0.0
     for reference, hypothesis in zip(references, hypotheses, strict=True):
         broken = any("\n" in cue.text.strip() for cue in reference)
         said += _library_cues(reference, at, broken)
         shown += _library_cues(hypothesis, at, broken)
         at = max((cue.end_time for cue in (*said, *shown)), default=at) + 60.0  # files do not touch
-    return float(library.calculate_SubER(hypothesis=shown, reference=said, metric="SubER", language=language))
+    return float(suber_library.calculate_SubER(hypothesis=shown, reference=said, metric="SubER", language=language))
 
 
 def suber_signature(references: Sequence[Sequence[Cue]]) -> str:
@@ -133,10 +136,9 @@ def suber_signature(references: Sequence[Sequence[Cue]]) -> str:
     return f"subtitle-edit-rate:{version('subtitle-edit-rate')}|breaks:{breaks}"
 
 
-def _library_cues(cues: Sequence[Cue], offset: float, broken: bool) -> list[object]:
-    from suber.data_types import LineBreak, Subtitle, TimedWord
-
-    out = []
+def _library_cues(cues: Sequence[Cue], offset: float, broken: bool) -> list[Any]:
+    types = library("suber.data_types")
+    out: list[Any] = []
     for cue in sorted(cues, key=lambda cue: cue.start):
         lines = [line.split() for line in cue.text.split("\n") if line.split()]
         if not broken:
@@ -145,8 +147,10 @@ def _library_cues(cues: Sequence[Cue], offset: float, broken: bool) -> list[obje
         words = []
         for number, line in enumerate(lines, 1):
             for word in line:
-                words.append(TimedWord(word, LineBreak.NONE, subtitle_start_time=start, subtitle_end_time=end))
-            words[-1].line_break = LineBreak.END_OF_BLOCK if number == len(lines) else LineBreak.END_OF_LINE
+                words.append(
+                    types.TimedWord(word, types.LineBreak.NONE, subtitle_start_time=start, subtitle_end_time=end)
+                )
+            words[-1].line_break = types.LineBreak.END_OF_BLOCK if number == len(lines) else types.LineBreak.END_OF_LINE
         if words:
-            out.append(Subtitle(word_list=words, index=len(out) + 1, start_time=start, end_time=end))
+            out.append(types.Subtitle(word_list=words, index=len(out) + 1, start_time=start, end_time=end))
     return out

@@ -67,7 +67,7 @@ def error_rates(references: Sequence[str], hypotheses: Sequence[str], language: 
 
     Raises ``ValueError`` where their numbers differ.
     """
-    jiwer = _library("jiwer")
+    jiwer = library("jiwer")
     _same_length(references, hypotheses)
     languages = [language] * len(references) if isinstance(language, str) else language
     said = [normalise(text, spoken) for text, spoken in zip(references, languages, strict=True)]
@@ -104,7 +104,7 @@ def bleu(references: Sequence[str], hypotheses: Sequence[str], language: str) ->
 
     Raises ``EngineError`` with the command to run where sacrebleu or the language's tokeniser is not installed.
     """
-    bleu_class = _library("sacrebleu.metrics.bleu").BLEU
+    bleu_class = library("sacrebleu.metrics.bleu").BLEU
     _same_length(references, hypotheses)
     chosen = tokeniser(language)
     try:
@@ -121,7 +121,7 @@ def bleu(references: Sequence[str], hypotheses: Sequence[str], language: str) ->
 
 def chrf(references: Sequence[str], hypotheses: Sequence[str]) -> Score:
     """Corpus chrF2 (character n-grams up to 6, no word n-grams; Popović 2015) of parallel segments."""
-    chrf_class = _library("sacrebleu.metrics.chrf").CHRF
+    chrf_class = library("sacrebleu.metrics.chrf").CHRF
     _same_length(references, hypotheses)
     metric = chrf_class()
     if not references:
@@ -150,7 +150,7 @@ def words_lost(given: str, heard: str, cut_s: float | None, heard_s: float | Non
     A recogniser mishears ends for reasons of its own, so words count where nothing at all was heard in their place, or
     where the line's sound ends ``cut_s`` seconds early and they take no more time than that.
     """
-    jiwer = _library("jiwer")
+    jiwer = library("jiwer")
     said, got = normalise(given, language), normalise(heard, language)
     if not said or not got:
         return 0  # a line of which nothing is understood is no matter of its end
@@ -181,7 +181,7 @@ def resegment(references: Sequence[str], hypothesis: str, language: str) -> list
     words) it reaches the least error there is (682; mweralign 684), in a tenth of the time, sees sentence ends, and
     prints nothing to the process's standard error. A test compares the two.
     """
-    jiwer = _library("jiwer")
+    jiwer = library("jiwer")
     join = "" if language in UNSPACED else " "
     pieces = _pieces(hypothesis, language)
     if not references:
@@ -227,7 +227,7 @@ def normalise(text: str, language: str) -> str:
 
 @cache
 def _english() -> Callable[[str], str]:
-    normalizer: Callable[[str], str] = _library("whisper_normalizer.english").EnglishTextNormalizer()
+    normalizer: Callable[[str], str] = library("whisper_normalizer.english").EnglishTextNormalizer()
     return normalizer
 
 
@@ -291,7 +291,7 @@ def _same_length(references: Sequence[str], hypotheses: Sequence[str]) -> None:
         raise ValueError(f"{len(references)} references, {len(hypotheses)} hypotheses; resegment or pair them first")
 
 
-def _library(name: str) -> Any:
+def library(name: str) -> Any:
     """A module of the packages that measure; ``EngineError`` with the command where it is not installed."""
     from importlib import import_module
 
