@@ -93,32 +93,46 @@ def test_no_interval_of_too_few_draws() -> None:
     assert interval(np.array([1.0] * 400 + [np.nan] * 600)) is None
 
 
-def test_coverage_of_a_known_difference() -> None:
-    """95 % intervals hold the true difference in 95 % of experiments (within three standard errors of 200)."""
-    held = sum(
-        bounds[0] <= 50.0 <= bounds[1]
-        for seed in range(200)
-        if (bounds := interval(_onset_difference(np.random.default_rng(seed), 50.0))) is not None
-    )
-    assert 0.904 <= held / 200 <= 0.996
+EXPERIMENTS, SEGMENTS = 1500, 150
+
+
+def _experiments(true_ms: float) -> list[np.ndarray]:
+    """Differences of a mean in the draws of each of many experiments: two dubs of the same segments."""
+    counts = draw(SEGMENTS, bootstrap.SAMPLES, seed=7)
+    found = []
+    for seed in range(EXPERIMENTS):
+        rng = np.random.default_rng(seed)
+        hard = rng.normal(0, 80, SEGMENTS)  # what makes a segment late whoever dubs it
+        one, other = (hard + rng.normal(mean, 60, SEGMENTS) for mean in (0.0, true_ms))
+        found.append((counts @ other - counts @ one) / SEGMENTS)
+    return found
+
+
+def test_intervals_hold_a_known_difference_as_often_as_they_say() -> None:
+    """In 95 % of experiments, within three standard errors."""
+    bounds = [interval(differences) for differences in _experiments(50.0)]
+    held = np.mean([known is not None and known[0] <= 50.0 <= known[1] for known in bounds])
+    assert abs(held - 0.95) < 3 * np.sqrt(0.95 * 0.05 / EXPERIMENTS)
 
 
 def test_p_is_uniform_where_nothing_differs() -> None:
-    values = np.sort([p_value(_onset_difference(np.random.default_rng(1000 + seed), 0.0)) for seed in range(200)])
+    values = np.sort([p_value(differences) for differences in _experiments(0.0)])
+    expected = np.arange(1, EXPERIMENTS + 1) / EXPERIMENTS
     # Kolmogorov–Smirnov: 1.63 / √n is the 1 % limit
-    expected = np.arange(1, 201) / 200
-    assert np.abs(values - expected).max() < 1.63 / np.sqrt(200)
-    assert np.mean(values < 0.05) < 0.1
+    assert np.abs(values - expected).max() < 1.63 / np.sqrt(EXPERIMENTS)
+    assert abs(np.mean(values < 0.05) - 0.05) < 3 * np.sqrt(0.95 * 0.05 / EXPERIMENTS)
 
 
-def _onset_difference(rng: np.random.Generator, true_ms: float) -> np.ndarray:
-    """Differences of the mean onset in 300 draws, of 40 segments whose two dubs share what makes a segment hard."""
-    hard = rng.normal(0, 80, 40)
-    sides = [hard + rng.normal(mean, 60, 40) for mean in (0.0, true_ms)]
-    ones, others = (units_of({"clip": _with_onsets(side)}, "segments") for side in sides)
-    pair = sample_both("sync_onset_ms", ones, others, samples=300, seed=7)
+def test_both_sides_have_the_same_draws() -> None:
+    rng = np.random.default_rng(1)
+    one, other = rng.normal(0, 80, 20), rng.normal(50, 80, 20)
+    pair = sample_both(
+        "sync_onset_ms", *(units_of({"clip": _with_onsets(side)}, "segments") for side in (one, other)), 50, 7
+    )
     assert pair is not None
-    return np.asarray(pair[1].draws - pair[0].draws)
+    counts = draw(20, 50, seed=7)
+    assert pair[0].draws == pytest.approx(counts @ one / 20)
+    assert pair[1].draws - pair[0].draws == pytest.approx(counts @ (other - one) / 20)
 
 
 def _with_onsets(onsets_ms: np.ndarray) -> Measurement:
