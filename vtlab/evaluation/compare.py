@@ -549,7 +549,7 @@ def _notes(candidates: Sequence[Candidate], pairings: Sequence[Pairing]) -> list
     segments = [one.units for p in pairings for one in p.differences if one.over == "segments" and one.p is not None]
     if segments and min(segments) < FEW_SEGMENTS:
         said.append(
-            f"With as few as {min(segments)} segments intervals are a little too narrow: of 40, 7 % instead of 5 % show a "
+            f"With as few as {min(segments)} segments intervals are a bit too narrow: of 40, 7 % instead of 5 % show a "
             "difference where there is none."
         )
     if any(one.over == "clips" and one.p is not None for pairing in pairings for one in pairing.differences):
