@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from sweeping import Lines, numbers, run, suite_data, write_dataset, write_suite
 
-from vtlab.errors import ResourceError
 from vtlab.evaluation.run import sweep
 from vtlab.evaluation.suite import load_suite
 
@@ -84,10 +83,3 @@ def test_with_a_node_killed_in_the_middle_it_equals_a_local_one(
     assert len(lines.results) == 4
     assert numbers(done) == numbers(local)
     assert any((tmp_path / "store").rglob("*.json"))
-
-
-def test_a_cluster_that_is_not_there() -> None:
-    from vtlab.evaluation.cluster import on_ray
-
-    with pytest.raises(ResourceError, match=r"There is no Ray cluster at 127\.0\.0\.1:1"):
-        on_ray("127.0.0.1:1", None, [], print, print)  # type: ignore[arg-type]

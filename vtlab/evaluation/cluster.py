@@ -118,6 +118,6 @@ def _connect(ray: Any, address: str) -> bool:
     options = {"include_dashboard": False} if address == HERE else {"address": address}
     try:
         ray.init(**options, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ResourceError(f"There is no Ray cluster at {address}: {error}") from error
     return True
