@@ -148,9 +148,7 @@ def _(debugging, get_shown, mo):
             mo.stat(len(record.segments), label="lines"),
             mo.stat(f"{record.completeness:.0%}", label="lines spoken"),
             mo.stat(sum(stage.from_store for stage in stages.values()), label="stages from the store"),
-            mo.stat(
-                "none" if record.loudness_lufs is None else f"{record.loudness_lufs:.1f} LUFS", label="loudness"
-            ),
+            mo.stat("none" if record.loudness_lufs is None else f"{record.loudness_lufs:.1f} LUFS", label="loudness"),
             mo.stat(len(record.findings), label="findings"),
         ],
         justify="start",

@@ -70,7 +70,7 @@ def _piece(span: Span, work: Path) -> bytes:
 
     work.mkdir(parents=True, exist_ok=True)
     out = work / "piece.mp4"
-    media.piece(span.file, out, max(0.0, span.start - AROUND_S), span.end + AROUND_S, work)
+    media.piece(media.probe(span.file), out, max(0.0, span.start - AROUND_S), span.end + AROUND_S, work)
     content = out.read_bytes()
     out.unlink()
     return content
