@@ -77,7 +77,7 @@ def test_turn_a_knob_hear_a_line_save_the_settings(sentences: tuple[Dubbing, Dub
         expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
 
         # a click on the time line plays the line from both tracks
-        line = page.locator(".vtlab-line").nth(1)
+        line = page.locator(".vtlab-line").nth(1).locator("rect").first
         line.scroll_into_view_if_needed()
         line.click()
         expect(page.locator(".vtlab-timeline-status")).to_have_text("Line 1: played source and dub")

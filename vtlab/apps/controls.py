@@ -102,8 +102,10 @@ def _control(section: str, key: str, field: FieldInfo, value: Any) -> Any:
         whole = isinstance(value, int)
         step = 1 if whole else 0.01
         if low is not None and high is not None:
-            return mo.ui.slider(low, high, step, value=value, label=label, show_value=True, debounce=True)
-        return mo.ui.number(low, high, step, value=value, label=label, debounce=True)
+            return mo.ui.slider(
+                low, high, step, value=value, label=label, show_value=True, debounce=True, full_width=True
+            )
+        return mo.ui.number(low, high, step, value=value, label=label, debounce=True, full_width=True)
     return mo.ui.text(value=_to_text(value), label=label, full_width=True)
 
 
