@@ -1,4 +1,4 @@
-# make demo: set up, dub two recordings of real people, print what came out
+# make demo: set up, dub two recordings of real people, evaluate two configurations on them, print what came out
 # make test: set up, lint, test
 # Everything happens in .venv; nothing is installed outside it but weights, which go to the user's cache.
 
@@ -24,6 +24,8 @@ demo: setup
 	$(BIN)/vtlab dub $(PEOPLE)/hello_video_en.mp4 --from en --to pt --out out/demo
 	@echo; echo "What is said in them now:"; echo
 	@cat out/demo/sentences_pt.en.srt out/demo/hello_video_en.pt.srt
+	$(BIN)/vtlab eval evals/smoke.yaml
+	$(BIN)/vtlab compare --suite smoke
 
 test: setup lint
 	$(BIN)/pytest --cov --cov-report=term
@@ -37,11 +39,16 @@ lint: setup
 # the speed and quality of vtlab and of a straight script, on the same clips in one run; takes a while
 benchmark: setup
 	$(BIN)/python tests/speed/benchmark.py --out out/benchmark
+	$(BIN)/python tests/speed/sweep.py
 
-# many dubs in one process: does memory, or anything else, grow? And dubs that are killed: do they end as they should?
+# many dubs in one process: does memory, or anything else, grow? And dubs, sweeps and servers that are killed, and a
+# server with many sessions: do they end as they should?
 soak: setup
 	$(BIN)/python tests/speed/soak.py
 	$(BIN)/python tests/speed/chaos.py
+	$(BIN)/python tests/speed/killed_sweeps.py
+	$(BIN)/python tests/speed/server_chaos.py
+	$(BIN)/python tests/speed/server_load.py
 
 clean:
 	rm -rf .venv out build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
