@@ -427,7 +427,8 @@ class Broken:
 def children() -> list[str]:
     import psutil
 
-    return [child.name() for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    running = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child.name() for child in running if "ffmpeg" in child.name()]
 
 
 def test_ffmpeg_dies_with_the_run(tmp_path: Path) -> None:

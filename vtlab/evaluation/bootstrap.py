@@ -150,7 +150,8 @@ def p_value(differences: Numbers) -> float:
 
 
 def units_of(clips: Mapping[str, Measurement], over: Over) -> list[Unit]:
-    """The units of these clips, in order."""
+    """The units of these clips, by the clips' names: the same draws in whatever order they came."""
+    clips = dict(sorted(clips.items()))
     if over == "clips":
         return [Unit(clip, measured, None, measured.lines, measured.cues) for clip, measured in clips.items()]
     return [unit for clip, measured in clips.items() for unit in _segments(clip, measured)]
