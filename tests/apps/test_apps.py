@@ -12,11 +12,13 @@ from browser import needs_browser, opened, served
 from dubbing import PEOPLE, Dubbing
 from playwright.sync_api import Locator, Page, expect
 
+from vtlab.apps import debugging
+from vtlab.engines.pool import EnginePool
 from vtlab.evaluation import listening, tracking
 from vtlab.evaluation.run import evaluate
 from vtlab.evaluation.suite import load_suite
 from vtlab.pipeline import Dub
-from vtlab.settings import load_settings
+from vtlab.settings import StoreSettings, load_settings
 
 pytestmark = needs_browser
 CLIP = PEOPLE / "sentences_pt.mp4"
@@ -34,29 +36,38 @@ def knob(page: Page, setting: str) -> Locator:
     return page.locator(f'input[aria-label*="<code>{setting}</code>"]').first
 
 
-def test_turn_a_knob_hear_a_line_save_the_settings(sentences: tuple[Dubbing, Dub], tmp_path: Path) -> None:
+def summary(page: Page, stage: str) -> Locator:
+    return page.locator("h2", has_text=stage).locator("xpath=ancestor::*[contains(., 's, ')][1]")
+
+
+def test_turn_a_knob_hear_a_line_save_the_settings(
+    sentences: tuple[Dubbing, Dub], pool: EnginePool, tmp_path: Path
+) -> None:
     dubbing, _ = sentences
     store = tmp_path / "store"
     shutil.copytree(dubbing.store, store)
     settings = tmp_path / "base.yaml"
     settings.write_text("tts: {engines: [piper]}\n", encoding="utf-8")
+    base = load_settings(settings).model_copy(
+        update={"source_language": "pt", "target_language": "en", "store": StoreSettings(folder=store)}
+    )
+    debugging.dubbed(CLIP, base, tmp_path / "before", pool, lambda event: None)  # the app finds it in the store
     words = ["debug", str(CLIP), "--from=pt", "--to=en", f"--settings={settings}"]
     with served(words, tmp_path, {"VTLAB_STORE": str(store)}) as address, opened(address) as page:
         # the dub is in the store: it opens without being asked, and no stage that makes a line runs
         expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
-        for stage in ("3 transcription", "4 translation", "5 tts"):
-            section = page.locator("h2", has_text=stage).locator("xpath=ancestor::*[contains(., 's, ')][1]")
-            expect(section).to_contain_text("from the store")
+        expect(page.locator("video")).to_be_visible()
+        for stage in ("3 transcription", "4 translation", "5 tts", "6 audio sync"):
+            expect(summary(page, stage)).to_contain_text("from the store")
         picture(page, "debug")
 
         # a knob of stage 6: the stages before it come from the store, stage 6 and those after it run at once
         gap = knob(page, "gap_s")
         gap.fill("0.2")
         gap.press("Enter")
-        stage_6 = page.locator("h2", has_text="6 audio sync").locator("xpath=ancestor::*[contains(., 's, ')][1]")
-        expect(stage_6).to_contain_text("computed")
-        stage_5 = page.locator("h2", has_text="5 tts").locator("xpath=ancestor::*[contains(., 's, ')][1]")
-        expect(stage_5).to_contain_text("from the store")
+        expect(summary(page, "6 audio sync")).to_contain_text("computed")
+        expect(summary(page, "5 tts")).to_contain_text("from the store")
+        expect(knob(page, "gap_s")).to_have_value("0.2")
 
         # a knob of stage 3 waits for the button
         snap = knob(page, "snap_s")
