@@ -171,7 +171,9 @@ def _(controls, debugging, knobs, mo, stages, wanted):
             [mo.md(f"## {number} {stage.replace('_', ' ')}"), mo.md(f"*{summary.sentence}*"),
              controls.explained(getattr(wanted, stage), knobs.elements[stage])]
         )  # fmt: skip
-        return mo.hstack([left, mo.vstack(parts)], widths=[1, 3], gap=2, align="start")
+        # as wide as its column: what is wider scrolls
+        right = mo.vstack(parts).style({"width": "0", "min-width": "100%", "overflow-x": "auto"})
+        return mo.hstack([left, right], widths=[1, 3], gap=2, align="start")
 
     return (section,)
 

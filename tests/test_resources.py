@@ -100,3 +100,10 @@ def test_the_watch_calls_above_four_fifths_of_the_budget(taken_mb: float, called
     assert watch.peak_mb == taken_mb
     assert bool(seen) == called
     assert all(value == taken_mb for value in seen)
+
+
+def test_the_peak_is_not_that_of_whoever_started_the_program() -> None:
+    taken = bytearray(b"x" * (400 << 20))
+    words = [sys.executable, "-c", "from vtlab.resources import peak_rss_mb; print(peak_rss_mb())"]
+    peak = float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    assert 5 < peak < len(taken) / 2**20 / 2

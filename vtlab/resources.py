@@ -39,9 +39,16 @@ def rss_mb() -> float:
 
 
 def peak_rss_mb() -> float:
-    """The most memory that this process alone ever took, MB."""
+    """The most memory that this program alone ever took, MB.
+
+    Not ``ru_maxrss`` on Linux, which begins with the peak of whatever program started this one (getrusage(2)).
+    """
+    with contextlib.suppress(FileNotFoundError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / MB if sys.platform == "darwin" else peak / 1024  # Linux counts in kilobytes
+    return peak / MB if sys.platform == "darwin" else peak / 1024  # other systems count in kilobytes
 
 
 def cpu_s() -> float:
