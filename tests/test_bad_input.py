@@ -19,7 +19,7 @@ import pytest
 from dubbing import PEOPLE
 
 from vtlab import __main__, media
-from vtlab.cli import common
+from vtlab.cli import terminal
 from vtlab.engines.pool import EnginePool
 
 CASES = Path(__file__).parent / "cases"
@@ -59,7 +59,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return code, out, err.splitlines()[-1]
 
     yield call
-    common.stopped.clear()
+    terminal.stopped.clear()
 
 
 def ffmpeg(*arguments: object) -> None:

@@ -14,7 +14,7 @@ import pytest
 import vtlab
 from vtlab import __main__, pipeline
 from vtlab.audio import silence
-from vtlab.cli import common, dubbing
+from vtlab.cli import dubbing, terminal
 from vtlab.errors import Cancelled, InputError, SettingsError
 from vtlab.record import FindingRecord, Record
 from vtlab.settings import Settings, load_settings
@@ -29,8 +29,8 @@ Run = Callable[..., tuple[int, str, str]]
 def store_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("VTLAB_STORE", str(tmp_path / "store"))
     yield tmp_path / "store"
-    common.stopped.clear()
-    common.debugging.clear()
+    terminal.stopped.clear()
+    terminal.debugging.clear()
 
 
 @pytest.fixture
@@ -177,11 +177,11 @@ def test_a_recording_is_dubbed_and_the_second_run_reuses_it(
 
 
 def test_checkpoints_raise_once_stopped() -> None:
-    common.checkpoint()
+    terminal.checkpoint()
     with pytest.raises(KeyboardInterrupt):
-        common.stop(signal.SIGTERM, None)
+        terminal.stop(signal.SIGTERM, None)
     with pytest.raises(Cancelled):
-        common.checkpoint()
+        terminal.checkpoint()
 
 
 STOPPABLE = """
@@ -226,7 +226,7 @@ def test_ctrl_c_and_sigterm_end_threads_too(number: signal.Signals) -> None:
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == "Cancelled\n"
-    assert err == f"{common.STOPPING.decode()}vtlab: {__main__.STOPPED}\n"
+    assert err == f"{terminal.STOPPING.decode()}vtlab: {__main__.STOPPED}\n"
 
 
 def test_settings_explain_themselves(run: Run) -> None:

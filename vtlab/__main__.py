@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 from vtlab.cli import app
-from vtlab.cli.common import STOPPED_EXIT, debugging, stop, stopped
+from vtlab.cli.terminal import STOPPED_EXIT, debugging, stop, stopped
 from vtlab.errors import VtlabError
 
 FAULT_EXIT = 1

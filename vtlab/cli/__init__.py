@@ -13,7 +13,7 @@ import typer
 
 from vtlab import __version__
 from vtlab.cli import apps, comparing, dubbing, evaluating, measuring, releasing, serving
-from vtlab.cli.common import Debug
+from vtlab.cli.terminal import Debug
 
 
 def _version(value: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vtlab.cli.common import Debug
+from vtlab.cli.terminal import Debug
 
 Port = Annotated[int | None, typer.Option(metavar="N", help="Port on this machine; a free one by default.")]
 Headless = Annotated[bool, typer.Option("--headless", help="Open no browser; the address is printed.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vtlab.cli.common import AsJson, Debug, say
+from vtlab.cli.terminal import AsJson, Debug, say
 
 Runs = Annotated[
     list[str] | None,

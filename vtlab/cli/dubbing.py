@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vtlab.cli.common import (
+from vtlab.cli.terminal import (
     GATE_EXIT,
     AsJson,
     Debug,

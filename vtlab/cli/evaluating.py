@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vtlab.cli.common import GATE_EXIT, AsJson, Debug, print_lines, say
+from vtlab.cli.terminal import GATE_EXIT, AsJson, Debug, print_lines, say
 
 if TYPE_CHECKING:
     from vtlab.evaluation.results import ClipResult

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vtlab.cli.common import AsJson, Debug, say
+from vtlab.cli.terminal import AsJson, Debug, say
 
 if TYPE_CHECKING:
     from vtlab.measured import Measurement, ReferenceSegment

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vtlab.cli.common import GATE_EXIT, AsJson, Debug, print_lines, say
+from vtlab.cli.terminal import GATE_EXIT, AsJson, Debug, print_lines, say
 
 if TYPE_CHECKING:
     from serve.promotion import Candidate, Contest, GateOutcome, Move, Release

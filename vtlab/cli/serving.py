@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vtlab.cli.common import Debug, Overrides, SettingsFile
+from vtlab.cli.terminal import Debug, Overrides, SettingsFile
 
 
 def serve(
