@@ -82,8 +82,10 @@ def _(STAGES, base, controls, mo):
     # one control per setting of every stage, as the models of the settings describe them
     knobs = mo.ui.dictionary({stage: controls.section_controls(stage, getattr(base, stage)) for stage in STAGES})
     run_button = mo.ui.run_button(label="Run", kind="success", keyboard_shortcut="Ctrl-Enter")
+    # by cells that name `knobs` itself every turn of one is noticed; those that only show the controls name these
+    control_of = knobs.elements
     get_shown, set_shown = mo.state(None)  # what is shown below: the settings, and the dub they made
-    return get_shown, knobs, run_button, set_shown
+    return control_of, get_shown, knobs, run_button, set_shown
 
 
 @app.cell
@@ -91,19 +93,18 @@ def _(
     VtlabError, arguments_video, base, controls, debugging, get_shown, knobs, mo, pool, run_button, set_shown, video,
 ):  # fmt: skip
     try:
-        wanted = controls.settings_of(base, knobs.value)
-        _wrong = None
+        _wanted, _wrong = controls.settings_of(base, knobs.value), None
     except VtlabError as _error:
-        wanted, _wrong = None, str(_error)
+        _wanted, _wrong = None, str(_error)
     _shown = get_shown()
     _applied = _shown[0] if _shown is not None and _shown[2] == video else None
     _opening = _applied is None and arguments_video
     _message = mo.md("")
     if _wrong is not None:
         _message = mo.callout(_wrong, kind="danger")
-    elif _applied == wanted:
+    elif _applied == _wanted:
         _message = mo.md("What is below was made with these settings.")
-    elif run_button.value or _opening or debugging.runs_at_once(_applied, wanted):
+    elif run_button.value or _opening or debugging.runs_at_once(_applied, _wanted):
         try:
             with mo.status.progress_bar(total=100, title="Dubbing", remove_on_exit=True) as _bar:
                 _last = [0]
@@ -113,19 +114,19 @@ def _(
                     _last[0] = max(_last[0], round(100 * share))
 
                 _dub = debugging.dubbed(
-                    video, wanted, debugging.results_folder(video, "current"), pool, debugging.progress(_show)
+                    video, _wanted, debugging.results_folder(video, "current"), pool, debugging.progress(_show)
                 )
-            set_shown((wanted, _dub, video))
+            set_shown((_wanted, _dub, video))
             _message = mo.md("What is below was made with these settings.")
         except VtlabError as _error:
             _message = mo.callout(str(_error), kind="danger")
     else:
         _why = "nothing is dubbed yet."
         if _applied is not None:
-            _why = f"{debugging.first_changed(_applied, wanted)} and the stages after it are to run again."
+            _why = f"{debugging.first_changed(_applied, _wanted)} and the stages after it are to run again."
         _message = mo.callout(f"Press Run: {_why.replace('_', ' ')}", kind="warn")
     mo.hstack([run_button, _message], justify="start", align="center")
-    return (wanted,)
+    return
 
 
 @app.cell
@@ -157,7 +158,7 @@ def _(debugging, get_shown, mo):
 
 
 @app.cell
-def _(controls, debugging, knobs, mo, stages, wanted):
+def _(base, control_of, controls, debugging, mo, stages):
     def section(stage, *results):
         """A stage: what it did on the right, its settings on the left, its findings below."""
         summary = stages[stage]
@@ -169,7 +170,7 @@ def _(controls, debugging, knobs, mo, stages, wanted):
             parts.append(mo.md("<small>No findings.</small>"))
         left = mo.vstack(
             [mo.md(f"## {number} {stage.replace('_', ' ')}"), mo.md(f"*{summary.sentence}*"),
-             controls.explained(getattr(wanted, stage), knobs.elements[stage])]
+             controls.explained(getattr(base, stage), control_of[stage])]
         )  # fmt: skip
         # as wide as its column: what is wider scrolls
         right = mo.vstack(parts).style({"width": "0", "min-width": "100%", "overflow-x": "auto"})
@@ -201,8 +202,9 @@ def _(mo, record, section, shown_video):
         from vtlab.segments import Interval
 
         info = media.probe(shown_video)
-        sound = media.decode_speech(shown_video, info.audio[record.source.audio_stream], info.duration_s)
-        return plots.waveform(sound, [Interval(start, end) for start, end in record.speech])
+        sound = media.speech_blocks(shown_video, info.audio[record.source.audio_stream], info.duration_s)
+        speech = [Interval(start, end) for start, end in record.speech]
+        return plots.waveform(sound, media.SPEECH_HZ, info.duration_s, speech)
 
     section("audio_extraction", mo.lazy(_waveform, show_loading_indicator=True))
     return
@@ -332,18 +334,31 @@ def _(dub, mo, section):
 
 
 @app.cell
-def _(dub, mo, players, record, section):
+def _(dub, mo, players):
+    # a long dub is shown in parts
+    _parts = players.parts(dub.outputs.get("video") or dub.outputs["audio"])
+    part = mo.ui.number(1, _parts, 1, value=1, label=f"part of {_parts}, {players.PART_S / 60:g} minutes each")
+    return (part,)
+
+
+@app.cell
+def _(dub, mo, part, players, record, section):
     def _loudness():
         from vtlab import media
+        from vtlab.audio import LoudnessMeter
         from vtlab.evaluation import plots
 
-        file = dub.outputs.get("video") or dub.outputs["audio"]
-        info = media.probe(file)
-        return plots.loudness(media.decode_speech(file, info.audio[0], info.duration_s))
+        info = media.probe(_file)
+        stream = info.audio[0]
+        meter = LoudnessMeter(stream.rate, stream.channels)
+        for block in media.decode_blocks(_file, stream, stream.rate, stream.channels, info.duration_s):
+            meter.add(block)
+        return plots.loudness(meter)
 
     _file = dub.outputs.get("video") or dub.outputs["audio"]
     _subtitles = dub.outputs.get(f"subtitles_{record.target_language}_vtt")
-    section("video_combination", players.player(_file, _subtitles, record.target_language), mo.lazy(_loudness))
+    _player = players.player(_file, _subtitles, record.target_language, part.value - 1)
+    section("video_combination", *([part] if players.parts(_file) > 1 else []), _player, mo.lazy(_loudness))
     return
 
 

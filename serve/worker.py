@@ -23,36 +23,27 @@ import sys
 import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serve.progress import Quality
 from vtlab.errors import Cancelled, UserError, VtlabError
 from vtlab.events import Event, Found, Log, SegmentDone, StageFinished, StageStarted, event_to_json
 from vtlab.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from serve.preview import EarlyPreview
+    from serve.quality import Judge
     from vtlab.engines.pool import EnginePool
-    from vtlab.measured import Measurement
     from vtlab.pipeline import Dub
-    from vtlab.segments import Segment, SpokenSegment, TranslatedSegment
+    from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
     from vtlab.settings import Settings
 
 Message = dict[str, Any]
 Send = Callable[..., None]
 
 MESSAGE_BYTES = 1 << 24
-# what the gateway shows of a dub, and the metric that it is made of
-SCORES = {
-    "lip_sync_accuracy": "sync_within_150ms",
-    "voice_quality": "voice_mos",
-    "translation_quality": "translation_quality",
-    "duration_match": "duration_error_frames",
-}
 DETECTED_S = 30.0  # of speech, the most that is listened to for the language
 SEARCHED_S = 900.0  # of sound, in which that speech is looked for
 OUT_OF_MEMORY_FIRST = 500  # where the kernel must end a process, rather a worker than the server
@@ -246,6 +237,7 @@ class _Process:
 
     def _dubbed(self, job: Message, send: Send) -> Message:
         from serve.preview import EarlyPreview
+        from serve.quality import Judge
         from vtlab.pipeline import dub
         from vtlab.settings import settings_from_dict
 
@@ -261,21 +253,21 @@ class _Process:
             checkpoint,
             lambda path: send("preview", path=str(path)),
         )
+        judge = Judge(file, settings, checkpoint)
         threading.Thread(target=_tell_length, args=(file, send), daemon=True).start()
-        with preview.under_way():
+        with preview.under_way(), judge.under_way():
             made = dub(
                 file,
                 settings,
                 folder / "out",
-                on_event=_Heard(send, preview),
+                on_event=_Heard(send, preview, judge),
                 checkpoint=checkpoint,
-                on_line=_Lines(send, preview),
+                on_line=_Lines(send, preview, judge),
                 pool=self._engines(settings),
             )
         record = made.record
-        quality, absent = measured_quality(made, file)
-        checkpoint()
         pieces, more = self._pieces(made, folder / "previews")
+        quality, absent = judge.quality(made)
         if preview.problem is not None:
             more["no-preview"] = f"There is no early preview: {preview.problem}"
         checkpoint()
@@ -296,9 +288,10 @@ class _Process:
     def _pieces(self, made: Dub, folder: Path) -> tuple[list[str], dict[str, str]]:
         """Their names; or none, and why: they are no reason for a dub to fail."""
         from serve.preview import cut_pieces
+        from serve.quality import result_of
 
         try:
-            return cut_pieces(_result(made), folder, self._control.checkpoint), {}
+            return cut_pieces(result_of(made), folder, self._control.checkpoint), {}
         except Cancelled:
             raise
         except VtlabError as error:
@@ -342,26 +335,32 @@ def _tell_length(file: Path, send: Send) -> None:
 
 
 class _Heard:
-    """Tells the server of events, and the preview of the last line."""
+    """Tells the server of events, the preview of the last line, and the judge that all are at their places."""
 
-    def __init__(self, send: Send, preview: EarlyPreview) -> None:
-        self._send, self._preview = send, preview
+    def __init__(self, send: Send, preview: EarlyPreview, judge: Judge) -> None:
+        self._send, self._preview, self._judge = send, preview, judge
 
     def __call__(self, event: Event) -> None:
         self._send("event", event=event_to_json(event))
-        if isinstance(event, StageFinished) and event.stage == "tts":
-            self._preview.finish()
+        match event:
+            case StageFinished(stage="tts"):
+                self._preview.finish()
+            case StageFinished(stage="audio_sync"):
+                self._judge.begin()
 
 
 class _Lines:
-    """Tells the server how far into the video each stage has come, and the preview what is spoken."""
+    """Tells the server how far into the video each stage has come, the preview what is spoken, the judge where."""
 
-    def __init__(self, send: Send, preview: EarlyPreview) -> None:
-        self._send, self._preview = send, preview
+    def __init__(self, send: Send, preview: EarlyPreview, judge: Judge) -> None:
+        self._send, self._preview, self._judge = send, preview, judge
 
-    def __call__(self, line: Segment | TranslatedSegment | SpokenSegment) -> None:
-        from vtlab.segments import SpokenSegment, TranslatedSegment
+    def __call__(self, line: Segment | TranslatedSegment | SpokenSegment | PlacedSegment) -> None:
+        from vtlab.segments import PlacedSegment, SpokenSegment, TranslatedSegment
 
+        if isinstance(line, PlacedSegment):
+            self._judge.add(line)
+            return
         if isinstance(line, SpokenSegment):
             self._preview.add(line)
             stage, source = "tts", line.source.source
@@ -443,63 +442,10 @@ def _recogniser(settings: Settings, pool: EnginePool) -> None:
         pass
 
 
-def measured_quality(made: Dub, source: Path) -> tuple[Quality | None, dict[str, str]]:
-    """Scores of a finished dub without a reference; else which of them could not be measured, and why.
-
-    The voice is judged beside the rest, which takes about as long: the user waits for both.
-    """
-    from vtlab.measure import measure
-    from vtlab.metrics import quality
-
-    record = made.record
-
-    def measured(metrics: list[str]) -> Measurement:
-        return measure(
-            _result(made),
-            source,
-            record.source_language,
-            record.target_language,
-            record=record,
-            speech_track=made.outputs.get("speech_track"),
-            metrics=metrics,
-        )
-
-    voice_metric = SCORES["voice_quality"]
-    try:
-        with ThreadPoolExecutor(1, "voice quality") as beside:
-            of_voice = beside.submit(measured, [voice_metric])
-            others = measured([metric for metric in SCORES.values() if metric != voice_metric])
-            found = of_voice.result()
-    except VtlabError as error:
-        return None, dict.fromkeys(SCORES, str(error))
-    values = {**others.values, **found.values}
-    reasons = {**others.absent, **found.absent}
-    sync = quality.lip_sync_accuracy(values.get(SCORES["lip_sync_accuracy"]))
-    voice = quality.voice_quality(values.get(SCORES["voice_quality"]))
-    translation = values.get(SCORES["translation_quality"])
-    match = quality.duration_match(values.get(SCORES["duration_match"]))
-    absent = {score: reasons.get(metric, "") for score, metric in SCORES.items() if metric not in values}
-    if sync is None or voice is None or translation is None or match is None:
-        return None, absent
-    spoken = [line for line in record.segments if line.failed is None and line.spoken_text]
-    return Quality(
-        lip_sync_accuracy=round(sync, 2),
-        voice_quality=round(voice, 2),
-        translation_quality=round(translation, 2),
-        duration_match=match,
-        avg_lufs=record.loudness_lufs,
-        avg_atempo=round(sum(line.speed for line in spoken) / len(spoken), 4) if spoken else None,
-        segments_condensed=quality.segments_condensed([(line.translation, line.spoken_text) for line in spoken]),
-    ), {}
-
-
-def _result(made: Dub) -> Path:
-    return made.outputs.get("video") or made.outputs["audio"]
-
-
 def publish_result(made: Dub, artifacts: Path, session_id: str) -> dict[str, Path]:
     """Puts video and subtitles where the gateway looks for them; the video last, since it says that all is there."""
     from serve.preview import publish
+    from serve.quality import result_of
 
     record, outputs = made.record, made.outputs
     files = {
@@ -508,7 +454,7 @@ def publish_result(made: Dub, artifacts: Path, session_id: str) -> dict[str, Pat
             outputs[f"subtitles_{record.target_language}_srt"],
             f"{session_id}_translated_subtitles.srt",
         ),
-        "output": (_result(made), f"{session_id}_translated.mp4"),
+        "output": (result_of(made), f"{session_id}_translated.mp4"),
     }
     paths = {}
     for kind, (made_file, name) in files.items():

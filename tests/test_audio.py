@@ -174,6 +174,18 @@ def test_loudness_of_the_reference_tone() -> None:
     assert loudness_lufs(sine(997, 0.1, 48000, 1.0)) == pytest.approx(-3.01, abs=0.3)  # less than a block
 
 
+def test_short_term_loudness_of_a_steady_tone_is_its_loudness() -> None:
+    tone = sine(997, 5, 48000, 0.1)
+    meter = LoudnessMeter(48000, 1)
+    for first in range(0, len(tone.samples), 10_000):
+        meter.add(tone.samples[first : first + 10_000, None])
+    values = meter.short_term()
+    assert len(values) == 21  # 3 s windows every 0.1 s in 5 s
+    assert values[5:] == pytest.approx(loudness_lufs(tone), abs=0.1)
+    assert meter.seconds == pytest.approx(5.0)
+    assert len(LoudnessMeter(48000, 1).short_term()) == 0
+
+
 def test_no_loudness_where_there_is_nothing() -> None:
     assert loudness_lufs(audio()) is None
     assert loudness_lufs(silence(1, 16000)) is None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SILENCE_DB = -50.0  # below the loudest frame: what trimming takes for silence
 FRAME_S = 0.01  # length of a frame in level measurements
+LOUDNESS_HOP_S, SHORT_TERM_HOPS = 0.1, 30  # loudness: blocks of 400 ms by this hop; short-term, 3 s (EBU Tech 3341)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +167,7 @@ class LoudnessMeter:
         high_pass = IIRfilter(0.0, 0.5, 38.0, rate, "high_pass")
         self._filters = np.vstack([tf2sos(stage.b, stage.a) for stage in (shelf, high_pass)])
         self._state = np.zeros((len(self._filters), 2, channels))
-        self._step = round(0.1 * rate)  # the hop of the 400 ms blocks
+        self._step = round(LOUDNESS_HOP_S * rate)
         self._rest = np.zeros((0, channels))
         self._energies: list[NDArray[np.float64]] = []
 
@@ -192,6 +193,24 @@ class LoudnessMeter:
             return None
         loud = loud[loud > loud.mean() * 0.1]
         return float(10 * np.log10(loud.mean()) - 0.691)
+
+    def short_term(self) -> NDArray[np.float64]:
+        """Loudness of each 3 s, a value every 0.1 s, LUFS without gates (EBU Tech 3341); −120 for digital silence.
+
+        Of less than 3 s one value, of less than 0.1 s none.
+        """
+        hops = np.concatenate(self._energies) if self._energies else np.zeros(0)
+        if len(hops) == 0:
+            return hops
+        sums = np.concatenate([[0.0], np.cumsum(hops)])
+        window = min(SHORT_TERM_HOPS, len(hops))
+        means = (sums[window:] - sums[:-window]) / window
+        return np.asarray(10 * np.log10(np.maximum(means, 1e-12)) - 0.691)
+
+    @property
+    def seconds(self) -> float:
+        """How much has come so far, to 0.1 s."""
+        return sum(map(len, self._energies)) * LOUDNESS_HOP_S
 
 
 def _energy(lufs: float) -> float:

@@ -225,12 +225,14 @@ def voice_activity(audio: Audio, min_silence_s: float = MIN_SILENCE_S) -> list[I
 class SpeechScores:
     """Scores of a dubbed speech track.
 
-    ``heard`` is parallel to the dubbed lines (``None``: silent), ``lines`` and ``matched`` to the source's lines.
+    ``heard`` is parallel to the dubbed lines (``None``: silent), ``lines`` and ``matched`` to the source's lines;
+    ``speech`` is where the track speaks.
     """
 
     heard: tuple[Interval | None, ...]
     lines: tuple[Interval, ...]
     matched: tuple[Interval | None, ...]
+    speech: tuple[Interval, ...]
     sync: SyncScores
     coverage: CoverageScores
     speed: SpeedScores
@@ -253,6 +255,7 @@ def measure_speech(
     levels = levels_db(track)
     heard = heard_lines(levels, [line.planned for line in lines])
     said_lines, said = _source_lines(source, reference)
+    speech = voice_activity(track)
     matched = match_lines(said_lines, [line.source for line in lines], heard, levels)
     spoken = [line for line in lines if corpus.has_words(line.text)]
     sounding = [span for span in heard if span is not None]
@@ -261,8 +264,9 @@ def measure_speech(
         heard=tuple(heard),
         lines=tuple(said_lines),
         matched=tuple(matched),
+        speech=tuple(speech),
         sync=drift(said_lines, matched),
-        coverage=coverage(said, voice_activity(track), source.duration),
+        coverage=coverage(said, speech, source.duration),
         speed=speeds([line.speed for line in spoken if line.speed is not None]),
         overruns=overruns([line.planned for line in lines]),
         completeness=1 - silent / len(spoken) if spoken else None,

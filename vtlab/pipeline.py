@@ -101,9 +101,10 @@ def dub(
     """Dubs ``video`` into ``settings.target_language``; files named after the video appear in the folder ``out``.
 
     ``checkpoint`` is called at least once per line; it may block (paused) or raise ``Cancelled``. ``on_line`` gets each
-    line as it leaves stage 3, 4 and 5, in the thread of that stage. ``pool`` keeps loaded engines between dubs. Raises
-    a ``UserError`` where the input, the settings or the machine must be changed first; nothing half-written stays
-    behind, and what was computed is found again by the next run.
+    line as it leaves stage 3, 4 and 5, in the thread of that stage, and each that stage 6 renders (none where the mix
+    is in the store). ``pool`` keeps loaded engines between dubs. Raises a ``UserError`` where the input, the settings
+    or the machine must be changed first; nothing half-written stays behind, and what was computed is found again by the
+    next run.
     """
     began = time.perf_counter()
     run = Run(settings, Store.of(settings.store), pool or EnginePool(memory_budget_mb(settings)), on_event, checkpoint)
@@ -523,7 +524,7 @@ class _Sound:
                     for line, data in zip(spoken, self._known["lines"], strict=True)
                 ]
             tally.count(computed=len(spoken))
-            return audio_sync.synchronise(
+            placed = audio_sync.synchronise(
                 spoken,
                 self._source.speech,
                 self._source.info.duration_s,
@@ -531,6 +532,9 @@ class _Sound:
                 run.found,
                 run.checkpoint,
             )
+            for line in placed:
+                run.on_line(line)
+            return placed
 
     def mix(self, placed: Sequence[PlacedSegment], work: Path) -> _Mix:
         """The lines and the background as one file; called within stage 8."""

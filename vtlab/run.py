@@ -19,7 +19,7 @@ from vtlab.events import Found, Listener, Log, SegmentDone, StageFinished, Stage
 from vtlab.findings import Finding, Severity
 from vtlab.record import FindingRecord, StageRecord
 from vtlab.resources import Watch, cpu_s
-from vtlab.segments import Segment, SpokenSegment, TranslatedSegment
+from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
 from vtlab.settings import Settings
 from vtlab.store import Store
 from vtlab.stored import OnFirstUse, Tally
@@ -35,7 +35,7 @@ STAGES = (
     "video_combination",
 )
 
-LineListener = Callable[[Segment | TranslatedSegment | SpokenSegment], None]
+LineListener = Callable[[Segment | TranslatedSegment | SpokenSegment | PlacedSegment], None]
 
 Item = TypeVar("Item")
 Line = TypeVar("Line")

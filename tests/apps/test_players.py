@@ -13,6 +13,7 @@ from vtlab.apps import players
 from vtlab.apps.timeline import Timeline, timeline_lines
 from vtlab.audio import Audio, mono
 from vtlab.errors import InputError
+from vtlab.metrics.subtitles import read_subtitles
 from vtlab.pipeline import Dub
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -71,3 +72,25 @@ def test_a_click_brings_the_sound_of_that_line_from_both_tracks(sentences: tuple
 def test_a_line_has_a_breath_around_it() -> None:
     with wave.open(io.BytesIO(players.line_sound(PEOPLE / "sentences_pt.mp4", 2.0, 3.0))) as file:
         assert file.getnframes() / file.getframerate() == pytest.approx(1.0 + 2 * players.AROUND_S, abs=0.01)
+
+
+def test_a_long_dub_is_shown_in_parts(
+    sentences: tuple[Dubbing, Dub], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    dub = sentences[1]
+    video, subtitles = dub.outputs["video"], dub.outputs["subtitles_en_vtt"]
+    assert players.parts(video) == 1
+    monkeypatch.setattr(players, "WHOLE_BYTES", 1000)
+    monkeypatch.setattr(players, "PART_S", 10.0)
+    assert players.parts(video) == 3
+    shown, cues = players._part(video, subtitles, 1, tmp_path)
+    assert media.probe(shown).duration_s == pytest.approx(10.0, abs=0.3)
+    assert cues is not None
+    whole = [cue for cue in read_subtitles(subtitles) if cue.end > 10.0 and cue.start < 20.0]
+    assert [cue.text for cue in read_subtitles(cues)] == [cue.text for cue in whole]
+    assert read_subtitles(cues)[-1].start == pytest.approx(whole[-1].start - 10.0, abs=0.01)
+    assert '<track kind="subtitles"' in players.player(video, subtitles, "en", 2).text
+    other = tmp_path / "dub.mkv"
+    other.write_bytes(bytes(2000))
+    assert players.parts(other) == 1
+    assert "open it in a video player" in players.player(other, None, "en").text

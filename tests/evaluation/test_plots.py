@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from vtlab.audio import Audio, loudness_lufs
+from vtlab.audio import LoudnessMeter
 from vtlab.errors import InputError
 from vtlab.evaluation import plots
 from vtlab.evaluation.plots import BLUE, GREY, RED, Change, Estimate, Point
@@ -95,12 +95,18 @@ def test_differences(change: Change, place: float, colour: str, filled: bool) ->
 
 
 def test_waveform_marks_speech() -> None:
-    audio = Audio(np.sin(np.arange(32000) / 20).astype(np.float32) * np.float32(0.5), 16000)
-    figure = plots.waveform(audio, [Interval(0.25, 0.75), Interval(1.0, 1.5)])
+    samples = np.sin(np.arange(32000) / 20).astype(np.float32) * np.float32(0.5)
+    samples[8000:8010] = 0.9
+    figure = plots.waveform(np.array_split(samples, 7), 16000, 2.0, [Interval(0.25, 0.75), Interval(1.0, 1.5)])
     (axes,) = figure.axes
-    assert [tuple(line.get_xdata()) for line in axes.lines] == [(0.25, 0.75), (1.0, 1.5)]
+    sound, shade, bars = axes.collections
+    for spans in (shade, bars):
+        edges = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in spans.get_paths()]
+        assert edges == [(0.25, 0.75), (1.0, 1.5)]
+    outline = sound.get_paths()[0].vertices
+    assert outline[outline[:, 1].argmax()] == pytest.approx((0.5, 0.9), abs=0.002)
     assert "2 stretches, 1.0 s of 2.0 s" in _headline(figure)
-    plots.waveform(Audio(np.zeros(0, np.float32), 16000), [])  # nothing at all is drawable
+    plots.waveform([], 16000, 0.0, [])  # nothing at all is drawable
 
 
 def test_words_stand_at_their_times_and_doubted_ones_out() -> None:
@@ -129,13 +135,15 @@ def test_placements_and_speeds() -> None:
     assert {text.get_text() for text in axes.texts} == {"line 0: 1.00", "line 1: 1.40"}
 
 
-def test_short_term_loudness_of_a_steady_tone_is_its_loudness() -> None:
-    tone = Audio((0.1 * np.sin(2 * np.pi * 997 * np.arange(48000 * 5) / 48000)).astype(np.float32), 48000)
-    values = plots.short_term_lufs(tone)
-    assert len(values) == 21  # 3 s windows every 0.1 s in 5 s
-    assert values[5:] == pytest.approx(loudness_lufs(tone), abs=0.1)
-    assert "integrated" in _headline(plots.loudness(tone))
-    assert "silence" in _headline(plots.loudness(Audio(np.zeros(48000, np.float32), 48000)))
+def test_loudness_is_told_in_the_headline() -> None:
+    tone, none = LoudnessMeter(48000, 1), LoudnessMeter(48000, 1)
+    tone.add((0.1 * np.sin(2 * np.pi * 997 * np.arange(48000 * 5) / 48000)).astype(np.float32)[:, None])
+    none.add(np.zeros((48000, 1), np.float32))
+    figure = plots.loudness(tone)
+    (axes,) = figure.axes
+    assert axes.get_xlim() == (0, pytest.approx(5.0))
+    assert f"{tone.lufs():.1f} LUFS integrated" in _headline(figure)
+    assert "silence" in _headline(plots.loudness(none))
 
 
 def test_subtitle_frame(tmp_path: Path) -> None:

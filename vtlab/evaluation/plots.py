@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from vtlab.audio import Audio, mono
+from vtlab.audio import LOUDNESS_HOP_S, SHORT_TERM_HOPS, LoudnessMeter
 from vtlab.errors import InputError
 from vtlab.measured import Measurement
 from vtlab.record import Record, SegmentRecord
@@ -46,7 +46,7 @@ LETTER_S = 0.055  # room of a letter in a row of words, seconds
 WORD_LEVELS = (0.3, -0.32, 0.6, -0.62)  # heights at which words are written; the bars are at 0
 ROWS = 6  # of a time line at most: more is no picture
 PANELS = 8  # clips that one picture shows at most
-LUFS_HOP_S, SHORT_TERM_HOPS = 0.1, 30  # short-term loudness is over 3 s (EBU Tech 3341)
+COLUMNS = 1600  # of a waveform
 SILENT_LUFS = -60.0  # the floor of the loudness picture
 
 
@@ -230,20 +230,20 @@ def differences(changes: Sequence[Change], title: str) -> Figure:
     return figure
 
 
-def waveform(audio: Audio, speech: Sequence[Interval]) -> Figure:
-    """The sound's envelope, and where somebody speaks."""
+def waveform(blocks: Iterable[NDArray[np.float32]], rate: int, seconds: float, speech: Sequence[Interval]) -> Figure:
+    """The envelope of mono sound, taken block by block so that an hour needs no memory, and where somebody speaks."""
     figure, (axes,) = _figure(1, 1.9)
-    low, high, at = _envelope(mono(audio))
+    low, high, at = _envelope(blocks, rate, seconds)
     axes.fill_between(at, low, high, color=GREY, linewidth=0, step="mid")
-    for number, interval in enumerate(speech):
-        axes.axvspan(interval.start, interval.end, color=SKY, alpha=0.35, linewidth=0, gid=f"speech {number}")
-        axes.plot([interval.start, interval.end], [1.06, 1.06], color=BLUE, linewidth=3, solid_capstyle="butt")
-    axes.set_xlim(0, max(audio.duration, 1e-3))
+    spans = [(interval.start, interval.duration) for interval in speech]
+    axes.broken_barh(spans, (-1.12, 2.27), color=SKY, alpha=0.35, linewidth=0)
+    axes.broken_barh(spans, (1.04, 0.04), color=BLUE, linewidth=0)
+    axes.set_xlim(0, max(seconds, 1e-3))
     axes.set_ylim(-1.12, 1.15)
     axes.set_yticks([-1, 0, 1])
     axes.set_xlabel("seconds")
     spoken = sum(interval.duration for interval in speech)
-    _headline(figure, f"Sound, and speech in blue: {len(speech)} stretches, {spoken:.1f} s of {audio.duration:.1f} s")
+    _headline(figure, f"Sound, and speech in blue: {len(speech)} stretches, {spoken:.1f} s of {seconds:.1f} s")
     return figure
 
 
@@ -350,21 +350,19 @@ def speeds(record: Record) -> Figure:
     return figure
 
 
-def loudness(audio: Audio) -> Figure:
-    """Short-term loudness (3 s, EBU Tech 3341) over time against the target of −23 ± 2 LUFS."""
-    from vtlab.audio import loudness_lufs
-
+def loudness(meter: LoudnessMeter) -> Figure:
+    """Short-term loudness (3 s, EBU Tech 3341) of what the meter was given, against the target of −23 ± 2 LUFS."""
     figure, (axes,) = _figure(1, 2.2)
     axes.axhspan(TARGET_LUFS - TOLERANCE_LU, TARGET_LUFS + TOLERANCE_LU, color=SHADE, alpha=0.35, linewidth=0)
-    values = short_term_lufs(audio)
-    at = (np.arange(len(values)) + SHORT_TERM_HOPS / 2) * LUFS_HOP_S
+    values = meter.short_term()
+    at = (np.arange(len(values)) + SHORT_TERM_HOPS / 2) * LOUDNESS_HOP_S
     axes.plot(at, np.where(values > SILENT_LUFS, values, np.nan), color=BLUE, linewidth=1.6)
-    integrated = loudness_lufs(audio)
+    integrated = meter.lufs()
     said = "silence"
     if integrated is not None:
         axes.axhline(integrated, color=INK, linewidth=0.8)
         said = f"{integrated:.1f} LUFS integrated (line)"
-    axes.set_xlim(0, max(audio.duration, 1e-3))
+    axes.set_xlim(0, max(meter.seconds, 1e-3))
     loudest = float(values.max(initial=TARGET_LUFS))
     axes.set_ylim(SILENT_LUFS, max(-14.0, loudest + 2))
     axes.set_xlabel("seconds")
@@ -392,26 +390,6 @@ def subtitle_frame(video: Path, time_s: float, subtitles: Path | None = None) ->
         )  # fmt: skip
     _headline(figure, f"{time_s:.1f} s" + ("" if cue else ", no subtitle here"))
     return figure
-
-
-def short_term_lufs(audio: Audio) -> NDArray[np.float64]:
-    """Loudness of each 3 s of the sound, every 0.1 s, in LUFS (BS.1770-4 without gates); digital silence is −120."""
-    from pyloudnorm import IIRfilter
-    from scipy.signal import lfilter
-
-    weighted = audio.samples if audio.samples.ndim == 2 else audio.samples[:, None]
-    for gain_db, q, hz, kind in ((4.0, 1 / np.sqrt(2), 1500.0, "high_shelf"), (0.0, 0.5, 38.0, "high_pass")):
-        stage = IIRfilter(gain_db, q, hz, audio.rate, kind)
-        weighted = lfilter(stage.b, stage.a, weighted, axis=0)
-    hop = round(LUFS_HOP_S * audio.rate)
-    whole = len(weighted) // hop * hop
-    energy = np.square(weighted[:whole]).sum(axis=1).reshape(-1, hop).mean(axis=1)
-    window = min(SHORT_TERM_HOPS, len(energy))
-    if window == 0:
-        return np.zeros(0)
-    sums = np.concatenate([[0.0], np.cumsum(energy)])
-    means = (sums[window:] - sums[:-window]) / window
-    return np.asarray(-0.691 + 10 * np.log10(np.maximum(means, 1e-12)))
 
 
 def _figure(
@@ -513,15 +491,22 @@ def _label_points(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _envelope(
-    audio: Audio, columns: int = 1600
+    blocks: Iterable[NDArray[np.float32]], rate: int, seconds: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Lowest and highest sample of each column of the picture, and the column's time."""
-    samples = audio.samples.astype(np.float64)
-    if len(samples) == 0:
+    size = max(1, round(seconds * rate / COLUMNS))
+    lows, highs = [np.zeros(0)], [np.zeros(0)]
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        samples = np.concatenate([rest, block])
+        whole = len(samples) // size * size
+        columns, rest = samples[:whole].reshape(-1, size), samples[whole:]
+        lows.append(columns.min(axis=1))
+        highs.append(columns.max(axis=1))
+    low, high = np.concatenate(lows), np.concatenate(highs)
+    if len(low) == 0:
         return np.zeros(1), np.zeros(1), np.zeros(1)
-    size = max(1, -(-len(samples) // columns))
-    starts = np.arange(0, len(samples), size)
-    return np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts), (starts + size / 2) / audio.rate
+    return low, high, (np.arange(len(low)) + 0.5) * size / rate
 
 
 def _rows(record: Record, start: float, end: float | None, row_s: float) -> tuple[list[tuple[float, float]], str]:
