@@ -343,19 +343,20 @@ def _(dub, mo, players):
 
 @app.cell
 def _(dub, mo, part, players, record, section):
-    def _loudness():
+    _file = dub.outputs.get("video") or dub.outputs["audio"]
+
+    def _loudness(file=_file):  # drawn when this cell has ended, and its names are gone
         from vtlab import media
         from vtlab.audio import LoudnessMeter
         from vtlab.evaluation import plots
 
-        info = media.probe(_file)
+        info = media.probe(file)
         stream = info.audio[0]
         meter = LoudnessMeter(stream.rate, stream.channels)
-        for block in media.decode_blocks(_file, stream, stream.rate, stream.channels, info.duration_s):
+        for block in media.decode_blocks(file, stream, stream.rate, stream.channels, info.duration_s):
             meter.add(block)
         return plots.loudness(meter)
 
-    _file = dub.outputs.get("video") or dub.outputs["audio"]
     _subtitles = dub.outputs.get(f"subtitles_{record.target_language}_vtt")
     _player = players.player(_file, _subtitles, record.target_language, part.value - 1)
     section("video_combination", *([part] if players.parts(_file) > 1 else []), _player, mo.lazy(_loudness))

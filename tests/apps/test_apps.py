@@ -60,6 +60,11 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
         for stage in ("3 transcription", "4 translation", "5 tts", "6 audio sync"):
             expect(summary(page, stage)).to_contain_text("from the store")
         picture(page, "debug")
+        # every picture is drawn as it comes into view
+        for heading in page.locator("h2").all():
+            heading.scroll_into_view_if_needed()
+        expect(page.locator("img[src^='data:image/png']")).to_have_count(4)  # waveform, words, speeds, loudness
+        assert page.get_by_text("failed with exception").count() == 0
 
         # a knob of stage 6: the stages before it come from the store, stage 6 and those after it run at once
         gap = knob(page, "gap_s")

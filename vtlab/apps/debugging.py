@@ -182,8 +182,8 @@ def finding_rows(findings: Sequence[FindingRecord]) -> list[dict[str, Any]]:
             "what": finding.code,
             "line": "" if finding.segment is None else finding.segment,
             "message": finding.message,
-            "value": finding.value,
-            "limit": finding.limit,
+            "value": _rounded(finding.value),
+            "limit": _rounded(finding.limit),
         }
         for finding in findings
     ]
