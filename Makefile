@@ -40,6 +40,8 @@ lint: setup
 benchmark: setup
 	$(BIN)/python tests/speed/benchmark.py --out out/benchmark
 	$(BIN)/python tests/speed/sweep.py
+	$(BIN)/python tests/speed/server_ratio.py
+	PYTHONPATH=tests $(BIN)/python tests/speed/app_speed.py
 
 # many dubs in one process: does memory, or anything else, grow? And dubs, sweeps and servers that are killed, and a
 # server with many sessions: do they end as they should?
@@ -49,6 +51,7 @@ soak: setup
 	$(BIN)/python tests/speed/killed_sweeps.py
 	$(BIN)/python tests/speed/server_chaos.py
 	$(BIN)/python tests/speed/server_load.py
+	$(BIN)/python tests/speed/server_cancel.py
 
 clean:
 	rm -rf .venv out build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

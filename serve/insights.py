@@ -95,8 +95,9 @@ KINDS = {
 def insights_of(
     state: State,
     served: str | None,
-    findings: Sequence[Finding],
-    timestamp: str,
+    findings: Sequence[tuple[str, Finding]],
+    begun: str,
+    ended: str,
     *,
     pair: tuple[str | None, str],
     quality: Quality | None = None,
@@ -105,16 +106,17 @@ def insights_of(
 ) -> tuple[Insight, ...]:
     """All insights of a session as it stands, the most important first; never none.
 
+    ``findings`` with the time of each; ``begun``, ``ended``: of the session, ``ended`` is not looked at before its end.
     ``absent``: scores that could not be measured, and why; ``more``: other things to tell, by code.
     """
-    told = [_decision(state, served, timestamp, pair)]
-    told += _kinds(state, findings, timestamp)
+    told = [_decision(state, served, begun, pair)]
+    told += _kinds(state, findings)
     if state.status is Status.COMPLETED:
-        told += _measured(state, quality, absent or {}, timestamp)
+        told += _measured(state, quality, absent or {}, ended)
     if state.status is Status.FAILED:
-        told.append(_insight(state, "failed", "warning", "high", "Not dubbed", state.message, timestamp, {}))
+        told.append(_insight(state, "failed", "warning", "high", "Not dubbed", state.message, ended, {}))
     for code, message in (more or {}).items():
-        told.append(_insight(state, code, "warning", "low", "Worth knowing", message, timestamp, {}))
+        told.append(_insight(state, code, "warning", "low", "Worth knowing", message, ended, {}))
     return tuple(sorted(told, key=lambda insight: ("high", "medium", "low").index(insight.impact)))
 
 
@@ -127,10 +129,13 @@ def _decision(state: State, served: str | None, timestamp: str, pair: tuple[str 
     return _insight(state, "decision", "decision", "medium", title, what + how, timestamp, data)
 
 
-def _kinds(state: State, findings: Iterable[Finding], timestamp: str) -> list[Insight]:
+def _kinds(state: State, findings: Iterable[tuple[str, Finding]]) -> list[Insight]:
+    """One insight for each kind of finding, of the time of its last."""
     by_kind: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
+    last: dict[tuple[str, str], str] = {}
+    for timestamp, finding in findings:
         by_kind.setdefault((finding.stage, finding.code), []).append(finding)
+        last[finding.stage, finding.code] = timestamp
     told = []
     for (stage, code), found in by_kind.items():
         kind = KINDS.get((stage, code))
@@ -151,7 +156,7 @@ def _kinds(state: State, findings: Iterable[Finding], timestamp: str) -> list[In
                 "high" if degraded else kind.impact,
                 kind.title,
                 description,
-                timestamp,
+                last[stage, code],
                 {"stage": stage, "count": len(found), **_worst(found)},
             )
         )

@@ -63,7 +63,7 @@ class Session:
         self._tracker = Tracker(registry.speeds())
         self._floor = row.state.progress
         self._furthest = 0  # the number of the stage told last: one that is begun again in a new worker is not told
-        self._findings: list[Finding] = []
+        self._findings: list[tuple[str, Finding]] = []  # with the time of each
         self._log: list[LogLine] = []
         self._followers: set[asyncio.Queue[tuple[State, int]]] = set()
         self._followed = False
@@ -224,7 +224,7 @@ class Session:
             case Log():
                 self.log(Level.DEBUG, event.stage, event.message)
             case Found(finding):
-                self._findings.append(finding)
+                self._findings.append((_timestamp(datetime.now(UTC)), finding))
                 if finding.severity is not Severity.INFO:
                     chunk = "" if finding.segment is None else str(finding.segment)
                     data = {"code": finding.code, "value": finding.value, "limit": finding.limit}
@@ -318,9 +318,10 @@ class Session:
         more: Mapping[str, str] | None = None,
     ) -> tuple[Insight, ...]:
         pair = (self.row.source_lang, self.row.target_lang)
-        timestamp = _timestamp(datetime.fromtimestamp(self.row.created, UTC))
+        begun = _timestamp(datetime.fromtimestamp(self.row.created, UTC))
+        ended = _timestamp(datetime.fromtimestamp(self.row.ended or time.time(), UTC))
         return insights_of(
-            state, self.row.served, self._findings, timestamp, pair=pair, quality=quality, absent=absent, more=more
+            state, self.row.served, self._findings, begun, ended, pair=pair, quality=quality, absent=absent, more=more
         )
 
     def _tell(self, state: State) -> None:

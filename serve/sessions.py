@@ -25,7 +25,7 @@ from serve.session import STATUS, Listener, Session, named
 from serve.worker import INTERNAL, Message, Worker
 from vtlab import resources
 from vtlab.errors import SettingsError, VtlabError
-from vtlab.languages import language_code
+from vtlab.languages import language_code, language_name
 from vtlab.settings import Settings, settings_from_dict
 from vtlab.store import Store
 
@@ -615,7 +615,8 @@ class Sessions:
                     continue
                 if message["is"] == "failed":
                     return Detection(None, None, named(message["message"], file))
-                return Detection(message["language"], message["confidence"], "")
+                language, confidence = message["language"], message["confidence"]
+                return Detection(language, confidence, f"{language_name(language)}, {confidence:.0%} certain.")
         await worker.end()
         return Detection(None, None, "The process that detects languages ended unexpectedly; ask again.")
 

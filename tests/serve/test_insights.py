@@ -8,7 +8,7 @@ from serve.insights import KINDS, insights_of
 from serve.progress import Insight, Quality, State, Status
 from vtlab.findings import Finding, Severity
 
-NOW = "2026-01-01T00:00:00.000000Z"
+BEGUN, FOUND, ENDED = (f"2026-01-01T00:0{minute}:00.000000Z" for minute in range(3))
 
 
 def told(
@@ -18,20 +18,21 @@ def told(
     absent: dict[str, str] | None = None,
 ) -> dict[str, Insight]:
     state = State("abc", status, message="The video has no sound.")
-    made = insights_of(state, "release 3", findings, NOW, pair=("pt", "en"), quality=quality, absent=absent)
+    timed = [(FOUND, finding) for finding in findings]
+    made = insights_of(state, "release 3", timed, BEGUN, ENDED, pair=("pt", "en"), quality=quality, absent=absent)
     assert len({insight.id for insight in made}) == len(made) > 0
     for insight in made:
         assert insight.type in ("decision", "optimization", "warning", "success")
         assert insight.impact in ("high", "medium", "low")
         assert insight.title
         assert insight.description
-        assert insight.timestamp == NOW
     return {insight.id.removeprefix("abc-"): insight for insight in made}
 
 
 def test_session_under_way_tells_what_was_decided() -> None:
     (decision,) = told().values()
     assert decision.type == "decision"
+    assert decision.timestamp == BEGUN
     assert decision.description == "From Portuguese to English, with the configuration of release 3."
 
 
@@ -50,7 +51,7 @@ def test_findings_of_one_kind_are_one_insight_with_the_worst_value() -> None:
 def test_what_is_missing_from_the_dub_is_grave() -> None:
     finding = Finding("tts", "not_spoken", Severity.DEGRADED, "No voice could speak 'x': no", 2)
     insight = told(findings=(finding,))["tts-not_spoken"]
-    assert (insight.type, insight.impact) == ("warning", "high")
+    assert (insight.type, insight.impact, insight.timestamp) == ("warning", "high", FOUND)
 
 
 def test_measured_values_within_limits_are_no_insight() -> None:
@@ -58,7 +59,8 @@ def test_measured_values_within_limits_are_no_insight() -> None:
 
 
 def test_failure_says_why() -> None:
-    assert told(Status.FAILED)["failed"].description == "The video has no sound."
+    insight = told(Status.FAILED)["failed"]
+    assert (insight.description, insight.timestamp) == ("The video has no sound.", ENDED)
 
 
 @pytest.mark.parametrize(
