@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import cycle
@@ -22,6 +23,7 @@ from vtlab.events import SegmentDone, StageFinished, StageStarted
 from vtlab.pipeline import Dub, dub
 from vtlab.record import Record
 from vtlab.run import STAGES
+from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
 
 # what differs between two runs that make the same dub
 OF_THE_RUN = {"created", "stages", "wall_s", "peak_rss_mb"}
@@ -115,6 +117,24 @@ def test_a_voice_that_comes_back_is_heard_in_the_next_run(
     assert "audio_sync" in computed(back)
     assert hashes(back)["video"] != hashes(absent)["video"]
     assert not [finding for finding in back.record.findings if finding.code == "fallback_voice"]
+
+
+def test_lines_are_told_as_they_leave_their_stage(sentences: tuple[Dubbing, Dub], tmp_path: Path) -> None:
+    original, first = sentences
+    lines = len(first.record.segments)
+    dubbing = replace(original, store=tmp_path / "store", out=tmp_path / "out")
+    shutil.copytree(original.store, dubbing.store)
+    told: Counter[type] = Counter()
+
+    def hear(line: Any) -> None:
+        told[type(line)] += 1
+
+    spoken = {Segment: lines, TranslatedSegment: lines, SpokenSegment: lines}
+    dub(dubbing.video, dubbing.settings(), dubbing.out, on_line=hear, pool=dubbing.pool)
+    assert told == spoken  # the mix is in the store, so no line is rendered
+    told.clear()
+    dub(dubbing.video, dubbing.settings(audio_sync={"gap_s": 0.2}), dubbing.out, on_line=hear, pool=dubbing.pool)
+    assert told == {**spoken, PlacedSegment: lines}
 
 
 # ---------------------------------------------------------------- the result and its record
