@@ -49,9 +49,7 @@ def opened(address: str, width: int = 1400, height: int = 1000) -> Iterator[Page
 @contextlib.contextmanager
 def served(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """Runs ``vtlab`` with these words and a port of its own in ``folder`` until the block ends; yields the address."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     log = folder / "served.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
@@ -68,6 +66,12 @@ def served(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -210,12 +210,32 @@ class Ear:
         ]
 
 
-def voice_activity(audio: Audio, min_silence_s: float = MIN_SILENCE_S) -> list[Interval]:
-    """Where somebody speaks, by Silero, no padding."""
-    from vtlab.engines.voice_activity.silero import Silero
+class Activity:
+    """Where somebody speaks in a sound, by Silero, no padding; the network looks at it once, on first use."""
 
-    sound = resample(mono(audio), SPEECH_RATE_HZ)
-    return Silero(Silero.Options(), 1).speech(sound, THRESHOLD, MIN_SPEECH_S, min_silence_s)
+    def __init__(self, audio: Audio) -> None:
+        self._audio = audio
+
+    def speech(self, min_silence_s: float = MIN_SILENCE_S) -> list[Interval]:
+        """The stretches of speech; shorter silences part none."""
+        sound, probabilities = self._looked
+        return self._silero.stretches(sound, probabilities, THRESHOLD, MIN_SPEECH_S, min_silence_s)
+
+    @cached_property
+    def _silero(self) -> Any:
+        from vtlab.engines.voice_activity.silero import Silero
+
+        return Silero(Silero.Options(), 1)
+
+    @cached_property
+    def _looked(self) -> tuple[Audio, Any]:
+        sound = resample(mono(self._audio), SPEECH_RATE_HZ)
+        return sound, self._silero.probabilities(sound)
+
+
+def voice_activity(audio: Audio) -> list[Interval]:
+    """Where somebody speaks, by Silero, no padding."""
+    return Activity(audio).speech()
 
 
 # ---------------------------------------------------------------- speech against speech
@@ -254,7 +274,7 @@ def measure_speech(
     lines = sorted(lines, key=lambda line: line.planned.start)
     levels = levels_db(track)
     heard = heard_lines(levels, [line.planned for line in lines])
-    said_lines, said = _source_lines(source, reference)
+    said_lines, said = _source_lines(Activity(source), reference)
     speech = voice_activity(track)
     matched = match_lines(said_lines, [line.source for line in lines], heard, levels)
     spoken = [line for line in lines if corpus.has_words(line.text)]
@@ -274,12 +294,11 @@ def measure_speech(
     )
 
 
-def _source_lines(source: Audio, reference: Sequence[Interval] | None) -> tuple[Sequence[Interval], list[Interval]]:
+def _source_lines(source: Activity, reference: Sequence[Interval] | None) -> tuple[Sequence[Interval], list[Interval]]:
     """The lines of the source, and where it speaks."""
-    activity = voice_activity(source)
     if reference is None:
-        return voice_activity(source, LINE_PAUSE_S), activity
-    return reference, common(activity, reference)
+        return source.speech(LINE_PAUSE_S), source.speech()
+    return reference, common(source.speech(), reference)
 
 
 # ---------------------------------------------------------------- looking at one dub
@@ -342,8 +361,16 @@ class _Look:
         return decode_speech(file, info.audio[0], info.duration_s)
 
     @cached_property
+    def source_activity(self) -> Activity:
+        return Activity(self.source)
+
+    @cached_property
+    def dubbed_activity(self) -> Activity:
+        return Activity(self.speech)
+
+    @cached_property
     def dubbed_speech(self) -> list[Interval]:
-        return voice_activity(self.speech)
+        return self.dubbed_activity.speech()
 
     @cached_property
     def levels(self) -> Any:
@@ -359,7 +386,7 @@ class _Look:
 
     @cached_property
     def source_lines(self) -> tuple[Sequence[Interval], list[Interval]]:
-        return _source_lines(self.source, self.reference_times)
+        return _source_lines(self.source_activity, self.reference_times)
 
     @cached_property
     def heard_words(self) -> tuple[Word, ...]:
@@ -488,7 +515,7 @@ def _lines(look: _Look, timed: bool, heard: str | None) -> tuple[list[LineMeasur
 
 def _lines_by_ear(look: _Look) -> tuple[list[LineMeasure], list[_Spoken]]:
     """Without a record: a line is a stretch of speech between pauses, and says what the source says meanwhile."""
-    spans = voice_activity(look.speech, LINE_PAUSE_S)
+    spans = look.dubbed_activity.speech(LINE_PAUSE_S)
     lines = [
         LineMeasure(
             id=number,
@@ -635,7 +662,7 @@ def _background(look: _Look, _: Translate | None) -> tuple[float | None, str | N
 
 
 def _invented(look: _Look, _: Translate | None) -> tuple[float | None, str | None]:
-    return float(invented_lines(voice_activity(look.source), look.dubbed_speech)), None
+    return float(invented_lines(look.source_activity.speech(), look.dubbed_speech)), None
 
 
 def _translation_quality(look: _Look, back: Translate | None) -> tuple[float | None, str | None]:

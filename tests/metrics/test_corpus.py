@@ -78,6 +78,13 @@ def test_costs_add_up_and_levels_are_the_worst() -> None:
     assert "peak_rss_mb" not in scores.values
 
 
+def test_the_worst_cut_of_any_line_counts() -> None:
+    lines = [line(number, 1.0).model_copy(update={"cut_s": cut}) for number, cut in enumerate((0.0, 0.2, None))]
+    scores = pooled([measurement([], lines), measurement([], [line(1, 1.0)])])
+    assert (scores.values["tail_cut_max_s"], scores.signatures["tail_cut_max_s"]) == (0.2, "lines:2|clips:1/2")
+    assert "tail_cut_max_s" not in pooled([measurement([], [line(1, 1.0)])]).values  # no record tells
+
+
 def test_nothing_measured_is_nothing_pooled() -> None:
     assert pooled([]).values == {}
     empty = Measurement(source_language="pt", target_language="en", seconds=1, values={}, signatures={})

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from browser import HANGS_S, needs_browser, opened
+from browser import HANGS_S, free_port, needs_browser, opened
 from evaluation.logged import CLIPS, a_result, a_suite
 
 from vtlab.evaluation import tracking
@@ -36,9 +35,7 @@ SHOWN = "answers/tts_computed"  # of the metrics that the list shows without scr
 @contextlib.contextmanager
 def ui(uri: str, folder: Path) -> Iterator[str]:
     """MLflow's pages of a store, at the address that is yielded."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port), "--workers", "1"]
     log = folder / "ui.log"
     with log.open("wb") as sink:

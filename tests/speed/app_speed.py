@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from browser import opened, served
+from browser import free_port, opened, served
 from playwright.sync_api import Page, expect
 
 CLIP = Path(__file__).parents[2] / "datasets" / "people" / "clips" / "sentences_pt.mp4"
@@ -73,9 +72,7 @@ class Memory:
 
 @contextlib.contextmanager
 def empty(folder: Path) -> Iterator[str]:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     notebook = folder / "empty.py"
     notebook.write_text(EMPTY, encoding="utf-8")
     command = [sys.executable, "-m", "marimo", "run", str(notebook), "--headless", f"--port={port}"]

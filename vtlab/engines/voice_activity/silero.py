@@ -62,16 +62,17 @@ class Silero:
 
     def speech(self, audio: Audio, threshold: float, min_speech_s: float, min_silence_s: float) -> list[Interval]:
         """Stretches of speech in 16 kHz mono sound, unpadded, in order; ``ValueError`` at another rate."""
+        return self.stretches(audio, self.probabilities(audio), threshold, min_speech_s, min_silence_s)
+
+    def probabilities(self, audio: Audio) -> NDArray[np.float32]:
+        """Probability of speech per 512 samples of 16 kHz mono sound; ``ValueError`` at another rate.
+
+        The network is fed in parts, each with a lead-in that is thrown away, since faster-whisper's wrapper holds all
+        windows of its input in memory at once.
+        """
         if audio.rate != RATE_HZ or audio.samples.ndim != 1:
             raise ValueError(f"voice activity needs 16 kHz mono, not {audio.rate} Hz with {audio.channels} channels")
-        rough = _runs(self._probabilities(audio.samples), threshold, min_silence_s)
-        levels = levels_db(audio)
-        edged = [_to_level_edges(run, levels, audio.duration) for run in rough]
-        return _apart([run for run in edged if run.duration >= min_speech_s])
-
-    def _probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probability of speech per 512 samples. The network is fed in parts, each with a lead-in that is thrown away,
-        since faster-whisper's wrapper holds all windows of its input in memory at once."""
+        samples = audio.samples
         window, part, lead = 512, 512 * 1875 * 10, 512 * 64  # parts of ten minutes, a lead of two seconds
         out = []
         for start in range(0, max(len(samples), 1), part):
@@ -80,6 +81,16 @@ class Silero:
             piece = np.pad(piece, (0, -len(piece) % window or (window if len(piece) == 0 else 0)))
             out.append(np.asarray(self._model(piece)).reshape(-1)[(start - first) // window :])
         return np.concatenate(out)
+
+    @staticmethod
+    def stretches(
+        audio: Audio, probabilities: NDArray[np.float32], threshold: float, min_speech_s: float, min_silence_s: float
+    ) -> list[Interval]:
+        """What ``speech`` makes of the probabilities, for who wants several answers of one look."""
+        rough = _runs(probabilities, threshold, min_silence_s)
+        levels = levels_db(audio)
+        edged = [_to_level_edges(run, levels, audio.duration) for run in rough]
+        return _apart([run for run in edged if run.duration >= min_speech_s])
 
 
 def _runs(probabilities: NDArray[np.float32], threshold: float, min_silence_s: float) -> list[Interval]:
