@@ -35,6 +35,10 @@ lint: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@# known vulnerabilities of what is pinned; where PyPI's advisories cannot be reached that is told, and no failure
+	@if $(BIN)/python -c 'from urllib.request import urlopen; urlopen("https://pypi.org/pypi/pip/json", timeout=10)' 2>/dev/null; \
+	then $(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip; \
+	else echo "Not audited for known vulnerabilities: PyPI's advisories cannot be reached from here." >&2; fi
 
 # the speed and quality of vtlab and of a straight script, on the same clips in one run; takes a while
 benchmark: setup
