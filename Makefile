@@ -36,7 +36,7 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@# known vulnerabilities of what is pinned; where PyPI's advisories cannot be reached that is told, and no failure
-	@if $(BIN)/python -c 'from urllib.request import urlopen; urlopen("https://pypi.org/pypi/pip/json", timeout=10)' 2>/dev/null; \
+	@if $(BIN)/python -c 'from urllib.request import urlopen; urlopen("https://pypi.org/pypi/pip/24.0/json", timeout=10)' 2>/dev/null; \
 	then $(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip; \
 	else echo "Not audited for known vulnerabilities: PyPI's advisories cannot be reached from here." >&2; fi
 
