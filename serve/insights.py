@@ -126,7 +126,9 @@ def _decision(state: State, served: str | None, timestamp: str, pair: tuple[str 
     how = f", with the configuration of {served}." if served else "; the configuration is chosen when the work begins."
     data = {"source": pair[0], "target": pair[1], "configuration": served}
     title = "How this video is dubbed"
-    return _insight(state, "decision", "decision", "medium", title, what + how, timestamp, data)
+    # who saw the first one looks at the second one only under another name
+    code = "decision" if served else "wanted"
+    return _insight(state, code, "decision", "medium", title, what + how, timestamp, data)
 
 
 def _kinds(state: State, findings: Iterable[tuple[str, Finding]]) -> list[Insight]:
@@ -230,4 +232,5 @@ def _insight(
     timestamp: str,
     data: Mapping[str, object],
 ) -> Insight:
-    return Insight(f"{state.session_id}-{code}", kind, title, description, impact, timestamp, data)
+    # a colon is in no session's id, so no two sessions share an insight's
+    return Insight(f"{state.session_id}:{code}", kind, title, description, impact, timestamp, data)

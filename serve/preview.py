@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from serve.files import publish
 from vtlab import media
 from vtlab.audio import Audio
 from vtlab.errors import Cancelled, VtlabError
@@ -74,6 +75,8 @@ class EarlyPreview:
     @contextmanager
     def under_way(self) -> Iterator[None]:
         """The thread, if there is one, has come to its end after the block; stopped where the block fails."""
+        if self._made:
+            self._on_ready(self._out)
         try:
             yield
         except BaseException:
@@ -140,6 +143,7 @@ def render(
     """The lines over the source from ``start`` to ``end`` seconds, as an MP4 in ``work``."""
     whole = media.probe(video)
     end = min(end, whole.duration_s)
+    start = max(0.0, min(start, end - LEAST_S))  # where somebody speaks only at the end
     info = replace(whole, duration_s=end)
     extraction = audio_extraction.extract(info, settings.audio_extraction, settings.source_language, _ignore)
     blocks = []
@@ -166,28 +170,19 @@ def render(
 def cut_pieces(result: Path, folder: Path, checkpoint: Callable[[], None]) -> list[str]:
     """The result in pieces of ``PIECE_S``: ``seg_001.mp4`` … in ``folder``; returns their names without the ending."""
     info = media.probe(result)
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier run
+    folder.mkdir(parents=True)
+    count = max(1, math.ceil((info.duration_s - LEAST_PIECE_S) / PIECE_S))
+    digits = max(3, len(str(count)))  # they are taken in the order of their names
     names = []
-    for number in range(max(1, math.ceil((info.duration_s - LEAST_PIECE_S) / PIECE_S))):
-        name = f"seg_{number + 1:03d}"
+    for number in range(count):
+        name = f"seg_{number + 1:0{digits}d}"
         unfinished = folder / f".{name}.mp4"
         end = min((number + 1) * PIECE_S, info.duration_s)
         media.piece(info, unfinished, number * PIECE_S, end, folder, checkpoint)
         unfinished.replace(folder / f"{name}.mp4")
         names.append(name)
     return names
-
-
-def publish(made: Path, to: Path) -> None:
-    """Moves a finished file to its name, across file systems too: who looks sees all of it or nothing."""
-    unfinished = to.with_name(f".{to.name}.part")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        shutil.move(made, unfinished)
-        unfinished.replace(to)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _ignore(finding: Finding) -> None:

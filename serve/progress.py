@@ -83,7 +83,7 @@ class State:
     total_stages: int = TOTAL_STAGES
     stage_progress: float = 0.0  # of that stage, percent
     current_chunk: int = 0  # lines of speech finished by the stage at work; the interface adds 1
-    total_chunks: int = 0  # 0 until all lines are recognised
+    total_chunks: int = 0  # lines known so far
     chunks_per_minute: float = 0.0
     segments_processed: int = 0  # lines that have been spoken
     current_time_s: float = 0.0  # how far into the video the work has come

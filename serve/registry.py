@@ -1,14 +1,17 @@
 """Sessions on disk: what must be known again after a crash.
 
 One sqlite file, in write-ahead mode, each change committed by itself: a process that is killed at any moment leaves a
-whole file. Only the server writes it; worker processes know nothing of it.
+whole file. Only the server writes it; worker processes know nothing of it. Where its disk is full or gone, sessions go
+on all the same: what cannot be written is remembered, and written once that is possible.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +19,8 @@ from typing import Any, TypeVar
 
 from serve.progress import Hardware, Insight, Level, LogLine, Quality, Result, State, Status
 from vtlab.errors import ResourceError
+
+log = logging.getLogger(__name__)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -75,6 +80,7 @@ class Registry:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._unwritten: dict[str, tuple[Row, tuple[Insight, ...] | None]] = {}
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(file, isolation_level=None, timeout=1.0)
@@ -101,8 +107,44 @@ class Registry:
 
     # ------------------------------------------------------------ sessions
 
-    def put(self, row: Row) -> None:
-        """Keeps the session as it is now."""
+    @property
+    def writable(self) -> bool:
+        """Whether all that was to be kept is."""
+        return not self._unwritten
+
+    def put(self, row: Row, insights: Iterable[Insight] | None = None) -> None:
+        """Keeps the session as it is now, and these insights in place of those it had, both or neither."""
+        made = None if insights is None else tuple(insights)
+        _, waiting = self._unwritten.pop(row.id, (row, None))
+        self._unwritten[row.id] = row, waiting if made is None else made
+        self.write()
+
+    def write(self) -> None:
+        """Writes what could not be written before."""
+        for session_id, (row, insights) in list(self._unwritten.items()):
+            try:
+                with self._change():
+                    self._write_row(row)
+                    if insights is not None:
+                        self._write_insights(session_id, insights)
+            except sqlite3.Error as error:
+                log.error("%s cannot be written: %s", self._file, error, extra={"event": "registry"})
+                return
+            del self._unwritten[session_id]
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """All of the block or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # a full disk has rolled back already
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _write_row(self, row: Row) -> None:
         self._db.execute(
             "INSERT INTO sessions (id, phase, file, source_lang, target_lang, voice_gender, served, settings, state, "
             "result, created, ended, swept) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) "
@@ -127,7 +169,14 @@ class Registry:
             ),
         )
 
+    def _write_insights(self, session_id: str, insights: Sequence[Insight]) -> None:
+        rows = [(insight.id, session_id, place, json.dumps(asdict(insight))) for place, insight in enumerate(insights)]
+        self._db.execute("DELETE FROM insights WHERE session_id = ?", (session_id,))
+        self._db.executemany("INSERT INTO insights VALUES (?, ?, ?, ?)", rows)
+
     def get(self, session_id: str) -> Row | None:
+        if session_id in self._unwritten:
+            return self._unwritten[session_id][0]
         found = self._db.execute(f"SELECT {COLUMNS} FROM sessions WHERE id = ?", (session_id,)).fetchone()
         return None if found is None else _row(found)
 
@@ -160,17 +209,19 @@ class Registry:
 
     def swept(self, session_id: str) -> None:
         """Its folder is gone, and its log, which nobody asks for any more, goes too."""
-        self._db.execute("UPDATE sessions SET swept = 1 WHERE id = ?", (session_id,))
-        self._db.execute("DELETE FROM log WHERE session_id = ?", (session_id,))
+        with suppress(sqlite3.Error):  # else the next time
+            self._db.execute("UPDATE sessions SET swept = 1 WHERE id = ?", (session_id,))
+            self._db.execute("DELETE FROM log WHERE session_id = ?", (session_id,))
 
     # ------------------------------------------------------------ log and insights
 
     def log(self, session_id: str, line: LogLine) -> None:
-        """Keeps one entry; the same entry again changes nothing."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO log VALUES (?, ?, ?, ?)",
-            (session_id, line.timestamp, line.message, json.dumps(asdict(line))),
-        )
+        """Keeps one entry; the same entry again changes nothing. Where it cannot be written it is lost."""
+        with suppress(sqlite3.Error):  # which the next row that cannot be written tells
+            self._db.execute(
+                "INSERT OR IGNORE INTO log VALUES (?, ?, ?, ?)",
+                (session_id, line.timestamp, line.message, json.dumps(asdict(line))),
+            )
 
     def log_of(self, session_id: str) -> tuple[LogLine, ...]:
         found = self._db.execute(
@@ -178,15 +229,10 @@ class Registry:
         ).fetchall()
         return tuple(LogLine(**{**data, "level": Level(data["level"])}) for data in map(_json, found))
 
-    def put_insights(self, session_id: str, insights: Iterable[Insight]) -> None:
-        """Replaces the insights of the session."""
-        rows = [(insight.id, session_id, place, json.dumps(asdict(insight))) for place, insight in enumerate(insights)]
-        self._db.execute("BEGIN IMMEDIATE")
-        with self._db:
-            self._db.execute("DELETE FROM insights WHERE session_id = ?", (session_id,))
-            self._db.executemany("INSERT INTO insights VALUES (?, ?, ?, ?)", rows)
-
     def insights_of(self, session_id: str) -> tuple[Insight, ...]:
+        _, waiting = self._unwritten.get(session_id, (None, None))
+        if waiting is not None:
+            return waiting
         found = self._db.execute(
             "SELECT insight FROM insights WHERE session_id = ? ORDER BY place", (session_id,)
         ).fetchall()
@@ -202,7 +248,8 @@ class Registry:
         """Takes a measured speed into the mean."""
         known = self.speeds().get(stage)
         mean = seconds_per_second if known is None else known + SHARE_OF_NEW * (seconds_per_second - known)
-        self._db.execute("INSERT OR REPLACE INTO speeds VALUES (?, ?)", (stage, mean))
+        with suppress(sqlite3.Error):
+            self._db.execute("INSERT OR REPLACE INTO speeds VALUES (?, ?)", (stage, mean))
 
 
 COLUMNS = (

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
 MESSAGE_BYTES = 50 * 1024 * 1024  # what the gateway allows; gRPC's own limit for receiving is 4 MB
+HEALTH_S = 5.0
 GRACE_S = 5.0  # for answers under way, once all sessions have ended
 STOPPED_AT_ONCE = 130  # exit code after a second signal
 MOST_CALLS = 2000  # at once; beyond it calls end with RESOURCE_EXHAUSTED
@@ -78,6 +79,8 @@ async def serve(config: Config, in_force: InForce, announce: Callable[[str], Non
         )
         metrics.watch(sessions, in_force)
         server, serving = await build(sessions, config.uploads)
+        telling = asyncio.ensure_future(_tell_health(sessions, serving))
+        stack.callback(telling.cancel)
         port = listen(server, config)
         ports = f"port {port}"
         if config.metrics_port is not None:
@@ -111,6 +114,16 @@ async def build(
     health_pb2_grpc.add_HealthServicer_to_server(serving, server)
     reflection.enable_server_reflection((NAME, HEALTH, reflection.SERVICE_NAME), server)
     return server, serving
+
+
+async def _tell_health(sessions: Sessions, serving: health.HealthServicer) -> None:
+    """A server that can keep nothing on its disk takes no sessions; so its health says."""
+    answers = health_pb2.HealthCheckResponse
+    while True:
+        status = answers.SERVING if sessions.writable else answers.NOT_SERVING
+        for name in ("", NAME):
+            await serving.set(name, status)
+        await asyncio.sleep(HEALTH_S)
 
 
 def listen(server: Server, config: Config) -> int:

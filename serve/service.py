@@ -35,7 +35,7 @@ GENDERS = ("neutral", "male", "female")
 LONGEST_ACTION = 32  # characters
 LONGEST_PATH = 4096  # bytes, PATH_MAX of Linux
 
-NO_SESSION_ID = "session_id must be 1 to 64 of A–Z, a–z, 0–9, '_' and '-'."
+NO_SESSION_ID = "session_id must be 1 to 64 of A–Z, a–z, 0–9, '_' and '-', and not end in '_translated'."
 FAULT = "A fault of the server; its log tells more."
 NO_UPLOAD = "file_path must be the absolute path of a file in the uploads folder."
 
@@ -106,7 +106,9 @@ class TranslationService(rpc.TranslationServiceServicer):
 
 
 def checked_session_id(text: str) -> str:
-    if SESSION_ID.fullmatch(text) is None:
+    """Raises ``RequestError``, also for an id whose subtitles would take the name of another session's translated ones:
+    ``a_translated`` of ``a``."""
+    if SESSION_ID.fullmatch(text) is None or text.endswith("_translated"):
         raise RequestError(NO_SESSION_ID)
     return text
 

@@ -24,13 +24,16 @@ from vtlab.findings import Finding, Severity
 from vtlab.run import STAGES
 from vtlab.settings import Settings
 
-HEARTBEAT_S = 0.8  # at least one message a second is promised
+HEARTBEAT_S = 0.6  # at least one message a second is promised, also by a machine that is busy
 PUBLISHED_S = 0.2  # lines that are done in a burst are told together
-KEPT_S = 2.0  # progress in the registry is at most this old
 MESSAGE_CHARS = 300
 STEP_CHARS = 160  # of the phrase that the user reads
 # the gateway's page takes an entry that holds one of these for a problem, whatever its level
 ALARMING = re.compile("error|failed|warning", re.IGNORECASE)
+
+SENTENCES = re.compile(r"(?<=[.!?]) ")
+# of failures that the server tells in its own words, which are for users as a whole
+OWN_CODES = frozenset({"", "E_BUSY", "E_INTERNAL", "E_INTERRUPTED", "E_STORAGE", "E_WORKER"})
 
 Listener = Callable[[str, Event | State], None]
 """Told everything, with the session's id: events of dubs, and the state at each change of status."""
@@ -74,7 +77,7 @@ class Session:
         self._early_preview = row.state.early_preview
         self._segments: tuple[str, ...] = row.state.available_segments
         self._soon: asyncio.TimerHandle | None = None
-        self._kept_at = 0.0
+        self._kept_progress = -1.0
         self._last_timestamp = datetime.min.replace(tzinfo=UTC)
 
     @property
@@ -131,6 +134,7 @@ class Session:
             case "preview":
                 self._early_preview = message["path"]
                 self.log(Level.SUCCESS, self._stage, "The early preview can be watched")
+                self._keep()  # it stays announced, also by a server that is started again
                 self.publish()
 
     def complete(
@@ -175,8 +179,9 @@ class Session:
             return self._final
         return self._state(STATUS[self.phase], self._stage, self._step())
 
-    def insights(self) -> tuple[Insight, ...]:
-        return self._insights(self.state())
+    def insights(self, state: State | None = None) -> tuple[Insight, ...]:
+        """Of the session as it is now, or in a state that it was left in."""
+        return self._insights(state or self.state())
 
     async def follow(self) -> AsyncGenerator[State, None]:
         """The state at once, then every change and a heartbeat, up to the final one.
@@ -190,6 +195,7 @@ class Session:
         try:
             state, count = self.state(), len(self._log)
             while True:
+                self._keep_progress(state)
                 yield replace(state, log=tuple(self._log[told:count]))
                 told = max(told, count)
                 if state.status.final:
@@ -207,8 +213,6 @@ class Session:
             self._soon.cancel()
             self._soon = None
         self._tell(self.state())
-        if self.phase is Phase.RUNNING and time.monotonic() - self._kept_at > KEPT_S:
-            self._keep()
 
     # ------------------------------------------------------------ within
 
@@ -240,11 +244,11 @@ class Session:
     def _state(self, status: Status, stage: str, step: str) -> State:
         now, tracker = self._now(), self._tracker
         self._floor = max(self._floor, tracker.progress(now))
-        total = tracker.total_lines or 0
+        total = tracker.total_lines or tracker.done.get("transcription", 0)
         done = tracker.done.get(stage, total if stage not in LINE_STAGES else 0)
         spoken = tracker.done.get("tts", 0)
-        lines_s = now - tracker.started.get("transcription", now)
-        chunks_per_minute = 60 * spoken / lines_s if spoken and lines_s > 0 and "tts" not in tracker.finished else 0.0
+        lines_s = tracker.finished.get("tts", now) - tracker.started.get("transcription", now)
+        chunks_per_minute = 60 * spoken / lines_s if spoken and lines_s > 0 else 0.0
         left = tracker.left_s(now) if self.phase is Phase.RUNNING else None
         return State(
             session_id=self.id,
@@ -299,14 +303,14 @@ class Session:
         more: Mapping[str, str] | None = None,
     ) -> None:
         stage = self._stage
-        state = replace(self._state(STATUS[phase], stage, shortened(message)), message=message, eta_s=None, code=code)
+        step = shortened(message) if code in OWN_CODES else first_sentence(message)
+        state = replace(self._state(STATUS[phase], stage, step), message=message, eta_s=None, code=code)
         if phase is Phase.COMPLETED:
             total = state.total_duration_s
             state = replace(state, progress=100.0, stage_progress=100.0, current_time_s=total, eta_s=0.0)
         self._final = state
-        self.row = replace(self.row, phase=phase, ended=time.time())
-        self._keep()
-        self._registry.put_insights(self.id, self._insights(state, quality, absent, more))
+        self.row = replace(self.row, phase=phase, ended=time.time(), state=state)
+        self._registry.put(self.row, self._insights(state, quality, absent, more))
         self._listener(self.id, state)
         self._tell(state)
 
@@ -320,8 +324,14 @@ class Session:
         pair = (self.row.source_lang, self.row.target_lang)
         begun = _timestamp(datetime.fromtimestamp(self.row.created, UTC))
         ended = _timestamp(datetime.fromtimestamp(self.row.ended or time.time(), UTC))
+        # a kind of finding is told once no more of it come: whoever saw an insight does not look at it again
+        settled = [
+            (timestamp, finding)
+            for timestamp, finding in self._findings
+            if state.status.final or finding.stage in self._tracker.finished
+        ]
         return insights_of(
-            state, self.row.served, self._findings, begun, ended, pair=pair, quality=quality, absent=absent, more=more
+            state, self.row.served, settled, begun, ended, pair=pair, quality=quality, absent=absent, more=more
         )
 
     def _tell(self, state: State) -> None:
@@ -337,8 +347,13 @@ class Session:
         if self._final is None:
             self.publish()
 
+    def _keep_progress(self, state: State) -> None:
+        """What is told is kept before: after a crash nobody hears of less."""
+        if state.progress > self._kept_progress and self._final is None:
+            self._kept_progress = state.progress
+            self._keep()
+
     def _keep(self) -> None:
-        self._kept_at = time.monotonic()
         self.row = replace(self.row, state=self.state())
         self._registry.put(self.row)
 
@@ -364,9 +379,14 @@ def named(message: str, file: Path) -> str:
     return message.replace(str(file), file.name)
 
 
+def first_sentence(message: str) -> str:
+    """What happened; what to install or to set is for the operator."""
+    return SENTENCES.split(message)[0]
+
+
 def shortened(message: str) -> str:
-    """The first sentences, as many as make a short phrase, and at least one: what to install is for the operator."""
-    phrase, *others = re.split(r"(?<=[.!?]) ", message)
+    """The first sentences, as many as make a short phrase, and at least one."""
+    phrase, *others = SENTENCES.split(message)
     for sentence in others:
         if len(phrase) + 1 + len(sentence) > STEP_CHARS:
             break

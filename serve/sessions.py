@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from serve.files import remove, unfinished
 from serve.machine import hardware
 from serve.progress import Answer, Detection, Insight, Quality, Refusal, Result, State, Status
 from serve.registry import Phase, Registry, Row
 from serve.session import STATUS, Listener, Session, named
 from serve.worker import INTERNAL, Message, Worker
 from vtlab import resources
-from vtlab.errors import SettingsError, VtlabError
+from vtlab.errors import LanguageError, SettingsError, VtlabError
 from vtlab.languages import language_code, language_name
 from vtlab.settings import Settings, settings_from_dict
 from vtlab.store import Store
@@ -39,6 +40,8 @@ ATTEMPTS = 2  # a worker that dies is replaced once, then its session fails
 GIVES_UP_S = 1.0  # a worker that computes on for so long after it was told to stop is killed
 PARKED_S = 600.0  # a session paused for longer gives its worker back
 WATCH_S = 10.0
+AGAIN_S = 1.0  # a task that went wrong begins again after so long
+RESULTS = ("translated.mp4", "subtitles.srt", "translated_subtitles.srt")  # artifacts of a completed session
 SWEEP_S = 3600.0
 UNLOAD_SHARE, REFUSE_SHARE = 0.8, 0.9  # of the memory: idle workers go; new sessions are refused
 DETECTION_S = 50.0  # the gateway waits for 60 s
@@ -124,9 +127,9 @@ class Sessions:
         for row in self._registry.in_phase(Phase.PAUSED):
             self._live[row.id] = self._session(row)
         for slot in self._slots:
-            self._spawn(self._work_on(slot))
-        self._spawn(self._watch())
-        self._spawn(self._sweep())
+            self._spawn(self._lasting(partial(self._work_on, slot)))
+        self._spawn(self._lasting(self._watch))
+        self._spawn(self._lasting(self._sweep))
         return self
 
     async def __aexit__(
@@ -157,7 +160,7 @@ class Sessions:
         if known is not None and known.phase is Phase.COMPLETED and _still_there(known):
             return known.state
         row = Row(
-            session_id, Phase.WAITING, file, source_lang or None, target_lang, voice_gender,
+            session_id, Phase.WAITING, file, _language(source_lang), _language(target_lang) or "", voice_gender,
             State(session_id, Status.PROCESSING), time.time(),
         )  # fmt: skip
         if known is not None and known.phase in RESUMABLE and _same_work(known, row):
@@ -167,12 +170,15 @@ class Sessions:
             if known.state.early_preview and Path(known.state.early_preview).is_file():
                 row = replace(row, state=replace(row.state, early_preview=known.state.early_preview))
         else:
-            self._artifact(session_id, "early_preview.mp4").unlink(missing_ok=True)
+            await asyncio.to_thread(remove, [self._artifact(session_id, "early_preview.mp4")])
+        if session_id in self._live:  # another client asked for it meanwhile
+            return self._live[session_id].state()
         session = self._session(row)
         self._live[session_id] = session
         refusal = self._refusal()
         if refusal is not None:
-            self._end(session, Phase.FAILED, refusal, "E_BUSY")
+            interrupted = known is not None and known.phase is Phase.INTERRUPTED and row.settings is not None
+            self._end(session, Phase.INTERRUPTED if interrupted else Phase.FAILED, refusal, "E_BUSY")
             return session.state()
         session.rested.clear()
         self._queue.append(session)
@@ -192,7 +198,7 @@ class Sessions:
                 async for state in states:
                     yield state
         elif (row := self._registry.get(session_id)) is not None:
-            yield row.state
+            yield replace(row.state, log=self._registry.log_of(session_id))
         else:
             raise KeyError(session_id)
 
@@ -213,7 +219,9 @@ class Sessions:
             return Refusal("There is no such session.", unknown=True)
         if row.phase is Phase.COMPLETED and row.result is not None:
             return row.result
-        return Refusal(row.state.message or row.state.current_step)
+        if row.phase is Phase.CANCELLED:
+            return Refusal("The translation was cancelled.")
+        return Refusal(row.state.current_step)
 
     async def cancel(self, session_id: str) -> Answer:
         """Ends the work; when this returns, its processes are quiet and no part of a result is left."""
@@ -232,7 +240,7 @@ class Sessions:
         else:
             await self._stop(live, Phase.CANCELLED)
         if not live.phase.final or live.phase is Phase.INTERRUPTED:
-            self._clean(session_id)
+            await self._clean(session_id)
             self._end(live, Phase.CANCELLED, "Cancelled")
         if live.phase is not Phase.CANCELLED:  # it came to its end meanwhile
             return Answer(False, False, f"The session has ended already ({STATUS[live.phase]}).")
@@ -258,15 +266,18 @@ class Sessions:
         if live.phase is not Phase.PAUSED:
             return Answer(False, False, "It is not paused.")
         await self._resume(live)
+        if live.phase is Phase.PAUSED:
+            return Answer(False, True, "The server is shutting down. Start the session again in a minute.")
         return Answer(True, False, "Goes on.")
 
     def insights(self, session_id: str) -> tuple[Insight, ...] | Refusal:
         live = self._live.get(session_id)
         if live is not None:
             return live.insights()
-        if self._registry.get(session_id) is None:
+        row = self._registry.get(session_id)
+        if row is None:
             return Refusal("There is no such session.", unknown=True)
-        return self._registry.insights_of(session_id)
+        return self._registry.insights_of(session_id) or self._session(row).insights(row.state)
 
     async def detect_language(self, file: Path) -> Detection:
         """From the first 30 s that hold speech, in a process of its own: dubs under way do not hold it up."""
@@ -327,6 +338,11 @@ class Sessions:
         return self._memory_mb
 
     @property
+    def writable(self) -> bool:
+        """Whether what happens to sessions can be kept on disk."""
+        return self._registry.writable
+
+    @property
     def worker_pids(self) -> list[int]:
         """Processes of the workers that run."""
         return [slot.worker.pid for slot in self._slots if slot.worker.alive and slot.worker.pid is not None]
@@ -349,11 +365,11 @@ class Sessions:
             try:
                 await self._dub(slot, session)
             except VtlabError as error:
-                self._fail(session, named(str(error), session.row.file), error.code)
+                await self._fail(session, named(str(error), session.row.file), error.code)
             except Exception:
                 log.exception("session %s", session.id)
                 await slot.worker.end()  # whatever it is at, nobody wants it any more
-                self._fail(session, INTERNAL.format("E_INTERNAL"), "E_INTERNAL")
+                await self._fail(session, INTERNAL.format("E_INTERNAL"), "E_INTERNAL")
             finally:
                 slot.session = None
                 session.rested.set()
@@ -364,7 +380,7 @@ class Sessions:
         for attempt in range(ATTEMPTS):
             outcome = await self._outcome(slot.worker, session)
             if session.stopping is Phase.CANCELLED:
-                self._clean(session.id)
+                await self._clean(session.id)
                 return self._end(session, Phase.CANCELLED, "Cancelled")
             match outcome["is"]:
                 case "done":
@@ -372,7 +388,7 @@ class Sessions:
                 case "cancelled":
                     return self._stopped(session)
                 case "failed":
-                    return self._fail(session, named(outcome["message"], session.row.file), outcome["code"])
+                    return await self._fail(session, named(outcome["message"], session.row.file), outcome["code"])
             if session.stopping is not None:
                 return self._stopped(session)
             log.error(
@@ -384,7 +400,7 @@ class Sessions:
             f"The worker process ended unexpectedly, twice ({_ending(outcome['status'])}). Start it again later: what "
             "was finished is kept."
         )
-        return self._fail(session, message, "E_WORKER")
+        return await self._fail(session, message, "E_WORKER")
 
     async def _configuration(self, session: Session) -> tuple[Settings, str]:
         """What the session runs: its own, where it began before; else what is served now. With its languages."""
@@ -394,7 +410,9 @@ class Sessions:
                 return settings_from_dict(row.settings), row.served
         async with self._asking:
             served = await asyncio.to_thread(self._served)
-        source = None if row.source_lang in (None, "auto") else language_code(row.source_lang)
+        if not row.target_lang:
+            raise LanguageError("No target language was chosen.", code="E_LANGUAGE")
+        source = None if row.source_lang is None else language_code(row.source_lang)
         settings = served.settings
         data = settings.model_dump(mode="json")
         data |= {"source_language": source, "target_language": language_code(row.target_lang)}
@@ -450,8 +468,10 @@ class Sessions:
             processing_s=round(session.worked_s, 3),
             quality=quality,
         )
-        session.complete(result, tuple(made["pieces"]), made["absent"], made["more"])
-        self._live.pop(session.id, None)
+        try:
+            session.complete(result, tuple(made["pieces"]), made["absent"], made["more"])
+        finally:
+            self._live.pop(session.id, None)
 
     def _stopped(self, session: Session) -> None:
         """It was asked to stop, not to end."""
@@ -459,9 +479,9 @@ class Sessions:
             self._interrupt(session)
         session.stopping = None
 
-    def _fail(self, session: Session, message: str, code: str) -> None:
+    async def _fail(self, session: Session, message: str, code: str) -> None:
         if not session.phase.final:
-            self._clean(session.id)
+            await self._clean(session.id)
             self._end(session, Phase.FAILED, message, code)
 
     def _interrupt(self, session: Session) -> None:
@@ -471,8 +491,10 @@ class Sessions:
         self._end(session, Phase.INTERRUPTED, message, "E_INTERRUPTED")
 
     def _end(self, session: Session, phase: Phase, message: str, code: str = "") -> None:
-        session.end(phase, message, code)
-        self._live.pop(session.id, None)
+        try:
+            session.end(phase, message, code)
+        finally:
+            self._live.pop(session.id, None)
 
     # ------------------------------------------------------------ pause, resume, stop
 
@@ -534,16 +556,15 @@ class Sessions:
             await session.worker.end()
         await session.rested.wait()
 
-    def _clean(self, session_id: str) -> None:
+    async def _clean(self, session_id: str) -> None:
         """No part of a result stays; the early preview is whole, and was announced."""
-        for name in ("translated.mp4", "subtitles.srt", "translated_subtitles.srt"):
-            self._artifact(session_id, name).unlink(missing_ok=True)
-        self._remove_parts(session_id)
-        shutil.rmtree(self._folders.temp_work / session_id, ignore_errors=True)
+        results = [self._artifact(session_id, name) for name in RESULTS]
+        await asyncio.to_thread(remove, [*results, *self._parts(session_id), self._folders.temp_work / session_id])
 
-    def _remove_parts(self, session_id: str) -> None:
-        for part in self._folders.artifacts.glob(f".{session_id}_*.part"):
-            part.unlink(missing_ok=True)
+    def _parts(self, session_id: str) -> list[Path]:
+        """Artifacts on their way to their names."""
+        made = [self._artifact(session_id, name) for name in (*RESULTS, "early_preview.mp4")]
+        return [unfinished(artifact) for artifact in made]
 
     def _artifact(self, session_id: str, name: str) -> Path:
         return self._folders.artifacts / f"{session_id}_{name}"
@@ -573,9 +594,12 @@ class Sessions:
         if self.waiting - idle >= self._limits.queue:
             each_s = self._registry.mean_seconds() or USUAL_S
             minutes = max(1, round(each_s * max(1, self.waiting) / len(self._slots) / 60))
-            return f"The server is busy: {self.waiting} sessions are waiting. Try again in about {_minutes(minutes)}."
+            waiting = "1 session is" if self.waiting == 1 else f"{self.waiting} sessions are"
+            return f"The server is busy: {waiting} waiting. Try again in about {_minutes(minutes)}."
         if self._memory_mb > REFUSE_SHARE * self._memory_limit_mb:
             return "The server is short of memory. Try again in about 5 minutes."
+        if not self._registry.writable:
+            return "The server cannot write to its disk. Try again in about 5 minutes, or tell its operator."
         for folder in (self._folders.temp_work, self._folders.artifacts, self._folders.state):
             if resources.disk_free_mb(folder) < self._limits.disk_free_mb:
                 return "The server is short of disk space. Try again in an hour, or tell its operator."
@@ -585,10 +609,9 @@ class Sessions:
         """It was under way when the server died."""
         message = f"The server was restarted at {row.state.progress:.0f} %. Start it again: it goes on from there."
         state = replace(row.state, status=Status.FAILED, current_step=message, message=message, code="E_INTERRUPTED")
-        self._registry.put(replace(row, phase=Phase.INTERRUPTED, state=replace(state, eta_s=None), ended=time.time()))
-        session = self._session(replace(row, state=state))
-        self._registry.put_insights(row.id, session.insights())
-        self._remove_parts(row.id)
+        row = replace(row, phase=Phase.INTERRUPTED, state=replace(state, eta_s=None), ended=time.time())
+        self._registry.put(row, self._session(row).insights(row.state))
+        remove(self._parts(row.id))
 
     # ------------------------------------------------------------ workers, detection, watch
 
@@ -596,9 +619,10 @@ class Sessions:
         try:
             async with self._asking:
                 served = await asyncio.to_thread(self._served)
-        except VtlabError:
+            await worker.start()
+        except (VtlabError, OSError) as error:
+            log.warning("no worker was warmed: %s", error, extra={"event": "warm"})
             return  # each session will say so
-        await worker.start()
         worker.send("warm", job=0, settings=served.settings.model_dump(mode="json"))
 
     async def _detected(self, file: Path) -> Detection:
@@ -621,36 +645,51 @@ class Sessions:
         return Detection(None, None, "The process that detects languages ended unexpectedly; ask again.")
 
     async def _watch(self) -> None:
-        """Idle models go before the machine suffers."""
+        """Idle models go before the machine suffers, and what could not be kept is kept."""
         if self._limits.warm:
             async with self._detecting:
                 await self._warm(self._detector)
         while True:
+            self._registry.write()
             self._memory_mb = await asyncio.to_thread(resources.rss_mb)
             if self._memory_mb > UNLOAD_SHARE * self._memory_limit_mb:
-                idle = [slot.worker for slot in self._slots if slot.session is None and slot.worker.alive]
-                if self._detector.alive and not self._detecting.locked():
-                    idle.append(self._detector)
-                log.warning(
-                    "%.0f of %.0f MB in use: %d idle processes are ended", self._memory_mb, self._memory_limit_mb,
-                    len(idle), extra={"event": "memory"},
-                )  # fmt: skip
-                for worker in idle:
-                    await worker.end()
+                await self._unload()
             await asyncio.sleep(WATCH_S)
+
+    async def _unload(self) -> None:
+        ended = 0
+        for slot in self._slots:
+            if slot.session is None and slot.worker.alive:  # as it is now: ending another one took a while
+                ended += 1
+                await slot.worker.end()
+        if self._detector.alive and not self._detecting.locked():
+            ended += 1
+            await self._detector.end()
+        log.warning(
+            "%.0f of %.0f MB in use: %d idle processes were ended", self._memory_mb, self._memory_limit_mb, ended,
+            extra={"event": "memory"},
+        )  # fmt: skip
 
     async def _sweep(self) -> None:
         """Session folders go some time after the session has ended; artifacts never."""
         while True:
             for session_id in self._registry.to_sweep(time.time() - self._limits.keep_s):
                 if session_id not in self._live:
-                    folder = self._folders.temp_work / session_id
-                    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                    await asyncio.to_thread(remove, [self._folders.temp_work / session_id])
                     self._registry.swept(session_id)
             store = Store(self._folders.state / STORE)
             with suppress(OSError):
                 await asyncio.to_thread(store.prune, STORE_UNUSED_S, int(self._limits.store_mb * resources.MB))
             await asyncio.sleep(SWEEP_S)
+
+    async def _lasting(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Work that ends with the server only: what goes wrong in it is told, and it begins anew."""
+        while True:
+            try:
+                return await work()
+            except Exception:
+                log.exception("a task of the server ended; it is started again")
+                await asyncio.sleep(AGAIN_S)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -675,6 +714,16 @@ def _still_there(row: Row) -> bool:
 
 def _ending(status: int) -> str:
     return "most often for want of memory" if status == -9 else f"status {status}"
+
+
+def _language(text: str | None) -> str | None:
+    """Its code; nothing where it is to be detected; as written where nobody knows it, which the session will tell."""
+    if text is None or text.strip().lower() in ("", "auto"):
+        return None
+    try:
+        return language_code(text)
+    except LanguageError:
+        return text
 
 
 def _minutes(number: int) -> str:

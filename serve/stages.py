@@ -38,7 +38,6 @@ SPEEDS = {
     "subtitle_generation": 0.001,
     "video_combination": 0.15,
 }
-LEAST_KNOWN = 0.1  # of the lines: from here on their own speed tells more than other sessions'
 NAMES = {
     "initialization": "Preparing",
     "audio_extraction": "Extracting the sound",
@@ -157,9 +156,13 @@ class Tracker:
             return expected
         passed = now - self.started["transcription"]
         spoken = self.share("tts", now)
-        if spoken >= LEAST_KNOWN:
-            return passed * (1 - spoken) / spoken
-        return max(expected - passed, OVERDUE * passed)
+        left = max(expected - passed, OVERDUE * passed)
+        if spoken == 0:
+            return left
+        # The first lines come late, after a whole batch was recognised. Their own speed is trusted more the more there
+        # are of them, and the less other sessions' speed can still be right.
+        trust = max(spoken**2, min(1.0, passed / expected) ** 4 if expected else 1.0)
+        return trust * passed * (1 - spoken) / spoken + (1 - trust) * left
 
     def _expected(self, stage: str) -> float:
         if not self.total_s:

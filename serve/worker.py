@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import queue
@@ -28,7 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtlab.errors import Cancelled, UserError, VtlabError
+from vtlab.errors import Cancelled, InputError, UserError, VtlabError
 from vtlab.events import Event, Found, Log, SegmentDone, StageFinished, StageStarted, event_to_json
 from vtlab.findings import Finding, Severity
 
@@ -45,9 +46,16 @@ Send = Callable[..., None]
 
 MESSAGE_BYTES = 1 << 24
 DETECTED_S = 30.0  # of speech, the most that is listened to for the language
-SEARCHED_S = 900.0  # of sound, in which that speech is looked for
+SEARCHED_S = 900.0  # of sound, in which that speech is looked for …
+LOOKED_S = 30.0  # … so much at a time
+NICE = 5
 OUT_OF_MEMORY_FIRST = 500  # where the kernel must end a process, rather a worker than the server
 EVENTS = {kind.__name__: kind for kind in (StageStarted, SegmentDone, StageFinished, Log)}
+# of a disk that is full, gone or not ours to write to
+STORAGE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR, errno.EEXIST}
+)
+LATER = "Try again later, or tell its operator."
 INTERNAL = "Something went wrong inside the server ({}). Try again; its operator finds more in the log of the worker."
 
 
@@ -218,20 +226,29 @@ class _Process:
 
     def _dub(self, job: Message) -> None:
         send = partial(self._send, job=job["job"])
-        with self._told(send):
+        _give_way()
+        with self._told(send, Path(job["file"])):
             send("done", **self._dubbed(job, send))
 
     @contextlib.contextmanager
-    def _told(self, send: Send) -> Iterator[None]:
-        """Tells how a job failed; this process goes on."""
+    def _told(self, send: Send, file: Path) -> Iterator[None]:
+        """Tells how a job on ``file`` failed; this process goes on."""
         try:
             yield
         except Cancelled:
             send("cancelled")
-        except UserError as error:
-            send("failed", code=error.code, message=str(error))
         except Exception as error:  # a fault of ours must end this session only
+            if not file.exists():
+                send("failed", code="E_NO_FILE", message=f"{file.name} is not there any more. Upload it again.")
+                return
+            if isinstance(error, UserError):
+                send("failed", code=error.code, message=str(error))
+                return
             traceback.print_exc()
+            if isinstance(error, OSError) and error.errno in STORAGE:
+                what = os.strerror(error.errno).lower()
+                send("failed", code="E_STORAGE", message=f"The server cannot store the result ({what}). {LATER}")
+                return
             code = error.code if isinstance(error, VtlabError) else "E_INTERNAL"
             send("failed", code=code, message=INTERNAL.format(code))
 
@@ -245,6 +262,8 @@ class _Process:
         settings = settings_from_dict(job["settings"])
         folder, artifacts = Path(job["folder"]), Path(job["artifacts"])
         checkpoint = self._control.checkpoint
+        if file.resolve() != file:  # a link was put in its place while the session waited
+            raise InputError(f"{file.name} was replaced. Upload it again.", code="E_NO_FILE")
         preview = EarlyPreview(
             file,
             settings,
@@ -312,7 +331,7 @@ class _Process:
         from vtlab.settings import settings_from_dict
 
         send = partial(self._send, job=job["job"])
-        with self._told(send):
+        with self._told(send, Path(job["file"])):
             settings = settings_from_dict(job["settings"])
             language, confidence = detect(Path(job["file"]), settings, self._engines(settings))
             send("detected", language=language, confidence=confidence)
@@ -325,6 +344,11 @@ class _Process:
             self._pool = EnginePool()
         self._pool.budget_mb = memory_budget_mb(settings)
         return self._pool
+
+
+def _give_way() -> None:
+    """From now on the server, and who asks for a language, come before this process; ffmpeg inherits it."""
+    os.setpriority(os.PRIO_PROCESS, 0, NICE)
 
 
 def _tell_length(file: Path, send: Send) -> None:
@@ -392,30 +416,31 @@ def detect(file: Path, settings: Settings, pool: EnginePool) -> tuple[str, float
     import numpy as np
 
     from vtlab import media
-    from vtlab.audio import Audio
-    from vtlab.errors import InputError
+    from vtlab.audio import Audio, cut
+    from vtlab.segments import Interval
     from vtlab.stages import audio_extraction, transcription
 
     info = media.probe(file)
     extraction = audio_extraction.extract(info, settings.audio_extraction, None, lambda finding: None)
     section = settings.transcription
+    searched_s = min(info.duration_s, SEARCHED_S)
     with _listeners(settings, pool) as (voice_activity, recogniser):
-        blocks, speech, looked_s = [], [], 0.0
-        sound = media.speech_blocks(file, extraction.stream, min(info.duration_s, SEARCHED_S), read_on=False)
-        for block in sound:
+        blocks, speech, looked_s, heard_s = [], [], 0.0, 0.0
+        for block in media.speech_blocks(file, extraction.stream, searched_s, read_on=False):
             blocks.append(block)
-            heard_s = sum(map(len, blocks)) / media.SPEECH_HZ
-            # looked at again only when there is a third more: the whole costs no more than four times the last look
-            if heard_s < max(DETECTED_S, looked_s * 1.33) and heard_s < min(info.duration_s, SEARCHED_S) - 0.5:
+            heard_s += len(block) / media.SPEECH_HZ
+            if heard_s - looked_s < LOOKED_S and heard_s < searched_s - 0.5:
                 continue
-            looked_s = heard_s
             audio = Audio(np.concatenate(blocks), media.SPEECH_HZ)
             with contextlib.suppress(InputError):
-                speech = transcription.find_speech(audio, voice_activity, section.voice_activity)
+                new = transcription.find_speech(cut(audio, looked_s, heard_s), voice_activity, section.voice_activity)
+                speech += [Interval(looked_s + part.start, looked_s + part.end) for part in new]
+            looked_s = heard_s
             if sum(part.duration for part in speech) >= DETECTED_S / 2:
                 break
         if not speech:
-            raise InputError(f"Nobody speaks in {file}.", code="E_NO_SPEECH")
+            where = file if searched_s == info.duration_s else f"the first {searched_s / 60:.0f} minutes of {file}"
+            raise InputError(f"Nobody speaks in {where}.", code="E_NO_SPEECH")
         one = section.model_copy(update={"detection_windows": 1})
         found = transcription.detect_language(audio, speech, recogniser, one, lambda finding: None)
     return found.language, found.confidence
@@ -444,7 +469,7 @@ def _recogniser(settings: Settings, pool: EnginePool) -> None:
 
 def publish_result(made: Dub, artifacts: Path, session_id: str) -> dict[str, Path]:
     """Puts video and subtitles where the gateway looks for them; the video last, since it says that all is there."""
-    from serve.preview import publish
+    from serve.files import publish
     from serve.quality import result_of
 
     record, outputs = made.record, made.outputs

@@ -30,6 +30,7 @@ from vtlab.metrics.text import resegment
 from vtlab.segments import Cue, Interval, Word
 
 if TYPE_CHECKING:
+    from vtlab.engines.voice_activity.silero import Silero
     from vtlab.record import Record, SegmentRecord
     from vtlab.store import Store
 
@@ -222,7 +223,7 @@ class Activity:
         return self._silero.stretches(sound, probabilities, THRESHOLD, MIN_SPEECH_S, min_silence_s)
 
     @cached_property
-    def _silero(self) -> Any:
+    def _silero(self) -> Silero:
         from vtlab.engines.voice_activity.silero import Silero
 
         return Silero(Silero.Options(), 1)

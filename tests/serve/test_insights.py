@@ -26,7 +26,7 @@ def told(
         assert insight.impact in ("high", "medium", "low")
         assert insight.title
         assert insight.description
-    return {insight.id.removeprefix("abc-"): insight for insight in made}
+    return {insight.id.removeprefix("abc:"): insight for insight in made}
 
 
 def test_session_under_way_tells_what_was_decided() -> None:

@@ -29,9 +29,9 @@ def test_rows_log_and_insights_come_back_as_they_were(tmp_path: Path) -> None:
     registry.put(ended)
     registry.log("a", LINE)
     registry.log("a", LINE)
-    insight = Insight("a-x", "warning", "t", "d", "low", LINE.timestamp, {"value": 1.0})
-    registry.put_insights("a", [insight, replace(insight, id="a-y")])
-    registry.put_insights("a", [insight])
+    insight = Insight("a:x", "warning", "t", "d", "low", LINE.timestamp, {"value": 1.0})
+    registry.put(ROW, [insight, replace(insight, id="a:y")])
+    registry.put(ROW, [insight])
     registry.close()
     again = Registry(tmp_path / "state" / "sessions.sqlite")
     assert again.get("a") == ROW
