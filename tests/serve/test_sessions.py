@@ -389,7 +389,12 @@ def test_drained_it_parks_what_it_cannot_finish(serving: Serving) -> None:
             await sessions.start("queued", CLIP, "en", "pt")
             followers = [asyncio.ensure_future(all_states(sessions, name)) for name in ("parked", "queued")]
             await reached.wait()
+            await sessions.start("held", CLIP, "en", "pt")
+            await sessions.control("held", "pause")
             await sessions.drain()
+            answer = await sessions.control("held", "resume")
+            assert (answer.success, answer.paused) == (False, True)
+            assert "shutting down" in answer.message
             for follower in followers:
                 last = (await follower)[-1]
                 assert (last.status, last.code) == (Status.FAILED, "E_INTERRUPTED")
@@ -413,7 +418,9 @@ def test_queue_has_a_limit_and_says_when_to_come_back(serving: Serving) -> None:
             refused = await sessions.start("crowd-3", CLIP, "en", "pt")
             assert (refused.status, refused.code) == (Status.FAILED, "E_BUSY")
             assert re.search(r"[23] sessions are waiting. Try again in about \d+ minute", refused.current_step)
-            assert [state.status for state in await all_states(sessions, "crowd-3")] == [Status.FAILED]
+            (last,) = await all_states(sessions, "crowd-3")
+            assert last.status is Status.FAILED
+            assert [line.message for line in last.log] == [last.message]  # who is refused at once is told all the same
             assert "2 sessions ahead" in sessions.state("crowd-2").current_step  # type: ignore[union-attr]
             assert sessions.insights("crowd-2")
             await sessions.control("crowd-2", "pause")
@@ -524,6 +531,20 @@ def test_what_cannot_be_dubbed_fails_with_a_sentence(serving: Serving) -> None:
 
 
 # ---------------------------------------------------------------- detection
+
+
+def test_languages_are_taken_as_they_are_written(serving: Serving) -> None:
+    async def written() -> None:
+        async with serving.sessions() as sessions:
+            await sessions.start("tongues", CLIP, "Auto", "PT-br")
+            await sessions.control("tongues", "pause")
+            told = sessions.insights("tongues")
+            assert isinstance(told, tuple)
+            assert told[0].description.startswith("From the language that is spoken to Portuguese")
+            none = await dubbed(sessions, "none", CLIP, ("en", ""))
+            assert (none.status, none.current_step) == (Status.FAILED, "No target language was chosen.")
+
+    run(written())
 
 
 def test_language_is_detected_or_the_reason_told(serving: Serving) -> None:
