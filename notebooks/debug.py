@@ -28,7 +28,7 @@ def _(EnginePool, debugging, languages, mo):
     clips = debugging.known_clips()
     choose_clip = mo.ui.dropdown(list(clips), label="clip of a data set", searchable=True, allow_select_none=True)
     choose_path = mo.ui.text(value=str(arguments.get("video") or ""), label="or a file's path", full_width=True)
-    choose_upload = mo.ui.file(filetypes=["video/*", "audio/*"], label="or upload one", max_size=2_000_000_000)
+    choose_upload = mo.ui.file(filetypes=["video/*", "audio/*"], label="or upload", max_size=2_000_000_000)
     known = {"": None, **{f"{name} ({code})": code for code, (name, _) in languages.LANGUAGES.items()}}
     labels = {code: label for label, code in known.items()}
     choose_from = mo.ui.dropdown(
@@ -41,6 +41,7 @@ def _(EnginePool, debugging, languages, mo):
     mo.vstack(
         [
             mo.md("# One clip, stage by stage"),
+            mo.md("<small>An upload comes before a clip of a data set, and that before a path.</small>"),
             mo.hstack([choose_clip, choose_path, choose_upload], widths=[1, 2, 1], align="end"),
             mo.hstack([choose_from, choose_to, choose_settings], widths=[1, 1, 2], align="end"),
         ]
@@ -49,9 +50,20 @@ def _(EnginePool, debugging, languages, mo):
 
 
 @app.cell
+def _(Path, VtlabError, choose_settings, load_settings, mo):
+    try:
+        base_settings = load_settings(
+            Path(choose_settings.value).expanduser() if choose_settings.value.strip() else None
+        )
+    except VtlabError as _error:
+        mo.stop(True, mo.callout(str(_error), kind="danger"))
+    return (base_settings,)
+
+
+@app.cell
 def _(
-    Path, VtlabError, choose_clip, choose_from, choose_path, choose_settings, choose_to, choose_upload, clips,
-    debugging, load_settings, mo,
+    Path, base_settings, choose_clip, choose_from, choose_path, choose_to, choose_upload, clips, debugging,
+    languages, mo,
 ):  # fmt: skip
     mo.stop(
         not (choose_clip.value or choose_path.value or choose_upload.value),
@@ -67,25 +79,25 @@ def _(
     source_language = choose_from.value or languages_of_clip[0]
     target_language = choose_to.value or languages_of_clip[1]
     mo.stop(target_language is None, mo.callout("Choose the language to dub into."))
-    try:
-        _file = Path(choose_settings.value).expanduser() if choose_settings.value.strip() else None
-        base = load_settings(_file).model_copy(
-            update={"source_language": source_language, "target_language": target_language}
-        )
-    except VtlabError as _error:
-        mo.stop(True, mo.callout(str(_error), kind="danger"))
+    base = base_settings.model_copy(update={"source_language": source_language, "target_language": target_language})
+    _from = "the language that is heard" if source_language is None else languages.language_name(source_language)
+    mo.md(f"**{video.name}**, from {_from} into {languages.language_name(target_language)}")
     return base, video
 
 
 @app.cell
-def _(STAGES, base, controls, mo):
-    # one control per setting of every stage, as the models of the settings describe them
-    knobs = mo.ui.dictionary({stage: controls.section_controls(stage, getattr(base, stage)) for stage in STAGES})
+def _(STAGES, base_settings, controls, mo):
+    # one control per setting of every stage, as the models of the settings describe them; they stay as they are turned
+    # when another clip is chosen
+    knobs = mo.ui.dictionary(
+        {stage: controls.section_controls(stage, getattr(base_settings, stage)) for stage in STAGES}
+    )
     run_button = mo.ui.run_button(label="Run", kind="success", keyboard_shortcut="Ctrl-Enter")
     # by cells that name `knobs` itself every turn of one is noticed; those that only show the controls name these
     control_of = knobs.elements
     get_shown, set_shown = mo.state(None)  # what is shown below: the settings, and the dub they made
-    return control_of, get_shown, knobs, run_button, set_shown
+    place = {"minute": 0, "page": 1, "part": 1}  # where it is looked at: the same in the next dub
+    return control_of, get_shown, knobs, place, run_button, set_shown
 
 
 @app.cell
@@ -106,7 +118,7 @@ def _(
         _message = mo.md("What is below was made with these settings.")
     elif run_button.value or _opening or debugging.runs_at_once(_applied, _wanted):
         try:
-            with mo.status.progress_bar(total=100, title="Dubbing", remove_on_exit=True) as _bar:
+            with mo.status.progress_bar(total=100, title="Dubbing", remove_on_exit=True, show_rate=False) as _bar:
                 _last = [0]
 
                 def _show(phrase, share):
@@ -125,7 +137,25 @@ def _(
         if _applied is not None:
             _why = f"{debugging.first_changed(_applied, _wanted)} and the stages after it are to run again."
         _message = mo.callout(f"Press Run: {_why.replace('_', ' ')}", kind="warn")
-    mo.hstack([run_button, _message], justify="start", align="center")
+    # within reach from every section
+    mo.hstack([run_button, _message], justify="start", align="center").style(
+        {"position": "fixed", "bottom": "0.8rem", "left": "1rem", "z-index": "40", "padding": "0.4rem 1rem",
+         "border-radius": "8px", "background": "var(--background)", "box-shadow": "0 1px 8px #0005",
+         "max-width": "70vw"}
+    )  # fmt: skip
+    return
+
+
+@app.cell
+def _(STAGES, base_settings, control_of, controls, get_shown, mo):
+    # before there is a dub to show: what it is to be made with
+    mo.stop(get_shown() is not None)
+    mo.accordion(
+        {
+            stage.replace("_", " "): controls.explained(getattr(base_settings, stage), control_of[stage])
+            for stage in STAGES
+        }
+    )
     return
 
 
@@ -142,7 +172,6 @@ def _(debugging, get_shown, mo):
     shown_settings, dub, shown_video = get_shown()
     record = dub.record
     stages = debugging.summaries(record)
-    _total = sum(stage.seconds for stage in stages.values())
     mo.hstack(
         [
             mo.stat(f"{record.wall_s:.1f} s", label="this run"),
@@ -158,7 +187,7 @@ def _(debugging, get_shown, mo):
 
 
 @app.cell
-def _(base, control_of, controls, debugging, mo, stages):
+def _(base_settings, control_of, controls, debugging, mo, stages):
     def section(stage, *results):
         """A stage: what it did on the right, its settings on the left, its findings below."""
         summary = stages[stage]
@@ -170,7 +199,7 @@ def _(base, control_of, controls, debugging, mo, stages):
             parts.append(mo.md("<small>No findings.</small>"))
         left = mo.vstack(
             [mo.md(f"## {number} {stage.replace('_', ' ')}"), mo.md(f"*{summary.sentence}*"),
-             controls.explained(getattr(base, stage), control_of[stage])]
+             controls.explained(getattr(base_settings, stage), control_of[stage])]
         )  # fmt: skip
         # as wide as its column: what is wider scrolls
         right = mo.vstack(parts).style({"width": "0", "min-width": "100%", "overflow-x": "auto"})
@@ -211,10 +240,13 @@ def _(mo, record, section, shown_video):
 
 
 @app.cell
-def _(mo, record):
+def _(mo, place, record):
     page_s = 60
     _last = max(0, int((record.source.seconds - 0.001) // page_s))
-    minute = mo.ui.slider(0, max(1, _last), 1, value=0, label="minute", show_value=True, disabled=_last == 0)
+    minute = mo.ui.slider(
+        0, max(1, _last), 1, value=min(place["minute"], _last), label="minute", show_value=True, disabled=_last == 0,
+        on_change=lambda value: place.update(minute=value),
+    )  # fmt: skip
     return page_s, minute
 
 
@@ -253,9 +285,13 @@ def _(debugging, mo, record, section):
 
 
 @app.cell
-def _(mo, record):
+def _(mo, place, record):
     lines_a_page = 6  # players on a page
-    page = mo.ui.number(1, max(1, -(-len(record.segments) // lines_a_page)), 1, value=1, label="page")
+    _pages = max(1, -(-len(record.segments) // lines_a_page))
+    page = mo.ui.number(
+        1, _pages, 1, value=min(place["page"], _pages), label=f"page of {_pages}",
+        on_change=lambda value: place.update(page=value),
+    )  # fmt: skip
     return lines_a_page, page
 
 
@@ -334,18 +370,22 @@ def _(dub, mo, section):
 
 
 @app.cell
-def _(dub, mo, players):
+def _(dub, mo, place, players):
     # a long dub is shown in parts
     _parts = players.parts(dub.outputs.get("video") or dub.outputs["audio"])
-    part = mo.ui.number(1, _parts, 1, value=1, label=f"part of {_parts}, {players.PART_S / 60:g} minutes each")
+    part = mo.ui.number(
+        1, _parts, 1, value=min(place["part"], _parts), label=f"part of {_parts}, {players.PART_S / 60:g} minutes each",
+        on_change=lambda value: place.update(part=value),
+    )  # fmt: skip
     return (part,)
 
 
 @app.cell
-def _(dub, mo, part, players, record, section):
+def _(dub, mo, part, players, record, section, shown_settings):
     _file = dub.outputs.get("video") or dub.outputs["audio"]
 
-    def _loudness(file=_file):  # drawn when this cell has ended, and its names are gone
+    # drawn when this cell has ended, and its names are gone
+    def _loudness(file=_file, target=shown_settings.audio_sync.loudness_lufs):
         from vtlab import media
         from vtlab.audio import LoudnessMeter
         from vtlab.evaluation import plots
@@ -355,16 +395,19 @@ def _(dub, mo, part, players, record, section):
         meter = LoudnessMeter(stream.rate, stream.channels)
         for block in media.decode_blocks(file, stream, stream.rate, stream.channels, info.duration_s):
             meter.add(block)
-        return plots.loudness(meter)
+        return plots.loudness(meter, target)
 
-    _subtitles = dub.outputs.get(f"subtitles_{record.target_language}_vtt")
+    _subtitles = None  # where they are in the picture already
+    if not shown_settings.video_combination.burn_subtitles:
+        _subtitles = dub.outputs.get(f"subtitles_{record.target_language}_vtt")
     _player = players.player(_file, _subtitles, record.target_language, part.value - 1)
     section("video_combination", *([part] if players.parts(_file) > 1 else []), _player, mo.lazy(_loudness))
     return
 
 
 @app.cell
-def _(mo):
+def _(dub, mo):
+    mo.stop(dub is None)  # there is nothing to keep yet
     compare_button = mo.ui.run_button(label="Measure against the base configuration")
     settings_file = mo.ui.text(value="out/debug/settings.yaml", label="settings file", full_width=True)
     save_button = mo.ui.run_button(label="Save as settings")
@@ -374,11 +417,14 @@ def _(mo):
 
 @app.cell
 def _(Path, VtlabError, debugging, fingerprint, mo, save_button, settings_file, shown_settings):
+    from shlex import quote
+
     mo.stop(not save_button.value)
     try:
-        _file = debugging.save_settings(shown_settings, Path(settings_file.value).expanduser())
+        _file = debugging.save_settings(shown_settings, Path(settings_file.value.strip()).expanduser())
         _said = mo.callout(
-            f"Saved {_file} (fingerprint {fingerprint(shown_settings)}): vtlab dub VIDEO --settings {_file}",
+            f"Saved {_file}, with which what is above was made (fingerprint {fingerprint(shown_settings)}): "
+            f"vtlab dub VIDEO --settings {quote(str(_file))}",
             kind="success",
         )
     except VtlabError as _error:

@@ -171,6 +171,13 @@ class LoudnessMeter:
         self._rest = np.zeros((0, channels))
         self._energies: list[NDArray[np.float64]] = []
 
+    @classmethod
+    def of(cls, audio: Audio) -> LoudnessMeter:
+        """A meter that was given all of ``audio``."""
+        meter = cls(audio.rate, audio.channels)
+        meter.add(audio.samples.reshape(-1, audio.channels))
+        return meter
+
     def add(self, block: Samples) -> None:
         """Takes the next samples, shape ``(n, channels)``."""
         from scipy.signal import sosfilt

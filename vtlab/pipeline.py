@@ -150,6 +150,8 @@ def _dub(run: Run, video: Path, out: Path, began: float) -> Dub:
             mix = sound.mix(placed, work)
             suffix = video_combination.output_suffix(info, settings.video_combination)
             dubbed = work / f"dub{suffix}"
+            if video_combination.encodes(info, settings.video_combination):
+                run.tallies["video_combination"].count(computed=1)
             video_combination.combine(
                 extraction,
                 mix.file,

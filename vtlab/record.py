@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA = 1
+# of records that do not tell: those of other tools
+SPEEDS = {"preferred_min_speed": 0.9, "preferred_max_speed": 1.1, "min_speed": 0.85, "max_speed": 1.3}
 
 
 class _Part(BaseModel):
@@ -116,6 +118,12 @@ class Record(_Part):
     wall_s: float = Field(description="from the call to the finished files")
     peak_rss_mb: float = Field(description="the most memory this process had taken by the end, MB of 2²⁰ bytes")
     outputs: list[Output]
+
+    def speed_ranges(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The preferred speeds of lines and the limits, lowest and highest, that the dub was made with."""
+        made_with = {**SPEEDS, **self.settings.get("audio_sync", {})}
+        preferred = made_with["preferred_min_speed"], made_with["preferred_max_speed"]
+        return preferred, (made_with["min_speed"], made_with["max_speed"])
 
 
 if __name__ == "__main__":

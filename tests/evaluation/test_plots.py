@@ -133,6 +133,9 @@ def test_placements_and_speeds() -> None:
     ]  # fmt: skip
     (axes,) = plots.speeds(record).axes
     assert {text.get_text() for text in axes.texts} == {"line 0: 1.00", "line 1: 1.40"}
+    wider = record.model_copy(update={"settings": {"audio_sync": {"preferred_max_speed": 1.2, "max_speed": 1.5}}})
+    (axes,) = plots.placements(wider).axes
+    assert to_hex(axes.patches[-1].get_facecolor()) == "#b87500"  # within the limits that it was made with
 
 
 def test_loudness_is_told_in_the_headline() -> None:
@@ -192,7 +195,9 @@ def _line(
 
 def _record(lines: list[SegmentRecord], seconds: float = 8.0) -> Record:
     source = Source.model_construct(seconds=seconds)
-    return Record.model_construct(source=source, source_language="pt", target_language="en", segments=lines, speech=[])
+    return Record.model_construct(
+        source=source, source_language="pt", target_language="en", settings={}, segments=lines, speech=[]
+    )
 
 
 def test_axes_have_no_chart_junk() -> None:

@@ -18,13 +18,14 @@ function render({ model, el }) {
     const player = made("video", { src: address, controls: true, preload: "auto", playsInline: true });
     players[name] = player;
     const scales = model.get("scales").map((scale) => {
-      const row = made("div", { className: "vtlab-scale" }, made("span", { textContent: scale }));
+      const row = made("div", { className: "vtlab-scale" }, made("span", { textContent: `${scale} (5: best)` }));
       for (let mark = 1; mark <= 5; mark++) {
         const button = made("button", { type: "button", textContent: mark, ariaLabel: `${name} ${scale} ${mark}` });
         button.onclick = () => {
-          marks[name][scale] = mark;
+          if (marks[name][scale] === mark) delete marks[name][scale];  // a second click takes it back
+          else marks[name][scale] = mark;
           for (const other of row.querySelectorAll("button"))
-            other.ariaPressed = String(other === button);
+            other.ariaPressed = String(other === button && marks[name][scale] === mark);
         };
         row.append(button);
       }
@@ -84,7 +85,7 @@ function render({ model, el }) {
   root.addEventListener("keydown", (event) => {
     if (model.get("showing").done || event.ctrlKey || event.metaKey || event.altKey) return;
     if (KEYS[event.key]) pick(KEYS[event.key]);
-    else if (event.key === "Enter" && event.target.tagName !== "BUTTON") next();
+    else if (event.key === "Enter" && !event.target.closest(".vtlab-choices, .vtlab-next")) next();
     else if (event.key.toLowerCase() === "a") play("left");
     else if (event.key.toLowerCase() === "l") play("right");
     else return;

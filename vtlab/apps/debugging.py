@@ -29,12 +29,13 @@ from vtlab.settings import Settings
 
 OUT = Path("out") / "debug"
 QUICK = ("audio_sync", "subtitle_generation", "video_combination")  # run as soon as a knob of theirs is turned
+OVERLAPPING = ("transcription", "translation", "tts")  # each line goes on as soon as it is there
 # without a reference, without recognising the dub again, in a second or so
 QUICKLY_MEASURED = (
     "sync_onset_mean_abs_ms", "sync_drift_mean_ms", "sync_drift_p95_ms", "sync_within_150ms", "speech_overlap",
     "uncovered_s", "duration_compliance_20", "length_compliance_10", "speed_mean", "speed_p95", "speed_max",
     "speed_step_max", "overruns", "completeness", "loudness_lufs", "true_peak_dbtp", "loudness_spread_db",
-    "subtitle_cps_p95", "subtitle_max_line_chars", "subtitle_overlaps", "wall_s", "cpu_s",
+    "subtitle_cps_p95", "subtitle_max_line_chars", "subtitle_overlaps",
 )  # fmt: skip
 SHOWN_EVERY_S = 0.1  # how long the app waits for the next event before it looks whether somebody stopped it
 
@@ -119,11 +120,12 @@ class StageSummary:
 
     @property
     def sentence(self) -> str:
+        beside = " with the stages beside it" if self.stage in OVERLAPPING else ""
         if self.from_store:
-            return f"{self.seconds:.2f} s, from the store"
+            return f"{self.seconds:.2f} s{beside}, from the store"
         if self.reused:
-            return f"{self.seconds:.2f} s, {self.computed} computed, {self.reused} from the store"
-        return f"{self.seconds:.2f} s, computed"
+            return f"{self.seconds:.2f} s{beside}, {self.computed} computed, {self.reused} from the store"
+        return f"{self.seconds:.2f} s{beside}, computed"
 
 
 def summaries(record: Record) -> dict[str, StageSummary]:
@@ -228,6 +230,8 @@ def save_settings(settings: Settings, file: Path) -> Path:
 
     Languages and the store's folder are left out: they belong to a run.
     """
+    if not file.name or file.is_dir():
+        raise InputError(f"{file} is a folder; name a file in it, such as settings.yaml.")
     data = settings.model_dump(mode="json", exclude={"store", "source_language", "target_language"})
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     try:

@@ -12,10 +12,14 @@ function element(name, attributes, text) {
   return made;
 }
 
-// blue: slower than the voice's own rate, grey: natural, orange: faster
-function colour(speed) {
-  if (speed > 1.1) return speed > 1.3 ? "#d55e00" : "#e69f00";
-  return speed < 0.9 ? "#0072b2" : "#8a8a8a";
+// as in the pictures: blue within the preferred speeds, orange within the limits, red beyond
+function colour(speed, natural, bearable) {
+  const within = ([low, high]) => speed >= low - 1e-9 && speed <= high + 1e-9;
+  return within(natural) ? "#0072b2" : within(bearable) ? "#b87500" : "#d55e00";
+}
+
+function late(line) {
+  return Math.abs(line.late) > 50 ? ` ${line.late > 0 ? "+" : "−"}${Math.abs(line.late)} ms` : "";
 }
 
 function clock(seconds) {
@@ -27,14 +31,17 @@ function render({ model, el }) {
   const status = document.createElement("div");
   status.className = "vtlab-timeline-status";
   status.setAttribute("role", "status");
-  status.textContent = "Click a line to hear the source, then the dub.";
+  status.textContent = "Click a line to hear the source, then the dub. Above the source, below the dub: blue at a preferred "
+    + "speed, orange up to the limits, red beyond. Slanted strokes are drift; where a line starts over 50 ms off, it says so.";
   const frame = document.createElement("div");
   frame.className = "vtlab-timeline";
   el.append(frame, status);
+  frame.addEventListener("scroll", () => { if (frame.isConnected) globalThis.vtlabScrolled = frame.scrollLeft; });
   let playing = null;
 
   function draw() {
     const seconds = model.get("seconds"), lines = model.get("lines");
+    const natural = model.get("natural"), bearable = model.get("bearable");
     const width = Math.max(LEAST_WIDTH, seconds * PIXELS_PER_SECOND), scale = width / seconds;
     const svg = element("svg", { width, height: TOP + 2 * ROW + GAP + AXIS });
     for (let second = 0; second <= seconds; second += 5) {
@@ -50,16 +57,21 @@ function render({ model, el }) {
       group.append(element("title", {},
         `${line.text}\n${line.translation}\nspeed ${line.speed.toFixed(2)}, drift ${line.drift} ms`));
       for (const [row, [start, end], fill, words] of [
-        [0, line.source, "#56b4e9", line.text],
-        [1, line.dub, line.failed ? "none" : colour(line.speed), `${line.speed.toFixed(2)}× ${line.translation}`],
+        [0, line.source, "#8ccbf0", line.text],
+        [1, line.dub, line.failed ? "none" : colour(line.speed, natural, bearable), `${line.speed.toFixed(2)}×${late(line)} ${line.translation}`],
       ]) {
         const x = start * scale, size = Math.max(3, (end - start) * scale), y = TOP + row * (ROW + GAP);
         group.append(element("rect", { x, y, width: size, height: ROW, rx: 3, fill, class: "vtlab-bar" }));
         const letters = Math.floor((size - 8) / 6.4);
         if (letters > 3) {
           const shown = words.length > letters ? `${words.slice(0, letters - 1)}…` : words;
-          group.append(element("text", { x: x + 4, y: y + ROW / 2 + 4, class: "vtlab-words" }, shown));
+          group.append(element("text", { x: x + 4, y: y + ROW / 2 + 4, class: row ? "vtlab-words vtlab-words-dub" : "vtlab-words" }, shown));
         }
+      }
+      for (const edge of [0, 1]) {  // from where the source says it to where the dub does
+        const y = TOP + ROW;
+        group.append(element("line", { x1: line.source[edge] * scale, y1: y, x2: line.dub[edge] * scale, y2: y + GAP,
+          class: "vtlab-drift" }));
       }
       const ask = () => model.set("asked", { line: line.id, count: Date.now() }) || model.save_changes();
       group.addEventListener("click", ask);
@@ -69,6 +81,7 @@ function render({ model, el }) {
       svg.append(group);
     }
     frame.replaceChildren(svg);
+    frame.scrollLeft = globalThis.vtlabScrolled ?? 0;  // where it was before the dub was made anew
   }
 
   async function play() {
@@ -97,6 +110,7 @@ function render({ model, el }) {
   model.on("change:seconds", draw);
   model.on("change:answer", play);
   draw();
+  requestAnimationFrame(() => { frame.scrollLeft = globalThis.vtlabScrolled ?? 0; });  // once it has a width
   return () => { if (playing) playing.pause(); };
 }
 

@@ -13,21 +13,27 @@ from vtlab.record import Record
 
 
 class Timeline(anywidget.AnyWidget):
-    """Draws ``lines`` and asks Python for the sound of the one that is clicked, so that no page holds a whole file.
+    """Draws ``lines``, and asks Python for the sound of the one that is clicked, so that no page holds a whole file.
 
-    ``asked`` is ``{"line": id, "count": n}``, set by a click; ``answer`` is the same with ``source`` and ``dub``, both
-    addresses of sounds that the page then plays one after the other.
+    ``natural`` and ``bearable``, lowest and highest speed each, give lines their colour. ``asked`` is ``{"line": id,
+    "count": n}``, set by a click; ``answer`` is the same with ``source`` and ``dub``, both addresses of sounds that the
+    page then plays one after the other.
     """
 
     _esm = Path(__file__).with_name("timeline.js")
     _css = Path(__file__).with_name("timeline.css")
     lines: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     seconds = traitlets.Float().tag(sync=True)
+    natural = traitlets.Tuple().tag(sync=True)
+    bearable = traitlets.Tuple().tag(sync=True)
     asked = traitlets.Dict().tag(sync=True)
     answer = traitlets.Dict().tag(sync=True)
 
     def __init__(self, record: Record, sounds: Callable[[int], tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(lines=timeline_lines(record), seconds=record.source.seconds, **kwargs)
+        natural, bearable = record.speed_ranges()
+        super().__init__(
+            lines=timeline_lines(record), seconds=record.source.seconds, natural=natural, bearable=bearable, **kwargs
+        )
         self._sounds = sounds
         self.observe(self._play, names="asked")
 
@@ -46,6 +52,7 @@ def timeline_lines(record: Record) -> list[dict[str, Any]]:
             "dub": [line.planned_start, line.planned_end],
             "speed": round(line.speed, 3),
             "drift": round(1000 * max(abs(line.planned_start - line.start), abs(line.planned_end - line.end))),
+            "late": round(1000 * (line.planned_start - line.start)),
             "text": line.text,
             "translation": line.spoken_text,
             "failed": line.failed is not None,

@@ -32,9 +32,11 @@ def debug(
     VIDEO is dubbed as the app opens, from the store where it was dubbed before. Runs until Ctrl-C.
     """
     from vtlab.errors import InputError
+    from vtlab.settings import load_settings
 
     if video is not None and not video.is_file():
         raise InputError(f"{video} is not there.", code="E_NO_FILE")
+    load_settings(settings)  # an error before a browser opens
     chosen = {"video": video, "from": _code(source), "to": _code(to), "settings": settings}
     _open("debug.py", chosen, edit, port, headless)
 
@@ -58,12 +60,14 @@ def listen(
 
     Each vote is kept as it is given, per listener; the test ends by logging the outcome to both runs in MLflow.
     """
-    from vtlab.evaluation.listening import pairs
+    from vtlab.errors import InputError
+    from vtlab.evaluation.listening import pairs, votes_file
 
+    if run_a.rstrip("/") == run_b.rstrip("/"):
+        raise InputError(f"{run_a} cannot be listened to against itself; name two runs.")
     pairs(run_a, run_b, results)  # an error before a browser opens
     if votes is None:
-        names = "-against-".join(run.strip("/").replace("/", "-") for run in (run_a, run_b))
-        votes = Path("out") / "listen" / names / "votes.jsonl"
+        votes = votes_file(run_a, run_b)
     chosen = {"a": run_a, "b": run_b, "results": results, "votes": votes, "seed": seed}
     _open("listen.py", chosen, edit, port, headless)
 

@@ -37,7 +37,9 @@ def compare(
     votes: Annotated[
         Path | None,
         typer.Option(
-            "--votes", metavar="FILE", help="Votes of 'vtlab listen RUN RUN': do the metrics agree with them?"
+            "--votes",
+            metavar="FILE",
+            help="Votes of 'vtlab listen RUN RUN': do the metrics agree with them? Default: where that left them.",
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Of the bootstrap's draws.")] = None,
@@ -53,11 +55,13 @@ def compare(
     from vtlab.evaluation.bootstrap import SEED
     from vtlab.evaluation.compare import candidates_of
     from vtlab.evaluation.compare import compare as compared
-    from vtlab.evaluation.listening import read_votes
+    from vtlab.evaluation.listening import read_votes, votes_on
 
     candidates, first = candidates_of(runs or (), suite, baseline)
     wanted = None if metrics is None else [word.strip() for word in metrics.split(",") if word.strip()]
-    heard = [] if votes is None else read_votes(votes)
+    names = [one.name if "/" in one.name or not one.suite else f"{one.suite}/{one.name}" for one in candidates]
+    left = votes_on(*names) if votes is None and len(names) == 2 else []
+    heard = left if votes is None else read_votes(votes)
     found = compared(candidates, baseline=first, metrics=wanted, votes=heard, seed=SEED if seed is None else seed)
     if html is not None:
         from vtlab.evaluation import report as reports

@@ -176,6 +176,28 @@ def vote(
     )
 
 
+def votes_file(run_a: str, run_b: str) -> Path:
+    """Where ``vtlab listen`` keeps the votes on two runs unless told otherwise."""
+    names = "-against-".join(run.strip("/").replace("/", "-") for run in (run_a, run_b))
+    return Path("out") / "listen" / names / "votes.jsonl"
+
+
+def votes_on(run_a: str, run_b: str) -> list[Vote]:
+    """The votes that ``vtlab listen`` left on two runs, whichever of them it was told first."""
+    turned: dict[str, Which] = {"a": "b", "b": "a"}
+    others = [
+        vote.model_copy(
+            update={
+                "left": turned[vote.left],
+                "preferred": turned.get(vote.preferred, vote.preferred),
+                "ratings": {turned[run]: ratings for run, ratings in vote.ratings.items()},
+            }
+        )
+        for vote in read_votes(votes_file(run_b, run_a))
+    ]
+    return [*read_votes(votes_file(run_a, run_b)), *others]
+
+
 def read_votes(file: Path) -> list[Vote]:
     """The votes in a file, one JSON object a line; of two on the same pair by the same listener the later one.
 
@@ -263,7 +285,7 @@ def sentences(run_a: str, run_b: str, outcome: Outcome) -> list[str]:
     """The outcome in words, for a terminal or a page."""
     said = [f"{outcome.votes} votes of {outcome.listeners} listeners on {outcome.pairs} pairs."]
     if outcome.preferred_a is None or outcome.p is None:
-        return [*said, "Nobody preferred either run: no difference shown."]
+        return [*said, "No pair was decided for either run: no difference shown."]
     share = outcome.preferred_a
     said.append(
         f"{run_a} is preferred in {share.value:.0%} of {outcome.pairs - outcome.undecided} decided pairs "

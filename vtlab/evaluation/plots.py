@@ -40,14 +40,17 @@ ONSET_MS = 150.0  # an onset further off is heard as late or early
 NATURAL, BEARABLE = (0.9, 1.1), (0.85, 1.3)  # speeds: preferred, and the limits
 TARGET_LUFS, TOLERANCE_LU = -23.0, 2.0
 DOUBTED = 0.5  # a word less probable than this
-WORD_ROW_S, LINE_ROW_S = 8.0, 20.0  # a row of a long time line
+WORD_ROW_S, LINE_ROW_S = 10.0, 20.0  # a row of a long time line
 LETTERS_A_SECOND = 8.5  # that a bar of the line time line has room for
-LETTER_S = 0.055  # room of a letter in a row of words, seconds
+LETTER_S = 0.069  # room of a letter in a row of words, seconds
 WORD_LEVELS = (0.3, -0.32, 0.6, -0.62)  # heights at which words are written; the bars are at 0
 ROWS = 6  # of a time line at most: more is no picture
 PANELS = 8  # clips that one picture shows at most
 COLUMNS = 1600  # of a waveform
 SILENT_LUFS = -60.0  # the floor of the loudness picture
+
+
+Range = tuple[float, float]
 
 
 class Picture(Figure):
@@ -243,7 +246,7 @@ def waveform(blocks: Iterable[NDArray[np.float32]], rate: int, seconds: float, s
     axes.set_yticks([-1, 0, 1])
     axes.set_xlabel("seconds")
     spoken = sum(interval.duration for interval in speech)
-    _headline(figure, f"Sound, and speech in blue: {len(speech)} stretches, {spoken:.1f} s of {seconds:.1f} s")
+    _headline(figure, f"Sound, and speech in blue: {_count(len(speech))}, {spoken:.1f} s of {seconds:.1f} s")
     return figure
 
 
@@ -290,6 +293,7 @@ def words(record: Record, start: float = 0.0, end: float | None = None) -> Figur
 def placements(record: Record, start: float = 0.0, end: float | None = None) -> Figure:
     """Where the source says each line and where the dub does, with the line's speed; ``ROWS`` rows at most."""
     rows, clipped = _rows(record, start, end, LINE_ROW_S)
+    natural, bearable = record.speed_ranges()
     figure, panels = _figure(len(rows), 1.25)
     for axes, (first, last) in zip(panels, rows, strict=True):
         axes.set_xlim(first, last)
@@ -299,7 +303,7 @@ def placements(record: Record, start: float = 0.0, end: float | None = None) -> 
             _bar(axes, segment.start, segment.end, 1, GREY, segment.text)
             if segment.planned_end <= segment.planned_start:
                 continue
-            colour = _speed_colour(segment.speed)
+            colour = _speed_colour(segment.speed, natural, bearable)
             _bar(axes, segment.planned_start, segment.planned_end, 0, colour, _dubbed(segment))
             for source, dub in ((segment.start, segment.planned_start), (segment.end, segment.planned_end)):
                 axes.plot([source, dub], [0.62, 0.38], color=INK, linewidth=0.8)
@@ -308,23 +312,24 @@ def placements(record: Record, start: float = 0.0, end: float | None = None) -> 
     panels[-1].set_xlabel("seconds")
     _headline(
         figure,
-        f"Lines of source and dub, with speed: blue {NATURAL[0]}–{NATURAL[1]}, orange up to the limits "
-        f"({BEARABLE[0]}, {BEARABLE[1]}), red beyond{clipped}",
+        f"Lines of source and dub, with speed: blue {natural[0]}–{natural[1]}, orange up to the limits "
+        f"({bearable[0]}, {bearable[1]}), red beyond{clipped}",
     )
     return figure
 
 
 def speeds(record: Record) -> Figure:
     """The speed of each line over time; a fast line among slow ones is heard."""
+    natural, bearable = record.speed_ranges()
     figure, (axes,) = _figure(1, 2.2)
-    axes.axhspan(*NATURAL, color=SHADE, alpha=0.35, linewidth=0)
-    for limit in BEARABLE:
+    axes.axhspan(*natural, color=SHADE, alpha=0.35, linewidth=0)
+    for limit in bearable:
         axes.axhline(limit, color=RED, linewidth=1, linestyle=(0, (4, 3)))
     lines = [segment for segment in record.segments if segment.planned_end > segment.planned_start]
     for segment in lines:
         axes.plot(
-            [segment.planned_start, segment.planned_end], [segment.speed] * 2, color=_speed_colour(segment.speed),
-            linewidth=4, solid_capstyle="butt",
+            [segment.planned_start, segment.planned_end], [segment.speed] * 2,
+            color=_speed_colour(segment.speed, natural, bearable), linewidth=4, solid_capstyle="butt",
         )  # fmt: skip
     for one, next_one in itertools.pairwise(lines):
         axes.plot([one.planned_end, next_one.planned_start], [one.speed, next_one.speed], color=GREY, linewidth=0.8)
@@ -341,7 +346,8 @@ def speeds(record: Record) -> Figure:
             color=INK,
         )
     axes.set_ylim(
-        min([0.8, *(s.speed - 0.1 for s in lines)]), max([BEARABLE[1] + 0.1, *(s.speed + 0.12 for s in lines)])
+        min([bearable[0] - 0.05, *(s.speed - 0.1 for s in lines)]),
+        max([bearable[1] + 0.1, *(s.speed + 0.12 for s in lines)]),
     )
     axes.set_xlim(0, record.source.seconds)
     axes.set_xlabel("seconds")
@@ -350,10 +356,10 @@ def speeds(record: Record) -> Figure:
     return figure
 
 
-def loudness(meter: LoudnessMeter) -> Figure:
-    """Short-term loudness (3 s, EBU Tech 3341) of what the meter was given, against the target of −23 ± 2 LUFS."""
+def loudness(meter: LoudnessMeter, target_lufs: float = TARGET_LUFS) -> Figure:
+    """Short-term loudness (3 s, EBU Tech 3341) of what the meter was given, against the target ± 2 LU."""
     figure, (axes,) = _figure(1, 2.2)
-    axes.axhspan(TARGET_LUFS - TOLERANCE_LU, TARGET_LUFS + TOLERANCE_LU, color=SHADE, alpha=0.35, linewidth=0)
+    axes.axhspan(target_lufs - TOLERANCE_LU, target_lufs + TOLERANCE_LU, color=SHADE, alpha=0.35, linewidth=0)
     values = meter.short_term()
     at = (np.arange(len(values)) + SHORT_TERM_HOPS / 2) * LOUDNESS_HOP_S
     axes.plot(at, np.where(values > SILENT_LUFS, values, np.nan), color=BLUE, linewidth=1.6)
@@ -367,7 +373,7 @@ def loudness(meter: LoudnessMeter) -> Figure:
     axes.set_ylim(SILENT_LUFS, max(-14.0, loudest + 2))
     axes.set_xlabel("seconds")
     axes.set_ylabel("LUFS")
-    _headline(figure, f"Loudness over 3 s: {said}, target {TARGET_LUFS:g} ± {TOLERANCE_LU:g} shaded")
+    _headline(figure, f"Loudness over 3 s: {said}, target {target_lufs:g} ± {TOLERANCE_LU:g} shaded")
     return figure
 
 
@@ -490,6 +496,10 @@ def _label_points(axes: Axes, points: Sequence[Point]) -> None:
         )
 
 
+def _count(stretches: int) -> str:
+    return "1 stretch" if stretches == 1 else f"{stretches} stretches"
+
+
 def _envelope(
     blocks: Iterable[NDArray[np.float32]], rate: int, seconds: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -530,10 +540,10 @@ def _dubbed(segment: SegmentRecord) -> str:
     return f"{segment.speed:.2f}×  {segment.spoken_text}"
 
 
-def _speed_colour(speed: float) -> str:
-    if NATURAL[0] - 1e-9 <= speed <= NATURAL[1] + 1e-9:
+def _speed_colour(speed: float, natural: Range, bearable: Range) -> str:
+    if natural[0] - 1e-9 <= speed <= natural[1] + 1e-9:
         return BLUE
-    return "#b87500" if BEARABLE[0] - 1e-9 <= speed <= BEARABLE[1] + 1e-9 else RED
+    return "#b87500" if bearable[0] - 1e-9 <= speed <= bearable[1] + 1e-9 else RED
 
 
 def _extremes(lines: Sequence[SegmentRecord]) -> list[SegmentRecord]:

@@ -529,12 +529,14 @@ RUN = """{% extends "frame" %}
 <div>{% if row.text %}<p><small>said</small><br>{{ row.text }}</p>{% endif %}
 {% if row.recognised is not none and row.recognised != row.text %}<p><small>recognised</small><br>
 {{ row.recognised }}</p>{% endif %}
-{% if sounds %}<p><small>source</small><br><audio controls preload="none" src="{{ sounds[0] }}"></audio></p>{% endif %}
+{% if sounds %}<p><small>source</small><br>
+<audio controls preload="metadata" src="{{ sounds[0] }}"></audio></p>{% endif %}
 </div>
 <div>{% if row.translation %}<p><small>reference translation</small><br>{{ row.translation }}</p>{% endif %}
 {% if row.translated %}<p><small>translated</small><br>{{ row.translated }}</p>{% endif %}
 {% if row.heard is not none %}<p><small>heard in the dub</small><br>{{ row.heard or "nothing" }}</p>{% endif %}
-{% if sounds %}<p><small>dub</small><br><audio controls preload="none" src="{{ sounds[1] }}"></audio></p>{% endif %}
+{% if sounds %}<p><small>dub</small><br>
+<audio controls preload="metadata" src="{{ sounds[1] }}"></audio></p>{% endif %}
 </div>
 </div>
 </div>

@@ -110,7 +110,10 @@ def print_comparison(found: Comparison) -> None:
         console.print(Text("What listeners say, and which metrics agree with them", style="bold"))
         for sentence in found.listened.said:
             console.print(Text(sentence))
-        console.print(_agreements(found.listened, console))
+        if found.listened.agreements:
+            console.print(_agreements(found.listened, console))
+        else:
+            console.print(Text("Too few pairs, or pairs too much alike, to tell which metrics agree with them."))
         console.print()
     for note in found.notes:
         console.print(Text(note, style="dim"))

@@ -135,6 +135,12 @@ def output_suffix(info: media.MediaInfo, settings: VideoCombinationSettings) -> 
     return ".mp4" if _encoded(info, settings) or info.video.codec in media.MP4_VIDEO else ".mkv"
 
 
+def encodes(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
+    """Whether a picture or a sound of the source is encoded again, which no store keeps."""
+    picture = info.video is not None and _encoded(info, settings)
+    return picture or settings.keep_original_audio
+
+
 def combine(
     extraction: media.Extraction,
     dub: Path,
