@@ -102,7 +102,7 @@ def _(STAGES, base_settings, controls, mo):
 
 @app.cell
 def _(
-    VtlabError, arguments_video, base, controls, debugging, get_shown, knobs, mo, pool, run_button, set_shown, video,
+    VtlabError, base, controls, debugging, get_shown, knobs, mo, named_video, pool, run_button, set_shown, video,
 ):  # fmt: skip
     try:
         _wanted, _wrong = controls.settings_of(base, knobs.value), None
@@ -110,7 +110,7 @@ def _(
         _wanted, _wrong = None, str(_error)
     _shown = get_shown()
     _applied = _shown[0] if _shown is not None and _shown[2] == video else None
-    _opening = _applied is None and arguments_video
+    _opening = _applied is None and video == named_video
     _message = mo.md("")
     if _wrong is not None:
         _message = mo.callout(_wrong, kind="danger")
@@ -160,10 +160,11 @@ def _(STAGES, base_settings, control_of, controls, get_shown, mo):
 
 
 @app.cell
-def _(mo):
+def _(Path, mo):
     # a video named on the command line is dubbed without being asked
-    arguments_video = bool(mo.cli_args().get("video"))
-    return (arguments_video,)
+    _named = mo.cli_args().get("video")
+    named_video = Path(str(_named)).expanduser() if _named else None
+    return (named_video,)
 
 
 @app.cell

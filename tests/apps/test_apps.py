@@ -66,6 +66,9 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
         expect(page.locator("img[src^='data:image/png']")).to_have_count(4)  # waveform, words, speeds, loudness
         assert page.get_by_text("failed with exception").count() == 0
 
+        # the time line is looked at somewhere
+        page.locator(".vtlab-timeline").evaluate("frame => { frame.scrollLeft = 60 }")
+
         # a knob of stage 6: the stages before it come from the store, stage 6 and those after it run at once
         gap = knob(page, "gap_s")
         gap.fill("0.2")
@@ -73,6 +76,7 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
         expect(summary(page, "6 audio sync")).to_contain_text("computed")
         expect(summary(page, "5 tts")).to_contain_text("from the store")
         expect(knob(page, "gap_s")).to_have_value("0.2")
+        expect(page.locator(".vtlab-timeline")).to_have_js_property("scrollLeft", 60)  # and still there
 
         # a knob of stage 3 waits for the button
         snap = knob(page, "snap_s")
@@ -111,9 +115,26 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
         page.get_by_role("button", name="Measure against the base configuration").click()
         expect(page.get_by_text("sync_within_150ms").first).to_be_visible()
         picture(page, "debug_metrics")
+
+        # knobs stay as they were turned when another clip is chosen
+        page.get_by_label("or a file's path").fill(str(PEOPLE / "fox_pt.flac"))
+        page.get_by_label("or a file's path").press("Enter")
+        expect(page.get_by_text("Press Run")).to_be_visible()
+        expect(knob(page, "gap_s")).to_have_value("0.2")
     saved = load_settings(tmp_path / "out" / "debug" / "settings.yaml")
     assert saved.audio_sync.gap_s == 0.2
     assert saved.transcription.snap_s == 0.3
+
+
+def test_without_a_clip_there_are_knobs_all_the_same(tmp_path: Path) -> None:
+    with served(["debug"], tmp_path, {"VTLAB_STORE": str(tmp_path / "store")}) as address, opened(address) as page:
+        expect(page.get_by_text("Choose a clip")).to_be_visible()
+        page.get_by_role("button", name="audio sync").click()
+        expect(knob(page, "gap_s")).to_be_visible()
+        assert page.get_by_role("button", name="Save as settings").count() == 0
+        page.get_by_label("or a file's path").fill("gone.mp4")
+        page.get_by_label("or a file's path").press("Enter")
+        expect(page.get_by_text("Choose the language to dub into.")).to_be_visible()
 
 
 def test_vote_by_key_and_find_it_in_mlflow(

@@ -172,3 +172,13 @@ def test_turning_the_runs_round_turns_the_outcome_round(given_votes: list[tuple[
     if one.preferred_a is not None and other.preferred_a is not None:
         assert one.preferred_a.value == pytest.approx(1 - other.preferred_a.value)
         assert one.preferred_a.low <= one.preferred_a.value <= one.preferred_a.high
+
+
+def test_votes_are_found_whichever_run_was_named_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = ballot("clip:0", "a", a=Ratings(naturalness=4))
+    listening.add_vote(listening.votes_file("s/one", "s/two/"), made)
+    assert listening.votes_on("s/one", "s/two") == [made]
+    (turned,) = listening.votes_on("s/two", "s/one")
+    assert (turned.preferred, turned.left, turned.ratings) == ("b", "b", {"b": Ratings(naturalness=4)})
+    assert listening.votes_on("s/one", "s/three") == []
