@@ -18,7 +18,7 @@ function render({ model, el }) {
     const player = made("video", { src: address, controls: true, preload: "auto", playsInline: true });
     players[name] = player;
     const scales = model.get("scales").map((scale) => {
-      const row = made("div", { className: "vtlab-scale" }, made("span", { textContent: `${scale} (5: best)` }));
+      const row = made("div", { className: "vtlab-scale" }, made("span", { textContent: scale }));
       for (let mark = 1; mark <= 5; mark++) {
         const button = made("button", { type: "button", textContent: mark, ariaLabel: `${name} ${scale} ${mark}` });
         button.onclick = () => {
