@@ -35,8 +35,8 @@ def _(Path, VtlabError, listening, mo):
         # Which is better?
 
         You hear {len(pairs)} lines, each dubbed twice. **A** plays the left one, **L** the right one; choose with
-        the arrow keys (**↓**: no difference), give marks from 1 to 5 (best) where you have an opinion, and press **Enter**.
-        You may stop at any time: under the same name you go on where you were.
+        the arrow keys (**↓**: no difference), give marks from 1 to 5 (best) where you have an opinion, and press
+        **Enter**. You may stop at any time: under the same name you go on where you were.
         """
     )
     return pairs, run_a, run_b, seed, votes_file
