@@ -241,6 +241,7 @@ class Sessions:
             await self._stop(live, Phase.CANCELLED)
         if not live.phase.final or live.phase is Phase.INTERRUPTED:
             await self._clean(session_id)
+        if not live.phase.final or live.phase is Phase.INTERRUPTED:  # nobody else has ended it meanwhile
             self._end(live, Phase.CANCELLED, "Cancelled")
         if live.phase is not Phase.CANCELLED:  # it came to its end meanwhile
             return Answer(False, False, f"The session has ended already ({STATUS[live.phase]}).")
@@ -482,6 +483,7 @@ class Sessions:
     async def _fail(self, session: Session, message: str, code: str) -> None:
         if not session.phase.final:
             await self._clean(session.id)
+        if not session.phase.final:  # nobody else has ended it meanwhile
             self._end(session, Phase.FAILED, message, code)
 
     def _interrupt(self, session: Session) -> None:
