@@ -75,7 +75,14 @@ def test_a_run_has_its_numbers_gates_worst_segments_and_origin(tmp_path: Path) -
     sounds = _whole(page)
     assert 2 <= len(sounds) <= 2 * report.WORST and len(sounds) % 2 == 0
     assert max(map(len, sounds)) < 120_000
-    for said in ("abc123", "sha256 0123456789", "voice: x", "Nobody speaks in it.", "nobody measured it"):
+    for said in (
+        "1 clip measured, Portuguese to English",
+        "abc123",
+        "sha256 0123456789",
+        "voice: x",
+        "Nobody speaks in it.",
+        "nobody measured it",
+    ):
         assert said in page
     assert page.count(">passed<") == 1 and page.count(">failed<") == 1
 

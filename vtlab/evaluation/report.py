@@ -23,6 +23,7 @@ from vtlab.evaluation.bootstrap import Unit
 from vtlab.evaluation.compare import STAGES_LOST, Candidate, Comparison, Loss, Pairing, load, losses
 from vtlab.evaluation.results import RESULT, ClipResult
 from vtlab.evaluation.suite import Gate
+from vtlab.languages import language_name
 from vtlab.measured import Measurement
 from vtlab.metrics import METRICS
 from vtlab.metrics.corpus import pooled
@@ -242,6 +243,9 @@ def run_page(page: Page) -> str:
         intervals=bootstrap.intervals(candidate.clips),
         metrics=METRICS,
         absent=_absent(measured),
+        pairs=dict.fromkeys(
+            f"{language_name(one.source_language)} to {language_name(one.target_language)}" for one in measured
+        ),
         worst=[(one, _sounds(one, page.media)) for one in worst],
         silent=[clip for clip in dict.fromkeys(one.clip for one in worst) if clip not in page.media],
         drift=_picture(plots.drift(timed) if timed else None),
@@ -487,7 +491,8 @@ RUN = """{% extends "frame" %}
 {% block title %}{{ candidate.name }}{% endblock %}
 {% block body %}
 <h1>{{ candidate.name }}</h1>
-<p class="soft">{{ candidate.clips | length }} clips measured
+<p class="soft">{{ candidate.clips | length }} {{ "clip" if candidate.clips | length == 1 else "clips" }} measured
+{%- for pair in pairs %}, {{ pair }}{% endfor %}
 {%- if candidate.failed %}, {{ candidate.failed | length }} failed{% endif %}</p>
 {% for clip, why in candidate.failed.items() %}<p class="missed">{{ clip }} failed: {{ why }}</p>{% endfor %}
 
