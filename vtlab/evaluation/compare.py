@@ -521,7 +521,8 @@ def _left_out(first: Candidate, other: Candidate) -> list[str]:
     for one, two in ((first, other), (other, first)):
         missing = [clip for clip in one.clips if clip not in two.clips]
         if missing:
-            said.append(f"{len(missing)} clips of {one.name} are left out, {two.name} has none: {_some(missing)}.")
+            what = "1 clip" if len(missing) == 1 else f"{len(missing)} clips"
+            said.append(f"Left out: {what} of {one.name} that {two.name} has not, {_some(missing)}.")
     return said
 
 
