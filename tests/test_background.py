@@ -20,7 +20,7 @@ def test_items_are_made_while_the_reader_is_busy() -> None:
 
     reader = in_background(items())
     assert next(reader) == 1
-    assert made.wait(5)
+    assert made.wait(60)
     assert list(reader) == [2]
 
 

@@ -145,10 +145,13 @@ def test_engines_go_back_when_their_stage_is_finished_and_at_the_end(tmp_path: P
         run.start("tts")
         assert engine() is engine()
         other()
-        assert pool.trim() == []
+        pool.trim()  # the run's own watch may have been first
+        assert set(pool.loaded()) == {("tts", "a"), ("translation", "b")}
         run.finish("tts")
-        assert pool.trim() == [("tts", "a")]
-    assert pool.trim() == [("translation", "b")]
+        pool.trim()
+        assert pool.loaded() == [("translation", "b")]
+    pool.trim()
+    assert pool.loaded() == []
 
 
 def test_memory_is_watched_while_a_run_is_under_way(tmp_path: Path) -> None:
@@ -162,6 +165,6 @@ def test_memory_is_watched_while_a_run_is_under_way(tmp_path: Path) -> None:
         told.set()
 
     with Run(Settings(), Store(tmp_path), pool, on_event, lambda: None).under_way():
-        assert told.wait(5)
+        assert told.wait(60)
     assert pool.loaded() == []
     assert events[0].startswith("unloading idle")

@@ -41,7 +41,7 @@ class StandIn:
 
     def __enter__(self) -> StandIn:
         self._thread.start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
