@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from serve.beside import Beside, Checkpoint
 from serve.files import publish
 from vtlab import media
 from vtlab.audio import Audio
-from vtlab.errors import Cancelled, VtlabError
 from vtlab.findings import Finding
 from vtlab.segments import Cue, SpokenSegment
 from vtlab.settings import Settings
@@ -36,8 +36,7 @@ PIECE_S = 30.0  # how long the gateway takes a segment preview to be
 class EarlyPreview:
     """Collects the first lines as they are spoken, and renders them once they fill a preview.
 
-    ``out`` appears whole or not at all; ``on_ready`` is called in the rendering thread. What goes wrong is kept in
-    ``problem``: a preview is no reason for a dub to fail.
+    ``out`` appears whole or not at all; ``on_ready`` is called in the rendering thread.
     """
 
     def __init__(
@@ -46,20 +45,23 @@ class EarlyPreview:
         settings: Settings,
         out: Path,
         work: Path,
-        checkpoint: Callable[[], None],
+        checkpoint: Checkpoint,
         on_ready: Callable[[Path], None],
     ) -> None:
-        self.problem: str | None = None
         self._video, self._settings, self._out, self._work = video, settings, out, work
-        self._checkpoint, self._on_ready = checkpoint, on_ready
+        self._on_ready = on_ready
         self._lines: list[SpokenSegment] = []
-        self._thread: threading.Thread | None = None
-        self._ended = threading.Event()
+        self._rendering = Beside("early preview", checkpoint)
         self._made = out.exists()  # by an earlier attempt
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is none."""
+        return self._rendering.problem
 
     def add(self, line: SpokenSegment) -> None:
         """Takes the next line; called in the order of their times."""
-        if self._made or self._thread is not None:
+        if self._made or self._rendering.begun:
             return
         if span := span_of(self._lines, line):
             self._render(*span)
@@ -68,7 +70,7 @@ class EarlyPreview:
 
     def finish(self) -> None:
         """There are no more lines: what there is makes the preview."""
-        if not self._made and self._thread is None and any(not line.silent for line in self._lines):
+        if not self._made and not self._rendering.begun and any(not line.silent for line in self._lines):
             start = _start(self._lines)
             self._render(start, start + MOST_S)  # or to the end of the file
 
@@ -77,37 +79,21 @@ class EarlyPreview:
         """The thread, if there is one, has come to its end after the block; stopped where the block fails."""
         if self._made:
             self._on_ready(self._out)
-        try:
+        with self._rendering.under_way():
             yield
-        except BaseException:
-            self._ended.set()
-            raise
-        finally:
-            if self._thread is not None:
-                self._thread.join()
 
     def _render(self, start: float, end: float) -> None:
-        self._thread = threading.Thread(target=self._run, args=(start, end), name="early preview", daemon=True)
-        self._thread.start()
+        self._rendering.begin(partial(self._make, start, end))
 
-    def _run(self, start: float, end: float) -> None:
+    def _make(self, start: float, end: float, checkpoint: Checkpoint) -> None:
         try:
             self._work.mkdir(parents=True, exist_ok=True)
-            made = render(self._video, self._settings, self._lines, start, end, self._work, self._still_wanted)
+            made = render(self._video, self._settings, self._lines, start, end, self._work, checkpoint)
             publish(made, self._out)
             self._on_ready(self._out)
-        except Cancelled:
-            pass
-        except (VtlabError, OSError) as error:
-            self.problem = str(error)
         finally:
             self._lines = []
             shutil.rmtree(self._work, ignore_errors=True)
-
-    def _still_wanted(self) -> None:
-        if self._ended.is_set():
-            raise Cancelled("The dub ended.")
-        self._checkpoint()
 
 
 def span_of(lines: list[SpokenSegment], following: SpokenSegment) -> tuple[float, float] | None:
@@ -138,7 +124,7 @@ def render(
     start: float,
     end: float,
     work: Path,
-    checkpoint: Callable[[], None],
+    checkpoint: Checkpoint,
 ) -> Path:
     """The lines over the source from ``start`` to ``end`` seconds, as an MP4 in ``work``."""
     whole = media.probe(video)
@@ -167,7 +153,7 @@ def render(
     )  # fmt: skip
 
 
-def cut_pieces(result: Path, folder: Path, checkpoint: Callable[[], None]) -> list[str]:
+def cut_pieces(result: Path, folder: Path, checkpoint: Checkpoint) -> list[str]:
     """The result in pieces of ``PIECE_S``: ``seg_001.mp4`` … in ``folder``; returns their names without the ending."""
     info = media.probe(result)
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier run

@@ -6,19 +6,19 @@ together: a user waits no longer for the scores than for the file.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from serve.beside import Beside, Checkpoint
 from serve.progress import Quality
 from vtlab import media, resources
 from vtlab.audio import Audio
-from vtlab.errors import Cancelled, VtlabError
+from vtlab.errors import VtlabError
 from vtlab.findings import Finding
 from vtlab.measure import DubbedLine, measure, measure_speech
 from vtlab.metrics import quality
@@ -44,18 +44,13 @@ LISTENED_S = 3600.0  # of a longer dub only so much of its beginning: an hour of
 
 
 class Judge:
-    """Takes a dub's lines at their places, and measures their sound beside the rest of the work.
+    """Takes a dub's lines at their places, and measures their sound beside the rest of the work."""
 
-    ``checkpoint`` is called now and then in that thread; it may block or raise ``Cancelled``.
-    """
-
-    def __init__(self, source: Path, settings: Settings, checkpoint: Callable[[], None]) -> None:
+    def __init__(self, source: Path, settings: Settings, checkpoint: Checkpoint) -> None:
         self._source, self._settings, self._checkpoint = source, settings, checkpoint
         self._lines: list[PlacedSegment] = []
-        self._thread: threading.Thread | None = None
-        self._ended = threading.Event()
         self._values: dict[str, float] = {}
-        self._problem: str | None = None
+        self._listening = Beside("quality", checkpoint)
 
     def add(self, line: PlacedSegment) -> None:
         """Takes the next line, with its sound."""
@@ -64,25 +59,15 @@ class Judge:
     def begin(self) -> None:
         """All lines are at their places; nothing happens where none came, as where their mix was in the store."""
         if self._lines:
-            self._thread = threading.Thread(target=self._run, name="quality", daemon=True)
-            self._thread.start()
+            self._listening.begin(self._listen)
 
-    @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """No thread is left where the block fails."""
-        try:
-            yield
-        except BaseException:
-            self._ended.set()
-            if self._thread is not None:
-                self._thread.join()
-            raise
+    def under_way(self) -> AbstractContextManager[None]:
+        """The speech has been measured after the block; no thread is left where it fails."""
+        return self._listening.under_way()
 
     def quality(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
-        """The scores of the finished dub; or else which of them could not be measured, and why."""
-        if self._thread is not None:
-            self._thread.join()
-            self._checkpoint()
+        """The scores of the finished dub, after ``under_way``; or else which of them could not be measured, and why."""
+        self._checkpoint()
         try:
             return self._scores(made)
         except VtlabError as error:
@@ -90,24 +75,15 @@ class Judge:
 
     # ------------------------------------------------------------ within
 
-    def _run(self) -> None:
+    def _listen(self, checkpoint: Checkpoint) -> None:
         try:
-            self._values = measured_speech(self._lines, self._source, self._settings, self._still_wanted)
-        except Cancelled:
-            pass
-        except VtlabError as error:
-            self._problem = str(error)
+            self._values = measured_speech(self._lines, self._source, self._settings, checkpoint)
         finally:
             self._lines = []
 
-    def _still_wanted(self) -> None:
-        if self._ended.is_set():
-            raise Cancelled("The dub ended.")
-        self._checkpoint()
-
     def _scores(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
         record = made.record
-        asked = [metric for metric in SCORES.values() if self._thread is None or metric not in OF_SPEECH]
+        asked = [metric for metric in SCORES.values() if not self._listening.begun or metric not in OF_SPEECH]
         found = measure(
             result_of(made),
             self._source,
@@ -119,8 +95,8 @@ class Judge:
         )
         values = {**self._values, **found.values}
         reasons: Mapping[str, str] = found.absent
-        if self._problem is not None:
-            reasons = {**reasons, **dict.fromkeys(OF_SPEECH, self._problem)}
+        if self._listening.problem is not None:
+            reasons = {**reasons, **dict.fromkeys(OF_SPEECH, self._listening.problem)}
         sync = quality.lip_sync_accuracy(values.get(SCORES["lip_sync_accuracy"]))
         voice = quality.voice_quality(values.get(SCORES["voice_quality"]))
         translation = values.get(SCORES["translation_quality"])
@@ -141,7 +117,7 @@ class Judge:
 
 
 def measured_speech(
-    placed: list[PlacedSegment], source: Path, settings: Settings, checkpoint: Callable[[], None]
+    placed: list[PlacedSegment], source: Path, settings: Settings, checkpoint: Checkpoint
 ) -> dict[str, float]:
     """Metrics ``OF_SPEECH`` of lines with their sound, of the first ``LISTENED_S``; without those that nothing can be
     measured on."""
@@ -164,7 +140,7 @@ def measured_speech(
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _sound(blocks: Iterable[NDArray[np.float32]], checkpoint: Callable[[], None]) -> Audio:
+def _sound(blocks: Iterable[NDArray[np.float32]], checkpoint: Checkpoint) -> Audio:
     parts = []
     for block in blocks:
         checkpoint()

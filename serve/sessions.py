@@ -213,6 +213,8 @@ class Sessions:
         live = self._live.get(session_id)
         if live is not None:
             state = live.state()
+            if state.status.final:  # left as it was, paused, while the server goes down
+                return Refusal(state.message)
             return Refusal(f"The video is still being translated ({state.progress:.0f} %): {state.current_step}.")
         row = self._registry.get(session_id)
         if row is None:

@@ -27,6 +27,7 @@ SPOKEN_SHARE = 0.7  # of the band that translation and speech share
 MOST_BY_TIME = 0.98  # what time alone lets a stage come to
 IN_TIME = 0.7  # up to here a stage goes as fast as the clock, then slower and slower
 OVERDUE = 0.2  # a stage that takes longer than expected will take this share of its time more
+REUSED_SHARE = 0.1  # what comes from the store costs nothing: a stage with more of it says nothing of its speed
 LINES = "lines"  # stages 3 to 5 overlap: their speed is measured from the first's start to the last's end
 LINE_STAGES = ("transcription", "translation", "tts")
 # seconds for each second of video, until this machine has measured its own: two cores, the bundled clips
@@ -61,7 +62,7 @@ class Tracker:
     reached_s: dict[str, float] = field(default_factory=dict)  # end of the last line by stage
     started: dict[str, float] = field(default_factory=dict)
     finished: dict[str, float] = field(default_factory=dict)
-    reused: set[str] = field(default_factory=set)
+    reused: set[str] = field(default_factory=set)  # stages that had more than ``REUSED_SHARE`` from the store
 
     def event(self, event: Event, now: float) -> list[str]:
         """Takes an event; returns the stages that became the one at work by it, in order."""
@@ -75,7 +76,7 @@ class Tracker:
                     self.total_lines = event.total
             case StageFinished():
                 self.finished[event.stage] = now
-                if event.reused:
+                if event.reused_share > REUSED_SHARE:
                     self.reused.add(event.stage)
                 if event.stage == "transcription":
                     self.total_lines = self.done.get("transcription", 0)

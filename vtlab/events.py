@@ -37,13 +37,18 @@ class SegmentDone:
 
 @dataclass(frozen=True)
 class StageFinished:
-    """``stage`` ended; ``reused`` when its whole result came from the store."""
+    """``stage`` ended; ``reused_share`` of its answers, 0 to 1, came from the store."""
 
     stage: str
     number: int
     total: int
     seconds: float
-    reused: bool
+    reused_share: float
+
+    @property
+    def reused(self) -> bool:
+        """Its whole result came from the store."""
+        return self.reused_share == 1
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vtlab.settings import AudioSyncSettings
+
 SCHEMA = 1
-# of records that do not tell: those of other tools
-SPEEDS = {"preferred_min_speed": 0.9, "preferred_max_speed": 1.1, "min_speed": 0.85, "max_speed": 1.3}
 
 
 class _Part(BaseModel):
@@ -120,10 +120,12 @@ class Record(_Part):
     outputs: list[Output]
 
     def speed_ranges(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The preferred speeds of lines and the limits, lowest and highest, that the dub was made with."""
-        made_with = {**SPEEDS, **self.settings.get("audio_sync", {})}
-        preferred = made_with["preferred_min_speed"], made_with["preferred_max_speed"]
-        return preferred, (made_with["min_speed"], made_with["max_speed"])
+        """The preferred speeds of lines and the limits, lowest and highest, that the dub was made with.
+
+        Records of other tools do not tell them: then they are the defaults.
+        """
+        made_with = AudioSyncSettings().model_copy(update=self.settings.get("audio_sync", {}))
+        return made_with.preferred_speeds, made_with.speed_limits
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ class Run:
         began, cpu = self._started[stage]
         tally = self.tallies[stage]
         seconds = time.perf_counter() - began
-        reused = tally.computed == 0 and tally.reused > 0
+        reused_share = tally.reused / max(1, tally.reused + tally.computed)
         self.stages[stage] = StageRecord(
             stage=stage,
             seconds=round(seconds, 3),
@@ -105,9 +105,9 @@ class Run:
             load_s=round(tally.load_s, 3),
             reused=tally.reused,
             computed=tally.computed,
-            from_store=reused,
+            from_store=reused_share == 1,
         )
-        self.on_event(StageFinished(stage, STAGES.index(stage) + 1, len(STAGES), seconds, reused))
+        self.on_event(StageFinished(stage, STAGES.index(stage) + 1, len(STAGES), seconds, reused_share))
 
     @contextmanager
     def ahead(self, lines: Iterable[Line]) -> Iterator[Iterator[Line]]:

@@ -121,6 +121,14 @@ class AudioSyncSettings(Section):
         0.5, ge=0, le=1, description="how far lines follow the loudness of the original ones"
     )
 
+    @property
+    def preferred_speeds(self) -> tuple[float, float]:
+        return self.preferred_min_speed, self.preferred_max_speed
+
+    @property
+    def speed_limits(self) -> tuple[float, float]:
+        return self.min_speed, self.max_speed
+
 
 class SubtitleSettings(Section):
     max_line_chars: int = Field(42, ge=10, description="characters a line")

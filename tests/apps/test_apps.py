@@ -15,6 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from vtlab.apps import debugging
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation import listening, tracking
+from vtlab.evaluation.report import load_page, run_page
 from vtlab.evaluation.run import evaluate
 from vtlab.evaluation.suite import load_suite
 from vtlab.pipeline import Dub
@@ -209,6 +210,9 @@ def test_vote_by_key_and_find_it_in_mlflow(
     assert preferred[winner]["listen_preferred"] == 1.0
     assert preferred[winner]["listen_naturalness"] == 4.0
     assert preferred[winner]["listen_pairs"] == len(pairs)
+    shown = run_page(load_page(f"gaps/{winner}", results, uri=uri))
+    assert "1 listener heard it against gaps/" in shown
+    assert "naturalness: 4.00 of 5" in shown
 
 
 def _metrics(run: str, uri: str) -> dict[str, float]:

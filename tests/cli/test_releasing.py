@@ -72,6 +72,8 @@ def _tracked(name: str, mistakes: float, clips: range, failed: int) -> TrackedRu
         engines={"transcription": "faster_whisper, silero", "translation": "firefox"},
         weights={"whisper/base": "00ff"},
         dirty=False,
+        listened={},
+        listened_against="",
     )
 
 

@@ -132,12 +132,21 @@ def test_the_sign_test_counts_each_pair_once() -> None:
     assert "Listeners prefer s/one." in listening.sentences("s/one", "s/two", found)
     assert listening.values_for(found, "b")["listen_preferred"] == pytest.approx(1 / 9)
     assert listening.values_for(found, "b")["listen_preferred_low"] == pytest.approx(1 - 0.9801, abs=1e-4)
+    assert listening.told_of(listening.values_for(found, "b"), "s/one") == [
+        "3 listeners heard it against s/one, on 10 pairs of lines.",
+        "It is preferred in 11% of the decided pairs (95 % interval 2% to 43%, p = 0.0391): a difference is shown.",
+    ]
 
 
 def test_nobody_decided_is_no_preference() -> None:
     found = listening.outcome([ballot("p:0", "same")])
     assert found.preferred_a is None
     assert "listen_preferred" not in listening.values_for(found, "a")
+    assert listening.told_of(listening.values_for(found, "a"), "two") == [
+        "1 listener heard it against two, on 1 pair of lines.",
+        "No pair was decided for either run: no difference shown.",
+    ]
+    assert listening.told_of({}, "") == []
     assert "no difference shown" in " ".join(listening.sentences("one", "two", found)).lower()
     assert listening.outcome([]).pairs == 0
 

@@ -53,10 +53,11 @@ def test_speech_in_memory_scores_as_its_file_does(made: tuple[Dub, list[PlacedSe
 def test_quality_beside_the_dub_or_after_it(made: tuple[Dub, list[PlacedSegment]], chosen: Settings) -> None:
     dubbed, placed = made
     beside, after = (Judge(CLIP, chosen, lambda: None) for _ in range(2))
-    for line in placed:
-        beside.add(line)
-    beside.begin()
-    after.begin()  # no line came: their mix was in the store
+    with beside.under_way(), after.under_way():
+        for line in placed:
+            beside.add(line)
+        beside.begin()
+        after.begin()  # no line came: their mix was in the store
     scores = [judge.quality(dubbed) for judge in (beside, after)]
     assert [absent for _, absent in scores] == [{}, {}]
     one, other = (quality for quality, _ in scores)
@@ -71,8 +72,9 @@ def test_what_cannot_be_measured_is_named(
 ) -> None:
     dubbed, placed = made
     judge = Judge(tmp_path / "gone.mp4", chosen, lambda: None)
-    judge.add(placed[0])
-    judge.begin()
+    with judge.under_way():
+        judge.add(placed[0])
+        judge.begin()
     quality, absent = judge.quality(dubbed)
     assert quality is None
     assert "gone.mp4" in absent["voice_quality"]
@@ -89,6 +91,6 @@ def test_no_thread_outlives_a_dub_that_fails(made: tuple[Dub, list[PlacedSegment
             judge.add(line)
         judge.begin()
         raise RuntimeError("the dub failed")
-    assert judge._thread is not None and not judge._thread.is_alive()
+    assert judge._listening.begun and not judge._listening.busy
     with pytest.raises(Cancelled):
         measured_speech(placed, CLIP, chosen, stop)

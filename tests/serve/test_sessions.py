@@ -395,6 +395,9 @@ def test_drained_it_parks_what_it_cannot_finish(serving: Serving) -> None:
             answer = await sessions.control("held", "resume")
             assert (answer.success, answer.paused) == (False, True)
             assert "shutting down" in answer.message
+            refusal = sessions.result("held")
+            assert isinstance(refusal, Refusal)
+            assert "goes on from there" in refusal.message
             for follower in followers:
                 last = (await follower)[-1]
                 assert (last.status, last.code) == (Status.FAILED, "E_INTERRUPTED")

@@ -15,8 +15,8 @@ def started(stage: str) -> StageStarted:
     return StageStarted(stage, STAGES.index(stage) + 1, 8)
 
 
-def finished(stage: str, *, reused: bool = False) -> StageFinished:
-    return StageFinished(stage, STAGES.index(stage) + 1, 8, 1.0, reused)
+def finished(stage: str, *, reused_share: float = 0.0) -> StageFinished:
+    return StageFinished(stage, STAGES.index(stage) + 1, 8, 1.0, reused_share)
 
 
 def tracker(events: list[tuple[Event, float]], total_s: float | None = 100.0) -> Tracker:
@@ -89,9 +89,10 @@ def test_overdue_stage_goes_on_to_take_a_share_of_its_time() -> None:
     assert later > rest
 
 
-def test_speeds_are_measured_without_what_came_from_the_store() -> None:
+@pytest.mark.parametrize("share", [1.0, 0.5])  # all of it; the mix, while the picture was made
+def test_speeds_are_measured_without_what_came_from_the_store(share: float) -> None:
     done = [(started(stage), 0.0) for stage in STAGES] + [(finished(stage), 10.0) for stage in STAGES[:-1]]
-    made = tracker([*done, (finished("video_combination", reused=True), 10.0)])
+    made = tracker([*done, (finished("video_combination", reused_share=share), 10.0)])
     assert made.measured() == {
         "initialization": 0.1, "audio_extraction": 0.1, "lines": 0.1, "audio_sync": 0.1, "subtitle_generation": 0.1,
     }  # fmt: skip

@@ -332,6 +332,33 @@ def values_for(outcome: Outcome, run: Which) -> dict[str, float]:
     return values
 
 
+def told_of(values: Mapping[str, float], other: str) -> list[str]:
+    """What ``values_for`` gave of a run, listened to against ``other``, in words."""
+    if not values:
+        return []
+    listeners, pairs = round(values["listen_listeners"]), round(values["listen_pairs"])
+    said = [f"{_counted(listeners, 'listener')} heard it against {other}, on {_counted(pairs, 'pair')} of lines."]
+    if "listen_preferred" in values:
+        low, high = values["listen_preferred_low"], values["listen_preferred_high"]
+        verdict = "no difference shown" if low <= 0.5 <= high else "a difference is shown"
+        said.append(
+            f"It is preferred in {values['listen_preferred']:.0%} of the decided pairs "
+            f"(95 % interval {low:.0%} to {high:.0%}, p = {values['listen_p']:.3g}): {verdict}."
+        )
+    else:
+        said.append("No pair was decided for either run: no difference shown.")
+    for scale in SCALES:
+        if (name := f"listen_{scale}") in values:
+            said.append(
+                f"{scale}: {values[name]:.2f} of 5 ({values[name + '_low']:.2f} to {values[name + '_high']:.2f})."
+            )
+    return said
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _named(name: str, estimate: Estimate) -> dict[str, float]:
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 

@@ -26,6 +26,7 @@ from vtlab.errors import InputError
 from vtlab.measured import Measurement
 from vtlab.record import Record, SegmentRecord
 from vtlab.segments import Interval
+from vtlab.settings import AudioSyncSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,8 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY)
 SIZE = 9.0  # of text, points
 WIDTH = 10.0  # inches
 ONSET_MS = 150.0  # an onset further off is heard as late or early
-NATURAL, BEARABLE = (0.9, 1.1), (0.85, 1.3)  # speeds: preferred, and the limits
+# the same for every configuration, whatever its own limits are
+NATURAL, BEARABLE = AudioSyncSettings().preferred_speeds, AudioSyncSettings().speed_limits
 TARGET_LUFS, TOLERANCE_LU = -23.0, 2.0
 DOUBTED = 0.5  # a word less probable than this
 WORD_ROW_S, LINE_ROW_S = 10.0, 20.0  # a row of a long time line

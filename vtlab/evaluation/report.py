@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from vtlab import __version__, media
 from vtlab.audio import Audio, cut, fade
 from vtlab.errors import InputError
-from vtlab.evaluation import bootstrap, plots, shown
+from vtlab.evaluation import bootstrap, listening, plots, shown
 from vtlab.evaluation.bootstrap import Unit
 from vtlab.evaluation.compare import STAGES_LOST, Candidate, Comparison, Loss, Pairing, load, losses
 from vtlab.evaluation.results import RESULT, ClipResult
@@ -55,7 +55,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class Page:
-    """What a run's page shows. ``media``: per clip the source and the dubbed file, where they are at hand."""
+    """What a run's page shows.
+
+    ``media``: per clip the source and the dubbed file, where they are at hand; ``listened``: what listeners said of it,
+    in sentences.
+    """
 
     candidate: Candidate
     gates: dict[str, Gate] = field(default_factory=dict)
@@ -63,6 +67,7 @@ class Page:
     origin: tuple[tuple[str, str], ...] = ()
     weights: tuple[tuple[str, str], ...] = ()
     media: dict[str, tuple[Path, Path]] = field(default_factory=dict)
+    listened: tuple[str, ...] = ()
 
 
 def write(file: Path, page: str) -> None:
@@ -199,6 +204,7 @@ def _page_of_tracked(candidate: Candidate, run: str, results: Path, uri: str | N
         ),
         weights=tuple(sorted(tracked.weights.items())),
         media={clip: files for clip, files in _media(folder, candidate).items() if clip in same},
+        listened=tuple(listening.told_of(tracked.listened, tracked.listened_against)),
     )
 
 
@@ -521,6 +527,11 @@ RUN = """{% extends "frame" %}
 {% for name, why, count in absent %}
 <p class="soft">{{ name }} is absent on {{ count }} clip{{ "s" if count > 1 }}: {{ why }}</p>
 {% endfor %}
+
+{% if page.listened %}
+<h2>What listeners say</h2>
+{% for sentence in page.listened %}<p>{{ sentence }}</p>{% endfor %}
+{% endif %}
 
 <h2>The worst segments</h2>
 {% if not worst %}<p>Nothing is wrong with any segment, as far as it is measured.</p>{% endif %}

@@ -81,7 +81,10 @@ class FoundRun:
 
 @dataclass(frozen=True)
 class TrackedRun(FoundRun):
-    """A run with all it holds; ``values`` are pooled over its clips, ``engines`` those that really ran, by stage."""
+    """A run with all it holds; ``values`` are pooled over its clips, ``engines`` those that really ran, by stage.
+
+    ``listened`` are the numbers of the latest listening test of it, ``listened_against`` the other run there.
+    """
 
     settings: dict[str, Any]
     results: tuple[ClipResult, ...]
@@ -91,6 +94,8 @@ class TrackedRun(FoundRun):
     engines: dict[str, str]
     weights: dict[str, str]
     dirty: bool
+    listened: dict[str, float]
+    listened_against: str
 
 
 # ---------------------------------------------------------------- the store
@@ -661,6 +666,8 @@ def _loaded(client: MlflowClient, address: str, run: Run) -> TrackedRun:
         engines={key.removeprefix("engine."): value for key, value in tags.items() if key.startswith("engine.")},
         weights={key.removeprefix("weights."): value for key, value in tags.items() if key.startswith("weights.")},
         dirty=tags.get("vtlab.dirty") == "true",
+        listened={name: value for name, value in run.data.metrics.items() if name.startswith("listen_")},
+        listened_against=tags.get("vtlab.listened_against", ""),
     )
 
 
