@@ -12,13 +12,26 @@ def _():
     import marimo as mo
 
     from vtlab import languages
-    from vtlab.apps import controls, debugging, players
+    from vtlab.apps import controls, debugging, player, sounds
     from vtlab.engines.pool import EnginePool
     from vtlab.errors import VtlabError
     from vtlab.run import STAGES
     from vtlab.settings import fingerprint, load_settings
 
-    return EnginePool, Path, STAGES, VtlabError, controls, debugging, fingerprint, languages, load_settings, mo, players
+    return (
+        EnginePool,
+        Path,
+        STAGES,
+        VtlabError,
+        controls,
+        debugging,
+        fingerprint,
+        languages,
+        load_settings,
+        mo,
+        player,
+        sounds,
+    )
 
 
 @app.cell
@@ -188,6 +201,22 @@ def _(debugging, get_shown, mo):
 
 
 @app.cell
+def _(mo, sounds):
+    def picture(draw):
+        """What ``draw`` draws, once it comes into view."""
+
+        def drawn():
+            from vtlab.evaluation import plots
+
+            figure = draw()
+            return mo.image(sounds.data_url(plots.png(figure), "image/png"), alt=figure.get_suptitle())
+
+        return mo.lazy(drawn, show_loading_indicator=True)
+
+    return (picture,)
+
+
+@app.cell
 def _(base_settings, control_of, controls, debugging, mo, stages):
     def section(stage, *results):
         """A stage: what it did on the right, its settings on the left, its findings below."""
@@ -198,10 +227,11 @@ def _(base_settings, control_of, controls, debugging, mo, stages):
             parts.append(mo.ui.table(debugging.finding_rows(summary.findings), selection=None, page_size=5))
         else:
             parts.append(mo.md("<small>No findings.</small>"))
-        left = mo.vstack(
-            [mo.md(f"## {number} {stage.replace('_', ' ')}"), mo.md(f"*{summary.sentence}*"),
-             controls.explained(getattr(base_settings, stage), control_of[stage])]
-        )  # fmt: skip
+        # many settings scroll: results are not a page apart for their sake
+        settings = controls.explained(getattr(base_settings, stage), control_of[stage]).style(
+            {"max-height": "36rem", "overflow-y": "auto", "padding-right": "0.5rem"}
+        )
+        left = mo.vstack([mo.md(f"## {number} {stage.replace('_', ' ')}"), mo.md(f"*{summary.sentence}*"), settings])
         # as wide as its column: what is wider scrolls
         right = mo.vstack(parts).style({"width": "0", "min-width": "100%", "overflow-x": "auto"})
         return mo.hstack([left, right], widths=[1, 3], gap=2, align="start")
@@ -225,7 +255,7 @@ def _(mo, record, section):
 
 
 @app.cell
-def _(mo, record, section, shown_video):
+def _(picture, record, section, shown_video):
     def _waveform():
         from vtlab import media
         from vtlab.evaluation import plots
@@ -236,7 +266,7 @@ def _(mo, record, section, shown_video):
         speech = [Interval(start, end) for start, end in record.speech]
         return plots.waveform(sound, media.SPEECH_HZ, info.duration_s, speech)
 
-    section("audio_extraction", mo.lazy(_waveform, show_loading_indicator=True))
+    section("audio_extraction", picture(_waveform))
     return
 
 
@@ -252,7 +282,7 @@ def _(mo, place, record):
 
 
 @app.cell
-def _(page_s, minute, mo, record, section):
+def _(page_s, minute, mo, picture, record, section):
     def _words():
         from vtlab.evaluation import plots
 
@@ -269,7 +299,7 @@ def _(page_s, minute, mo, record, section):
         }
         for line in record.segments
     ]
-    section("transcription", minute, mo.lazy(_words), mo.ui.table(_doubted, selection=None, page_size=8))
+    section("transcription", minute, picture(_words), mo.ui.table(_doubted, selection=None, page_size=8))
     return
 
 
@@ -297,13 +327,13 @@ def _(mo, place, record):
 
 
 @app.cell
-def _(lines_a_page, dub, mo, page, players, record, section):
+def _(lines_a_page, dub, mo, page, record, section, sounds):
     def _spoken(line):
         track = dub.outputs["speech_track"]
         said = mo.md(f"**{line.id}** {line.spoken_text or '—'}")
         if line.failed is not None or line.planned_end <= line.planned_start:
             return mo.hstack([said, mo.md(line.failed or "nothing to say")], widths=[3, 2])
-        player = mo.audio(players.line_sound(track, line.planned_start, line.planned_end))
+        player = mo.audio(sounds.line_sound(track, line.planned_start, line.planned_end))
         about = mo.md(f"<small>{line.voice}, rate {line.rate:.2f}</small>")
         return mo.hstack([said, about, player], widths=[3, 1, 2], align="center")
 
@@ -313,23 +343,23 @@ def _(lines_a_page, dub, mo, page, players, record, section):
 
 
 @app.cell
-def _(dub, mo, players, record, shown_video):
+def _(dub, mo, record, shown_video, sounds):
     from vtlab.apps.timeline import Timeline
 
     _lines = {line.id: line for line in record.segments}
 
     def _sounds(number):
         line = _lines[number]
-        source = players.line_sound(shown_video, line.start, line.end)
-        said = players.line_sound(dub.outputs["speech_track"], line.planned_start, line.planned_end)
-        return players.data_url(source, "audio/wav"), players.data_url(said, "audio/wav")
+        source = sounds.line_sound(shown_video, line.start, line.end)
+        said = sounds.line_sound(dub.outputs["speech_track"], line.planned_start, line.planned_end)
+        return sounds.data_url(source, "audio/wav"), sounds.data_url(said, "audio/wav")
 
     timeline = mo.ui.anywidget(Timeline(record, _sounds))
     return (timeline,)
 
 
 @app.cell
-def _(debugging, mo, record, section, timeline):
+def _(debugging, mo, picture, record, section, timeline):
     def _speeds():
         from vtlab.evaluation import plots
 
@@ -338,7 +368,7 @@ def _(debugging, mo, record, section, timeline):
     section(
         "audio_sync",
         timeline,
-        mo.lazy(_speeds),
+        picture(_speeds),
         mo.ui.table(debugging.sync_rows(record), selection=None, page_size=8),
     )
     return
@@ -371,18 +401,18 @@ def _(dub, mo, section):
 
 
 @app.cell
-def _(dub, mo, place, players):
+def _(dub, mo, place, player):
     # a long dub is shown in parts
-    _parts = players.parts(dub.outputs.get("video") or dub.outputs["audio"])
+    _parts = player.parts(dub.outputs.get("video") or dub.outputs["audio"])
     part = mo.ui.number(
-        1, _parts, 1, value=min(place["part"], _parts), label=f"part of {_parts}, {players.PART_S / 60:g} minutes each",
+        1, _parts, 1, value=min(place["part"], _parts), label=f"part of {_parts}, {player.PART_S / 60:g} minutes each",
         on_change=lambda value: place.update(part=value),
     )  # fmt: skip
     return (part,)
 
 
 @app.cell
-def _(dub, mo, part, players, record, section, shown_settings):
+def _(dub, part, picture, player, record, section, shown_settings):
     _file = dub.outputs.get("video") or dub.outputs["audio"]
 
     # drawn when this cell has ended, and its names are gone
@@ -401,8 +431,8 @@ def _(dub, mo, part, players, record, section, shown_settings):
     _subtitles = None  # where they are in the picture already
     if not shown_settings.video_combination.burn_subtitles:
         _subtitles = dub.outputs.get(f"subtitles_{record.target_language}_vtt")
-    _player = players.player(_file, _subtitles, record.target_language, part.value - 1)
-    section("video_combination", *([part] if players.parts(_file) > 1 else []), _player, mo.lazy(_loudness))
+    _player = player.show(_file, _subtitles, record.target_language, part.value - 1)
+    section("video_combination", *([part] if player.parts(_file) > 1 else []), _player, picture(_loudness))
     return
 
 

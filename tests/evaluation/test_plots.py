@@ -161,7 +161,8 @@ def test_subtitle_frame(tmp_path: Path) -> None:
 
 def test_an_svg_takes_the_pages_colour_and_needs_nothing_from_outside() -> None:
     picture = plots.svg(plots.drift({"clip": measurement(1)}))
-    assert picture.startswith("<svg") and "currentColor" in picture and plots.INK not in picture
+    assert picture.startswith('<svg role="img" aria-label="Drift per line')
+    assert "currentColor" in picture and plots.INK not in picture
     assert not re.findall(r'(?:href|src)="(?!#)', picture)
 
 

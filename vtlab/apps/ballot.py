@@ -9,7 +9,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from vtlab.apps.players import data_url
+from vtlab.apps.sounds import data_url
 from vtlab.evaluation.listening import SCALES, Ratings, Showing, Span, Vote, vote
 
 AROUND_S = 0.3  # of the video before and after a line

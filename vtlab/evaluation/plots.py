@@ -7,6 +7,7 @@ of colour vision; what colour says, shape, place or a label says too. Times are 
 
 from __future__ import annotations
 
+import html
 import io
 import itertools
 import re
@@ -103,11 +104,15 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element for a page: no ground of its own, ink in the colour of the page's text."""
+    """The figure as an ``<svg>`` element for a page: no ground of its own, ink in the colour of the page's text.
+
+    Its headline is what it is called where nobody sees it.
+    """
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = text.replace("<svg", f'<svg role="img" aria-label="{html.escape(figure.get_suptitle())}"', 1)
     return text.replace(INK, "currentColor").replace(GROUND, "var(--ground, white)")
 
 
