@@ -8,6 +8,7 @@ app = marimo.App(width="full", app_title="vtlab debug")
 @app.cell
 def _():
     from pathlib import Path
+    from threading import Event, Lock
 
     import marimo as mo
 
@@ -20,6 +21,8 @@ def _():
 
     return (
         EnginePool,
+        Event,
+        Lock,
         Path,
         STAGES,
         VtlabError,
@@ -99,7 +102,7 @@ def _(
 
 
 @app.cell
-def _(STAGES, base_settings, controls, mo):
+def _(Lock, STAGES, base_settings, controls, mo):
     # one control per setting of every stage, as the models of the settings describe them; they stay as they are turned
     # when another clip is chosen
     knobs = mo.ui.dictionary(
@@ -109,53 +112,95 @@ def _(STAGES, base_settings, controls, mo):
     # by cells that name `knobs` itself every turn of one is noticed; those that only show the controls name these
     control_of = knobs.elements
     get_shown, set_shown = mo.state(None)  # what is shown below: the settings, and the dub they made
+    get_asked, set_asked = mo.state(None)  # the video and the settings to dub it with
+    get_failed, set_failed = mo.state(None)  # why there is no dub of what was asked for
+    dubbing = Lock()  # one at a time
     place = {"minute": 0, "page": 1, "part": 1}  # where it is looked at: the same in the next dub
-    return control_of, get_shown, knobs, place, run_button, set_shown
+    return (
+        control_of, dubbing, get_asked, get_failed, get_shown, knobs, place, run_button, set_asked, set_failed,
+        set_shown,
+    )  # fmt: skip
+
+
+@app.cell
+def _(mo):
+    def floating(row, *parts):
+        """Within reach from every section; ``row`` counts from the bottom of the window."""
+        return mo.hstack(parts, justify="start", align="center").style(
+            {"position": "fixed", "bottom": f"{0.8 + 4 * row}rem", "left": "1rem", "z-index": "40",
+             "padding": "0.4rem 1rem", "border-radius": "8px", "background": "var(--background)",
+             "box-shadow": "0 1px 8px #0005", "max-width": "70vw"}
+        )  # fmt: skip
+
+    return (floating,)
 
 
 @app.cell
 def _(
-    VtlabError, base, controls, debugging, get_shown, knobs, mo, named_video, pool, run_button, set_shown, video,
+    VtlabError, base, controls, debugging, floating, get_asked, get_failed, get_shown, knobs, mo, named_video,
+    run_button, set_asked, set_failed, video,
 ):  # fmt: skip
     try:
-        _wanted, _wrong = controls.settings_of(base, knobs.value), None
+        _wanted, _wrong = (video, controls.settings_of(base, knobs.value)), None
     except VtlabError as _error:
         _wanted, _wrong = None, str(_error)
-    _shown = get_shown()
+    _shown, _asked, _failed = get_shown(), get_asked(), get_failed()
     _applied = _shown[0] if _shown is not None and _shown[2] == video else None
-    _opening = _applied is None and video == named_video
-    _message = mo.md("")
+    _message = mo.md("Dubbing.")
     if _wrong is not None:
         _message = mo.callout(_wrong, kind="danger")
-    elif _applied == _wanted:
+    elif _applied == _wanted[1]:
         _message = mo.md("What is below was made with these settings.")
-    elif run_button.value or _opening or debugging.runs_at_once(_applied, _wanted):
-        try:
-            with mo.status.progress_bar(total=100, title="Dubbing", remove_on_exit=True, show_rate=False) as _bar:
-                _last = [0]
+    elif run_button.value:
+        set_failed(None)
+        set_asked(_wanted)
+    elif _failed is not None and _asked == _wanted:
+        _message = mo.callout(_failed, kind="danger")
+    elif _asked != _wanted:
+        _opening = video == named_video and (_asked is None or _asked[0] != video)
+        if _opening or debugging.runs_at_once(_applied, _wanted[1]):
+            set_failed(None)
+            set_asked(_wanted)
+        else:
+            _why = "nothing is dubbed yet."
+            if _applied is not None:
+                _why = f"{debugging.first_changed(_applied, _wanted[1])} and the stages after it are to run again."
+            _message = mo.callout(f"Press Run: {_why.replace('_', ' ')}", kind="warn")
+    floating(0, run_button, _message)
+    return
 
-                def _show(phrase, share):
-                    _bar.update(increment=max(0, round(100 * share) - _last[0]), subtitle=phrase)
-                    _last[0] = max(_last[0], round(100 * share))
 
-                _dub = debugging.dubbed(
-                    video, _wanted, debugging.results_folder(video, "current"), pool, debugging.progress(_show)
+@app.cell
+def _(Event, VtlabError, debugging, dubbing, floating, get_asked, mo, pool, set_failed, set_shown):
+    # in a thread of its own, so that knobs turn and buttons work meanwhile
+    mo.stop(get_asked() is None)
+
+    def _dub(video, settings, stop, button):
+        thread = mo.current_thread()
+
+        def show(phrase, share):
+            if thread.should_exit:  # something else was asked for meanwhile
+                stop.set()
+            else:
+                mo.output.replace(floating(1, button, mo.md(f"{share:.0%} {phrase}")))
+
+        with dubbing:  # the one before it has ended
+            show("beginning", 0.0)
+            try:
+                made = debugging.dubbed(
+                    video, settings, debugging.results_folder(video, "current"), pool, debugging.progress(show), stop
                 )
-            set_shown((_wanted, _dub, video))
-            _message = mo.md("What is below was made with these settings.")
-        except VtlabError as _error:
-            _message = mo.callout(str(_error), kind="danger")
-    else:
-        _why = "nothing is dubbed yet."
-        if _applied is not None:
-            _why = f"{debugging.first_changed(_applied, _wanted)} and the stages after it are to run again."
-        _message = mo.callout(f"Press Run: {_why.replace('_', ' ')}", kind="warn")
-    # within reach from every section
-    mo.hstack([run_button, _message], justify="start", align="center").style(
-        {"position": "fixed", "bottom": "0.8rem", "left": "1rem", "z-index": "40", "padding": "0.4rem 1rem",
-         "border-radius": "8px", "background": "var(--background)", "box-shadow": "0 1px 8px #0005",
-         "max-width": "70vw"}
-    )  # fmt: skip
+                if not thread.should_exit:
+                    mo.output.clear()
+                    set_shown((settings, made, video))
+            except VtlabError as error:
+                if not thread.should_exit:
+                    mo.output.clear()
+                    set_failed(str(error))
+
+    _stop = Event()
+    _button = mo.ui.button(label="Stop", kind="danger", on_click=lambda _, stop=_stop: stop.set())
+    mo.Thread(target=_dub, args=(*get_asked(), _stop, _button), daemon=True).start()
     return
 
 

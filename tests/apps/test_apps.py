@@ -136,6 +136,18 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
     assert saved.transcription.snap_s == 0.3
 
 
+def test_a_dub_is_stopped_and_goes_on(tmp_path: Path) -> None:
+    words = ["debug", str(CLIP), "--from=pt", "--to=en"]
+    with served(words, tmp_path, {"VTLAB_STORE": str(tmp_path / "store")}) as address, opened(address) as page:
+        stop, run = (page.get_by_role("button", name=name, exact=True) for name in ("Stop", "Run"))
+        stop.click()  # engines are loading still
+        expect(page.get_by_text("Stopped. Press Run to go on from there.")).to_be_visible()
+        expect(stop).to_have_count(0)
+        run.click()
+        expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
+        expect(page.locator("video")).to_be_visible()
+
+
 def test_without_a_clip_there_are_knobs_all_the_same(tmp_path: Path) -> None:
     with served(["debug"], tmp_path, {"VTLAB_STORE": str(tmp_path / "store")}) as address, opened(address) as page:
         expect(page.get_by_text("Choose a clip")).to_be_visible()

@@ -63,20 +63,28 @@ def uploaded(name: str, content: bytes, folder: Path = OUT / "uploads") -> Path:
     return kept
 
 
-def dubbed(video: Path, settings: Settings, folder: Path, pool: EnginePool, show: Listener) -> Dub:
+def dubbed(
+    video: Path,
+    settings: Settings,
+    folder: Path,
+    pool: EnginePool,
+    show: Listener,
+    stop: threading.Event | None = None,
+) -> Dub:
     """Dubs ``video``; every event goes to ``show`` in the caller's own thread, which is the one an app may draw from.
 
-    The speech track is kept, since the app plays from it. Interrupting the caller stops the dub at its next line.
+    The speech track is kept, since the app plays from it. Once ``stop`` is set, or the caller is interrupted, the dub
+    stops at its next line; then this raises ``Cancelled``.
     """
+    stopped = stop or threading.Event()
     settings = settings.model_copy(
         update={"audio_sync": settings.audio_sync.model_copy(update={"keep_speech_track": True})}
     )
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    stopped = threading.Event()
 
     def checkpoint() -> None:
         if stopped.is_set():
-            raise Cancelled("Stopped.")
+            raise Cancelled("Stopped. Press Run to go on from there.")
 
     with ThreadPoolExecutor(1) as executor:
         work = executor.submit(
