@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vtlab import resources
-from vtlab.engines import KINDS, engine_class, engine_options, table
+from vtlab.engines import KINDS, chosen, engine_class, engine_options, table
 from vtlab.errors import EngineError, UserError, WeightsError
-from vtlab.settings import EngineOptions, Settings
+from vtlab.settings import Settings
 from vtlab.store import Store
 from vtlab.weights import CARRIED, packaged
 
@@ -81,17 +81,12 @@ def checks(settings: Settings) -> Iterator[Check]:
 
 
 def _engine_report(kind: str, name: str, settings: Settings) -> EngineReport:
-    options: Mapping[str, EngineOptions] = {
-        "voice_activity": settings.transcription.voice_activity.options,
-        "transcription": settings.transcription.options,
-        "translation": settings.translation.options,
-        "tts": settings.tts.options,
-    }
+    _, options = chosen(kind, settings)
     licence: str | None = None
     try:
         engine: Any = engine_class(kind, name)
         licence = engine.licence
-        status = engine.status(engine_options(kind, name, options[kind]))
+        status = engine.status(engine_options(kind, name, options, offline=settings.initialization.offline))
     except UserError as error:
         return EngineReport(kind, name, False, (), licence, str(error), None)
     return EngineReport(kind, name, status.ready, status.languages, licence, status.problem, status.fix)
@@ -153,7 +148,7 @@ def _ffmpeg() -> Iterator[Check]:
 def _engines(settings: Settings) -> Iterator[Check]:
     for kind in KINDS:
         reports = [report for report in engine_reports(settings) if report.kind == kind]
-        wanted = _wanted(kind, settings)
+        wanted, _ = chosen(kind, settings)
         ready = [report.name for report in reports if report.ready and report.name in wanted]
         detail = f"{', '.join(ready)} ready" if ready else f"none of {', '.join(wanted)} is ready"
         fixes = [report.fix for report in reports if report.name in wanted and report.fix is not None]
@@ -162,18 +157,6 @@ def _engines(settings: Settings) -> Iterator[Check]:
             if not report.ready:
                 problem = report.problem or "not ready"
                 yield Check(f"{kind}: {report.name}", False, False, problem, report.fix)
-
-
-def _wanted(kind: str, settings: Settings) -> tuple[str, ...]:
-    match kind:
-        case "voice_activity":
-            return (settings.transcription.voice_activity.engine,)
-        case "transcription":
-            return (settings.transcription.engine,)
-        case "translation":
-            return settings.translation.engines
-        case _:
-            return settings.tts.engines
 
 
 def _weights() -> Iterator[Check]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+SENTENCE_ENDS = ".!?…։።।؟。！？"  # Armenian, Ethiopic, Devanagari, Arabic and Chinese marks among them
 CLOSING = "\"'”’»)]"
 _END = re.compile(rf"(?P<mark>[.!?…։።।؟]+|[。！？]+)[{re.escape(CLOSING)}]*")
 _OPENING = " \t\"'“‘«([¿¡—–-"
@@ -38,7 +39,7 @@ def has_letters(text: str) -> bool:
 def ends_sentence(text: str) -> bool:
     """Whether ``text`` ends with the mark of a finished sentence (``.``, ``?!``, ``…”``); a colon ends none."""
     stripped = text.rstrip().rstrip(CLOSING)
-    if not stripped or stripped[-1] not in ".!?…։።।؟。！？":
+    if not stripped or stripped[-1] not in SENTENCE_ENDS:
         return False
     return not (stripped.endswith(".") and _last_word(stripped[:-1]).casefold() in TITLES)
 

@@ -254,6 +254,17 @@ def hub_cached(repo_id: str) -> Path | None:
     return snapshot if snapshot.is_dir() and any(snapshot.iterdir()) else None
 
 
+def hub_errors() -> tuple[type[Exception], ...]:
+    """What calls to the hub raise: its own errors, those of the HTTP library it is built on, and offline mode.
+
+    That library has been requests, httpx and httpx2, whose refused connections are no ``OSError``; the base classes of
+    the hub's own error tell which it is.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, *HfHubHTTPError.__bases__)
+
+
 def not_found(name: str, tried: Sequence[str], fix: str) -> WeightsError:
     """The error for weights that are nowhere: every place tried and the command that fixes it."""
     return WeightsError(f"Weights {name} were not found. Looked in: {'; '.join(tried)}. To fix this: {fix}")

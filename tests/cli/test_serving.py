@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from serve import logs, server
 from serve.config import Config, InForce
-from vtlab.cli import app
+from vtlab.cli import app, serving
 from vtlab.errors import SettingsError
 
 
@@ -40,6 +41,10 @@ def test_options_come_before_the_environment(
     ((config, in_force),) = nothing_is_served
     assert (config.port, config.queue, config.workers, config.metrics_port) == (2, 7, 3, 0)
     assert "packaged default" in in_force.served.name
+
+
+def test_every_option_of_the_server_is_one_of_the_command() -> None:
+    assert set(Config.model_fields) <= set(inspect.signature(serving.serve).parameters)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,17 @@ def test_a_pause_after_a_sentence_cuts_and_edges_go_to_the_voice_activity() -> N
     assert [line.id for line in lines] == [0, 1]
 
 
+@pytest.mark.parametrize("mark", [".", "?!", "։", "።", "।", "؟", "。"])
+def test_every_script_has_its_full_stop(mark: str) -> None:
+    lines, _ = heard([(1.0, 2.2)], words(f"one two{mark} three four", 1.0))
+    assert [line.text for line in lines] == [f"one two{mark}", "three four"]
+
+
+def test_who_trails_off_has_not_ended_the_sentence() -> None:
+    lines, _ = heard([(1.0, 2.2)], words("I think… that it is.", 1.0))
+    assert [line.text for line in lines] == ["I think… that it is."]
+
+
 def test_sentences_without_a_pause_between_them_meet() -> None:
     lines, _ = heard([(1.0, 2.8)], words("One two three. Four five six.", 1.0))
     first, second = lines

@@ -12,7 +12,6 @@ from vtlab.cli.terminal import Debug
 
 Port = Annotated[int | None, typer.Option(metavar="N", help="Port on this machine; a free one by default.")]
 Headless = Annotated[bool, typer.Option("--headless", help="Open no browser; the address is printed.")]
-LanguageOption = Annotated[str | None, typer.Option(metavar="LANGUAGE")]
 
 
 def debug(
@@ -79,12 +78,11 @@ def _open(notebook: str, chosen: Mapping[str, object], edit: bool, port: int | N
     from importlib.util import find_spec
 
     from vtlab.errors import EngineError
-    from vtlab.evaluation.notebooks import FOLDERS
+    from vtlab.evaluation.notebooks import find_notebook
 
     if find_spec("marimo") is None:
         raise EngineError("The apps need marimo: pip install 'vtlab[lab]'")
-    file = next(folder / notebook for folder in FOLDERS if (folder / notebook).is_file())
-    command = [sys.executable, "-m", "marimo", "edit" if edit else "run", str(file)]
+    command = [sys.executable, "-m", "marimo", "edit" if edit else "run", str(find_notebook(notebook))]
     command += ["--port", str(port)] if port is not None else []
     command += ["--headless"] if headless else []
     sys.stdout.flush()

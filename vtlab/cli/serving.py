@@ -44,11 +44,23 @@ def serve(
     memory_mb: Annotated[
         int | None, typer.Option(help="Memory for all of it, MB [SERVE_MEMORY_MB, the machine's or cgroup's].")
     ] = None,
+    disk_free_mb: Annotated[
+        int | None, typer.Option(help="Disk that new sessions need, MB [SERVE_DISK_FREE_MB, 500].")
+    ] = None,
+    store_mb: Annotated[
+        int | None, typer.Option(help="Stored stage results are pruned to this, MB [SERVE_STORE_MB, 20000].")
+    ] = None,
+    keep_h: Annotated[
+        float | None, typer.Option(help="Hours after which folders of ended sessions go [SERVE_KEEP_H, 24].")
+    ] = None,
     drain_s: Annotated[
         float | None, typer.Option(help="Seconds that sessions may go on once told to stop [SERVE_DRAIN_S, 30].")
     ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Port for Prometheus [METRICS_PORT, none]; 0: any free one.")
+    ] = None,
+    metrics_host: Annotated[
+        str | None, typer.Option(help="Address for Prometheus [METRICS_HOST, 0.0.0.0, that is all].")
     ] = None,
     tls_cert: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM [TLS_CERT, no TLS].")
@@ -71,34 +83,16 @@ def serve(
     In brackets: the environment variable and the default; serve/README.md tells more. A promotion or a rollback counts
     from the next session on. SIGTERM and Ctrl-C drain: sessions finish, or are parked and resumed when asked for again.
     """
+    from serve.config import Config, InForce, load_config
+
+    # first of all: there is nothing here yet but the options, which are named as its fields
+    config = load_config({name: value for name, value in locals().items() if name in Config.model_fields})
+
     import asyncio
 
-    from serve.config import InForce, load_config
     from serve.logs import start_logging
     from serve.server import serve as run
 
-    config = load_config(
-        {
-            "port": port,
-            "host": host,
-            "uploads": uploads,
-            "artifacts": artifacts,
-            "temp_work": temp_work,
-            "releases": releases,
-            "unmeasured": unmeasured,
-            "burn_subtitles": burn_subtitles,
-            "workers": workers,
-            "queue": queue,
-            "memory_mb": memory_mb,
-            "drain_s": drain_s,
-            "metrics_port": metrics_port,
-            "tls_cert": tls_cert,
-            "tls_key": tls_key,
-            "tls_client_ca": tls_client_ca,
-            "log_level": log_level,
-            "log_file": log_file,
-        }
-    )
     start_logging(config.log_level, config.log_file)
     in_force = InForce(
         config.releases,

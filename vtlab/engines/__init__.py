@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import BaseModel, ValidationError
 
 from vtlab.errors import EngineError, SettingsError, nearest
-from vtlab.settings import explain
+from vtlab.settings import EngineOptions, Settings, explain
 
 KINDS = ("voice_activity", "transcription", "translation", "tts")
 
@@ -71,10 +71,28 @@ def engine_class(kind: str, name: str) -> Any:
         raise EngineError(f"Engine {path!r}: module {module_name!r} has no {class_name!r}.") from error
 
 
-def engine_options(kind: str, name: str, options: Mapping[str, Mapping[str, Any]]) -> Any:
-    """An engine's own validated options out of a section's ``options`` (engine name → options)."""
+def engine_options(kind: str, name: str, options: Mapping[str, Mapping[str, Any]], *, offline: bool = False) -> Any:
+    """An engine's own validated options out of a section's ``options`` (engine name → options).
+
+    ``offline`` of ``initialization`` holds for every engine that could ask a hub, whatever its own options say.
+    """
     model: type[BaseModel] = engine_class(kind, name).Options
     try:
-        return model.model_validate(dict(options.get(name, {})))
+        checked = model.model_validate(dict(options.get(name, {})))
     except ValidationError as error:
         raise SettingsError(explain(error, model, prefix=f"{kind}.options.{name}.")) from error
+    return checked.model_copy(update={"offline": True}) if offline and "offline" in model.model_fields else checked
+
+
+def chosen(kind: str, settings: Settings) -> tuple[tuple[str, ...], EngineOptions]:
+    """The engines of a kind that the settings name, in their order, and the options they give to engines by name."""
+    match kind:
+        case "voice_activity":
+            activity = settings.transcription.voice_activity
+            return (activity.engine,), activity.options
+        case "transcription":
+            return (settings.transcription.engine,), settings.transcription.options
+        case "translation":
+            return settings.translation.engines, settings.translation.options
+        case _:
+            return settings.tts.engines, settings.tts.options

@@ -36,15 +36,17 @@ SHOWN_CHARS = 80  # of the failing line, in the message
 
 
 def find_notebook(name: str | Path) -> Path:
-    """The notebook of that path, or the one of that name that comes with vtlab (``evaluate`` or ``evaluate.ipynb``).
+    """The notebook of that path, or the one of that name that comes with vtlab: ``evaluate`` or ``evaluate.ipynb``;
+    ``debug.py``.
 
     Raises ``InputError`` (``E_NOTEBOOK``) with the nearest name.
     """
     given = Path(name)
     if given.is_file():
         return given
+    wanted = given if given.suffix == ".py" else given.with_suffix(".ipynb")
     for folder in FOLDERS:
-        file = folder / given.with_suffix(".ipynb").name
+        file = folder / wanted.name
         if file.is_file():
             return file
     known = sorted({file.stem for folder in FOLDERS for file in folder.glob("*.ipynb")})

@@ -46,7 +46,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from vtlab.engines import engine_options
+from vtlab.engines import KINDS, chosen, engine_options
 from vtlab.errors import EngineError, InputError, SettingsError, nearest
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, Dataset, load_dataset
 from vtlab.languages import language_code
@@ -527,12 +527,7 @@ def _named_in(error: Exception, places: Sequence[Path_], where: _Where) -> Path_
 
 def check_options(settings: Settings) -> None:
     """``SettingsError`` or ``EngineError`` where an engine is unknown or does not know an option given to it."""
-    activity, transcription = settings.transcription.voice_activity, settings.transcription
-    for kind, engines, options in (
-        ("voice_activity", (activity.engine,), activity.options),
-        ("transcription", (transcription.engine,), transcription.options),
-        ("translation", settings.translation.engines, settings.translation.options),
-        ("tts", settings.tts.engines, settings.tts.options),
-    ):
+    for kind in KINDS:
+        engines, options = chosen(kind, settings)
         for name in dict.fromkeys([*engines, *options]):
             engine_options(kind, name, options)

@@ -16,6 +16,7 @@ from typing import Any
 
 from vtlab.errors import EngineError
 from vtlab.languages import UNSPACED
+from vtlab.sentences import SENTENCE_ENDS
 
 NORMALISER = "vtlab-2"  # rises with every change of what `normalise` answers
 ENGLISH = "whisper-normalizer"  # English goes through Whisper's own normaliser, where contractions and spellings agree
@@ -33,7 +34,6 @@ _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[.,\u00a0 ]\d{3})+(?![\d])")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _TOKENISERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
 DEFAULT_TOKENISER = "13a"
-SENTENCE_ENDS = ".!?…。！？"
 COMPLIANCE = (0.9, 1.1)  # of length_compliance_10: translation ÷ source characters
 CUT_S = 0.06  # sound that ends so much before its record lacks something; less is the edge of a level
 

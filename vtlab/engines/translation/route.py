@@ -64,10 +64,7 @@ def _leg(settings: TranslationSettings, source: str, target: str, offline: bool)
 
 def _engine(settings: TranslationSettings, name: str, offline: bool) -> tuple[Any, Any]:
     engine = engine_class("translation", name)
-    options = engine_options("translation", name, settings.options)
-    if offline and "offline" in type(options).model_fields:
-        options = options.model_copy(update={"offline": True})
-    return engine, options
+    return engine, engine_options("translation", name, settings.options, offline=offline)
 
 
 def _nobody(settings: TranslationSettings, source: str, target: str, offline: bool) -> LanguageError:

@@ -263,20 +263,9 @@ def on_hub(repository: str) -> bool:
 
     try:
         HfApi().model_info(repository, timeout=HUB_TIMEOUT_S)
-    except hub_errors():
+    except weights.hub_errors():
         return False
     return True
-
-
-def hub_errors() -> tuple[type[Exception], ...]:
-    """What calls to the hub raise: its own errors, those of the HTTP library it is built on, and offline mode.
-
-    That library has been requests, httpx and httpx2, whose refused connections are no ``OSError``; the base classes of
-    the hub's own error tell which it is.
-    """
-    from huggingface_hub.errors import HfHubHTTPError
-
-    return (OSError, *HfHubHTTPError.__bases__)
 
 
 def installed() -> str | None:
@@ -290,7 +279,7 @@ def _downloaded(repository: str) -> Path:
 
     try:
         return Path(snapshot_download(repository, allow_patterns=list(FILES)))
-    except hub_errors() as error:
+    except weights.hub_errors() as error:
         raise WeightsError(
             f"{repository} could not be fetched from the hub: {error}. Try again, or: hf download {repository}"
         ) from error

