@@ -24,8 +24,9 @@ from vtlab.engines.transcription import Utterance, reference
 from vtlab.errors import EngineError
 from vtlab.evaluation.results import ClipResult
 from vtlab.evaluation.run import Sweep, sweep
-from vtlab.evaluation.suite import load_suite, metrics_of
+from vtlab.evaluation.suite import load_suite
 from vtlab.evaluation.workers import in_processes
+from vtlab.metrics import metrics_of
 from vtlab.segments import Interval
 
 MEDIA = Path(__file__).parent / "cases" / "odd_names_plain.mp4"

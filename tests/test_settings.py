@@ -52,7 +52,7 @@ def test_overrides_are_read_as_yaml(override: str, section: str, key: str, value
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["tts.voce=x"], "Unknown setting 'tts.voce'. Did you mean 'voice'?"),
+        (["tts.voce=x"], "Unknown setting 'tts.voce' (--set tts.voce=x). Did you mean 'voice'?"),
         (["transcripton.engine=x"], "Did you mean 'transcription'?"),
         (["transcription.voice_activity.treshold=0.4"], "Did you mean 'threshold'?"),
         (["tts.pace_s=-1"], "Setting 'tts.pace_s'"),
@@ -66,6 +66,17 @@ def test_mistakes_are_told(overrides: list[str], said: str) -> None:
     with pytest.raises(SettingsError) as raised:
         load(None, *overrides)
     assert said in str(raised.value)
+
+
+def test_a_mistake_says_where_it_came_from(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("tts: {voice: x, pace_s: -1}\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"'tts\.pace_s' \(.*mine\.yaml\)"):
+        load_settings(file, environment={})
+    with pytest.raises(SettingsError, match=r"'tts_voice' \(the variable VTLAB_TTS_VOICE, where __"):
+        load_settings(environment={"VTLAB_TTS_VOICE": "x"})
+    with pytest.raises(SettingsError, match=r"'tts\.pace_s' \(--set tts\.pace_s=-2\)"):  # the stronger one counts
+        load_settings(file, ["tts.pace_s=-2"], {})
 
 
 @pytest.mark.parametrize(

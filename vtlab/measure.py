@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab.audio import Audio, LoudnessMeter, cut, levels_db, loudness_lufs, mono, resample
-from vtlab.errors import EngineError, SettingsError, WeightsError, nearest
+from vtlab.errors import EngineError, WeightsError
 from vtlab.measured import CueMeasure, LineMeasure, Measurement, ReferenceSegment, SegmentMeasure
 from vtlab.media import AudioStream, MediaInfo, choose_audio, count_frames, decode_blocks, decode_speech, probe
-from vtlab.metrics import METRICS, corpus, subtitles
+from vtlab.metrics import METRICS, chosen, corpus, subtitles
 from vtlab.metrics.background import background_loss_db
 from vtlab.metrics.cost import costs
 from vtlab.metrics.invented import invented_lines
@@ -83,7 +83,7 @@ def measure(
     What could not be measured is in ``absent`` with the reason. Raises ``InputError`` for files that cannot be read,
     ``SettingsError`` for an unknown metric.
     """
-    wanted = _wanted(metrics)
+    wanted = chosen(metrics)
     given = _Given(
         dubbed,
         source,
@@ -429,13 +429,6 @@ TIMED = frozenset(
 RECORDED = ("wer", "cer", "wer_sub", "wer_ins", "wer_del", "bleu_gold_transcript", "tts_wer", "truncated_words",
             "length_compliance_10", "speed_mean", "speed_p95", "speed_min", "speed_max", "speed_step_max",
             "overruns", "tail_cut_max_s")  # fmt: skip
-
-
-def _wanted(metrics: Sequence[str] | None) -> list[str]:
-    for name in metrics or ():
-        if name not in METRICS:
-            raise SettingsError(f"There is no metric {name!r}.{nearest(name, METRICS)}")
-    return [name for name in METRICS if metrics is None or name in metrics]
 
 
 def _rows(look: _Look, wanted: Sequence[str], absent: dict[str, str]) -> Measurement:

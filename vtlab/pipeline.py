@@ -136,7 +136,7 @@ def _dub(run: Run, video: Path, out: Path, began: float) -> Dub:
     translation_key = _translation_key(run, transcript, legs, glossary)
     run.start("translation")
     run.start("tts")
-    with run.ahead(_translate(run, transcript, source, legs, translation_key)) as translated:
+    with run.ahead(_translate(run, transcript, source, legs, glossary, translation_key)) as translated:
         spoken = list(_speak(run, translated, translation_key, voices, info.duration_s))
 
     with _work_folder(out) as work:
@@ -356,7 +356,7 @@ def _naming(video: Path) -> Iterator[None]:
 
 
 def _translate(
-    run: Run, transcript: _Transcript, source: _Source, legs: Sequence[Leg], key: str
+    run: Run, transcript: _Transcript, source: _Source, legs: Sequence[Leg], glossary: dict[str, str], key: str
 ) -> Generator[TranslatedSegment, None, None]:
     settings = run.settings.translation
     tally = run.tallies["translation"]
@@ -380,7 +380,7 @@ def _translate(
     def translate(segments: Iterable[Segment]) -> Generator[TranslatedSegment, None, None]:
         yield from translation.translate(
             segments, engine, settings, transcript.language, legs[-1].target,
-            engine_name=name, speech=speech_of, on_finding=run.found,
+            engine_name=name, glossary=glossary, speech=speech_of, on_finding=run.found,
         )  # fmt: skip
 
     with run.ahead(transcript.lines) as segments:
@@ -660,6 +660,7 @@ def _record(
         completeness=1 - len(failed) / len(lines) if lines else 1.0,
         degraded=degraded,
         wall_s=round(time.perf_counter() - began, 3),
+        first_line_s=None if run.first_spoken is None else round(run.first_spoken - began, 3),
         peak_rss_mb=round(resources.peak_rss_mb(), 1),
         outputs=[],
     )

@@ -116,6 +116,9 @@ class Record(_Part):
     completeness: float = Field(description="lines spoken ÷ lines that have something to say")
     degraded: bool = Field(description="something is missing from the dub; the findings say what")
     wall_s: float = Field(description="from the call to the finished files")
+    first_line_s: float | None = Field(
+        None, description="from the call until the first line had been spoken: a preview can be heard no sooner"
+    )
     peak_rss_mb: float = Field(description="the most memory this process had taken by the end, MB of 2²⁰ bytes")
     outputs: list[Output]
 

@@ -55,6 +55,7 @@ class Run:
     stages: dict[str, StageRecord] = field(default_factory=dict)
     total_lines: int | None = None  # known once the last line was recognised
     on_line: LineListener = lambda line: None
+    first_spoken: float | None = None  # when the first line had been spoken, by ``time.perf_counter``
     _started: dict[str, tuple[float, float]] = field(default_factory=dict)
     _engines: list[tuple[str, OnFirstUse[Any]]] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -169,6 +170,8 @@ class Run:
         self.finish(stage)
 
     def _left(self, line: object) -> None:
+        if isinstance(line, SpokenSegment) and not line.silent and self.first_spoken is None:
+            self.first_spoken = time.perf_counter()
         if isinstance(line, Segment | TranslatedSegment | SpokenSegment):
             self.on_line(line)
 

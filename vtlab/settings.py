@@ -69,7 +69,6 @@ class TranscriptionSettings(Section):
     snap_s: float = Field(0.4, ge=0, description="line edges move to voice activity edges this near, seconds")
     max_segment_s: float = Field(12.0, gt=1, le=30, description="longer lines are cut at their best pause, seconds")
     min_confidence: float = Field(0.3, ge=0, le=1, description="below this a line is doubted and checked")
-    max_compression_ratio: float = Field(2.4, gt=1, description="text that compresses better than this is a loop")
 
 
 class TranslationSettings(Section):
@@ -190,37 +189,48 @@ def load_settings(
     Raises ``SettingsError`` that names the key, where it came from and the nearest known key.
     """
     data: dict[str, Any] = {}
+    origins: dict[str, str] = {}  # of keys, where they do not go without saying
     if file is not None:
         _merge(data, _read_yaml(file), f"{file}")
-    for path, value in _from_environment(os.environ if environment is None else environment):
+        origins |= dict.fromkeys(_dotted(data), f"{file}")
+    for name, path, value in _from_environment(os.environ if environment is None else environment):
         _put(data, path, value)
+        origins[".".join(path)] = f"the variable {name}, where __ sets sections apart"
     for override in overrides:
         key, separator, value = override.partition("=")
         if not separator:
             raise SettingsError(f"--set {override!r} has no value; write it as section.key=value.")
         _put(data, key.strip().split("."), _scalar(value))
-    return settings_from_dict(data)
+        origins[key.strip()] = f"--set {override}"
+    return settings_from_dict(data, origins)
 
 
-def settings_from_dict(data: Mapping[str, Any]) -> Settings:
-    """Validated settings from plain data; ``SettingsError`` names each wrong key and the nearest known one."""
+def settings_from_dict(data: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Settings:
+    """Validated settings from plain data; ``SettingsError`` names each wrong key and the nearest known one.
+
+    ``origins`` tells of dotted keys where they come from.
+    """
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
-        raise SettingsError(explain(error, Settings)) from error
+        raise SettingsError(explain(error, Settings, origins=origins)) from error
 
 
-def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+def explain(
+    error: ValidationError, model: type[BaseModel], prefix: str = "", origins: Mapping[str, str] | None = None
+) -> str:
     """One sentence per problem of a validation, with the nearest key for an unknown one."""
     sentences = []
     for problem in error.errors():
         path = [str(part) for part in problem["loc"]]
         name = prefix + ".".join(path)
+        places = [".".join(path[:length]) for length in range(len(path), 0, -1)]
+        origin = next((f" ({origins[place]})" for place in places if origins and place in origins), "")
         if problem["type"] == "extra_forbidden":
             known = _keys_at(model, path[:-1])
-            sentences.append(f"Unknown setting {name!r}.{nearest(path[-1], known)}")
+            sentences.append(f"Unknown setting {name!r}{origin}.{nearest(path[-1], known)}")
         else:
-            sentences.append(f"Setting {name!r}: {problem['msg']} (got {problem['input']!r}).")
+            sentences.append(f"Setting {name!r}{origin}: {problem['msg']} (got {problem['input']!r}).")
     return " ".join(sentences)
 
 
@@ -262,10 +272,17 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     return data
 
 
-def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[list[str], Any]]:
+def _dotted(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in data.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{prefix}{key}.")
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, list[str], Any]]:
     for name in sorted(environment):
         if name.startswith(ENVIRONMENT_PREFIX) and name not in NOT_SETTINGS:
-            yield name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), _scalar(environment[name])
+            yield name, name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"), _scalar(environment[name])
 
 
 def _scalar(text: str) -> Any:

@@ -11,7 +11,7 @@ from vtlab.audio import Audio
 from vtlab.engines.translation import Sentence
 from vtlab.engines.translation.firefox import Firefox, FirefoxOptions
 from vtlab.engines.translation.reference import Reference, ReferenceOptions
-from vtlab.errors import LineError, SettingsError
+from vtlab.errors import LineError
 from vtlab.findings import Finding, Severity
 from vtlab.segments import Segment
 from vtlab.settings import TranslationSettings
@@ -36,10 +36,11 @@ def pt_en():
     return Firefox(FirefoxOptions(offline=True), "pt", "en", 1)
 
 
-def dubbed(engine, source, target, *texts, settings=SETTINGS, **how):
+def dubbed(engine, source, target, *texts, settings=SETTINGS, glossary=None, **how):
     found: list[Finding] = []
     segments = lines(*texts, **how)
-    out = list(translate(segments, engine, settings, source, target, engine_name="e", on_finding=found.append))
+    given = {"engine_name": "e", "glossary": glossary, "on_finding": found.append}
+    out = list(translate(segments, engine, settings, source, target, **given))
     assert [line.source for line in out] == segments
     return [line.text for line in out], found
 
@@ -133,12 +134,10 @@ def test_lines_come_out_as_soon_as_their_sentence_is_whole(en_pt):
     assert seen == [(0, 0), (1, 2), (2, 2), (3, 3)]
 
 
-def test_a_glossary_is_kept(en_pt, tmp_path):
-    file = tmp_path / "terms.yaml"
-    file.write_text("dashboard: painel de instrumentos\nJohn: João\n", encoding="utf-8")
-    settings = TranslationSettings(glossary=file)
+def test_a_glossary_is_kept(en_pt):
+    glossary = {"dashboard": "painel de instrumentos", "John": "João"}
     ((first, second, third), found) = dubbed(
-        en_pt, "en", "pt", "Open the Dashboard.", "The dashboards are new.", "I saw John.", settings=settings
+        en_pt, "en", "pt", "Open the Dashboard.", "The dashboards are new.", "I saw John.", glossary=glossary
     )
     assert "painel de instrumentos" in first
     assert "painel de instrumentos" not in second
@@ -281,12 +280,6 @@ def test_engines_that_listen_get_whole_lines_with_their_sound(tmp_path):
     assert [line.text for line in out] == ["Hi, all right?", "♪", "Mais nada."]
     assert asked == [0, 2]
     assert [(finding.code, finding.segment) for finding in found] == [("failed", 2)]
-
-
-def test_a_bad_glossary_stops_before_the_first_line(tmp_path):
-    settings = TranslationSettings(glossary=tmp_path / "none.yaml")
-    with pytest.raises(SettingsError, match=r"none\.yaml"):
-        next(translate(lines("Yes."), Scripted(), settings, "en", "pt", engine_name="x"))
 
 
 # Its parts

@@ -15,14 +15,13 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from vtlab.errors import InputError, SettingsError, nearest
+from vtlab.errors import InputError, nearest
 from vtlab.evaluation import bootstrap, listening
 from vtlab.evaluation.bootstrap import SAMPLES, SEED, Over, Sampled
 from vtlab.evaluation.listening import Vote
 from vtlab.evaluation.results import PERFECT_BLEU, RESULT, ClipResult, Gold
-from vtlab.evaluation.suite import GROUPS, metrics_of
 from vtlab.measured import Measurement
-from vtlab.metrics import METRICS
+from vtlab.metrics import METRICS, chosen
 from vtlab.metrics.corpus import pooled
 
 FEW_SEGMENTS = 100  # simulated: of 40, 60 and 150 segments 6.7, 6.1 and 5.1 % show a difference where there is none
@@ -157,7 +156,7 @@ def compare(
     the first of which is its run a. Raises ``InputError`` where there is nothing to
     compare, ``SettingsError`` for a metric that nobody knows.
     """
-    wanted = _wanted(metrics)
+    wanted = chosen(metrics)
     if len(candidates) < 2:
         raise InputError("There is nothing to compare; name two runs, folders of results or files.", code="E_RUN")
     names = [candidate.name for candidate in candidates]
@@ -339,7 +338,10 @@ def shortened(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _of_file(path: Path, name: str) -> Candidate:
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a measurement: {error}.", code="E_RUN") from error
     try:
         measured = Measurement.model_validate_json(text)
     except ValidationError as error:
@@ -496,20 +498,6 @@ def _loss(name: str, candidate: str, sampled: Sampled) -> Loss:
 
 
 # ---------------------------------------------------------------- what is asked, what is said
-
-
-def _wanted(metrics: Sequence[str] | None) -> list[str]:
-    if metrics is None:
-        return list(METRICS)
-    chosen = set()
-    for word in metrics:
-        names = metrics_of(word)
-        if not names:
-            raise SettingsError(
-                f"There is no metric {word!r}.{nearest(word, [*METRICS, *GROUPS])} Groups: {', '.join(GROUPS)}."
-            )
-        chosen |= set(names)
-    return [name for name in METRICS if name in chosen]
 
 
 def _axis(names: Iterable[str], values: Sequence[Mapping[str, float]]) -> str | None:

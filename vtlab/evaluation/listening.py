@@ -205,7 +205,10 @@ def read_votes(file: Path) -> list[Vote]:
     """
     if not file.exists():
         return []
-    lines = file.read_text(encoding="utf-8").split("\n")
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read as votes: {error}.", code="E_VOTES") from error
     kept: dict[tuple[str, str], Vote] = {}
     for number, line in enumerate(lines, 1):
         if not line:

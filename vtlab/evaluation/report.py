@@ -21,7 +21,7 @@ from vtlab.errors import InputError
 from vtlab.evaluation import bootstrap, listening, plots, shown
 from vtlab.evaluation.bootstrap import Unit
 from vtlab.evaluation.compare import STAGES_LOST, Candidate, Comparison, Loss, Pairing, load, losses
-from vtlab.evaluation.results import RESULT, ClipResult
+from vtlab.evaluation.results import RESULT, ClipResult, read_result
 from vtlab.evaluation.suite import Gate
 from vtlab.languages import language_name
 from vtlab.measured import Measurement
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 WORST = 10  # segments to listen to
 AROUND_S = 0.3  # heard before and after a segment
 LONGEST_S = 12.0  # of a snippet
-SOUND_HZ, SOUND_KBPS = 24_000, 40
+SOUND_KBPS = 40
 FADE_S = 0.02
 LATE_MS = plots.ONSET_MS
 MISHEARD, UNLIKE = 0.2, 50.0  # word errors above, chrF below: worth telling
@@ -209,8 +209,8 @@ def _page_of_tracked(candidate: Candidate, run: str, results: Path, uri: str | N
 
 
 def _results(folder: Path) -> list[ClipResult]:
-    files = sorted(folder.glob(f"*/{RESULT}"))
-    return [ClipResult.model_validate_json(file.read_text(encoding="utf-8")) for file in files]
+    found = (read_result(file.parent) for file in sorted(folder.glob(f"*/{RESULT}")))
+    return [result for result in found if result is not None]
 
 
 def _record(home: Path, result: ClipResult) -> Record | None:

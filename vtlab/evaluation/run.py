@@ -46,7 +46,8 @@ from vtlab.evaluation.results import (
     stage_counts,
     write_result,
 )
-from vtlab.evaluation.suite import Configuration, Suite, metrics_of
+from vtlab.evaluation.suite import Configuration, Suite
+from vtlab.metrics import metrics_of
 from vtlab.pipeline import Dub, dub, memory_budget_mb
 from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, dump_yaml, fingerprint
@@ -370,7 +371,7 @@ def timed_record(settings: Settings, video: Path, checkpoint: Checkpoint) -> Rec
 
 
 def _with_costs_of(record: Record, timed: Record) -> Record:
-    costs = {name: getattr(timed, name) for name in ("stages", "wall_s", "peak_rss_mb")}
+    costs = {name: getattr(timed, name) for name in ("stages", "wall_s", "first_line_s", "peak_rss_mb")}
     return record.model_copy(update=costs)
 
 

@@ -50,26 +50,13 @@ from vtlab.engines import KINDS, chosen, engine_options
 from vtlab.errors import EngineError, InputError, SettingsError, nearest
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, Dataset, load_dataset
 from vtlab.languages import language_code
-from vtlab.metrics import METRICS
+from vtlab.metrics import GROUPS, METRICS, metrics_of
 from vtlab.settings import Settings, fingerprint, load_settings, settings_from_dict
 
 ONLY = "base"  # the name of the configuration of a suite that names none
 NAME = re.compile(r"[\w.=,+-][\w.=,+ -]*")
 LANGUAGES = ("source_language", "target_language")
 
-# What a word under ``metrics`` stands for. Two are dear: for ``speech`` every dub is recognised again; for ``cost`` it
-# is made again by itself, from nothing, since the times of a dub that finds half of it in the store say nothing.
-GROUPS: dict[str, tuple[str, ...]] = {
-    "text": ("wer", "cer", "wer_*", "bleu", "chrf", "length_compliance_10", "translation_quality"),
-    "speech": ("asr_bleu", "asr_chrf", "tts_wer"),
-    "sync": (
-        "sync_*", "speech_overlap", "speech_iou", "uncovered_s", "invented_lines", "duration_*", "speed_*", "overruns",
-        "truncated_words", "tail_cut_max_s", "completeness",
-    ),
-    "sound": ("loudness_*", "true_peak_dbtp", "voice_mos", "source_leak_db", "background_*"),
-    "subtitles": ("suber", "subtitle_*", "srt_valid"),
-    "cost": ("wall_s", "rtf", "stage_*_s", "cpu_s", "peak_rss_mb", "model_load_s", "time_to_preview_s", "cache_hits"),
-}  # fmt: skip
 LOSS_METRICS = frozenset({"bleu", "asr_bleu"})  # what losses are differences of
 # what ``losses`` adds to the values of a configuration (see results.py)
 LOSSES = (
@@ -279,14 +266,6 @@ def load_suite(path: Path | str) -> Suite:
     _check_clips(suite, where)
     _check_settings(suite, where)
     return suite
-
-
-def metrics_of(word: str) -> tuple[str, ...]:
-    """The metrics that a name or a group stands for; nothing where it is neither."""
-    if word in METRICS:
-        return (word,)
-    patterns = [re.compile(pattern.replace("*", r"\w+")) for pattern in GROUPS.get(word, ())]
-    return tuple(name for name in METRICS if any(pattern.fullmatch(name) for pattern in patterns))
 
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,12 @@ could not be computed is ``None`` there and absent wherever results are kept.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from vtlab.errors import SettingsError, nearest
 
 Pool = Literal["rows", "sum", "time", "worst"]
 ROUNDING = 0.002  # of a target: files round their times to milliseconds
@@ -130,7 +134,9 @@ METRICS = {
     "cpu_s": Metric("s", "lower", False, "processor time of all stages", "sum"),
     "peak_rss_mb": Metric("MB", "lower", False, "largest resident memory", "worst"),
     "model_load_s": Metric("s", "lower", False, "loading of models, within the stages", "sum"),
-    "time_to_preview_s": Metric("s", "lower", False, "time until the first preview could be heard", "worst"),
+    "time_to_preview_s": Metric(
+        "s", "lower", False, "time until the first line was spoken: what a preview waits for", "worst"
+    ),
     "cache_hits": Metric("results", "higher", False, "results taken from the store", "sum"),
     "stage_initialization_s": Metric("s", "lower", False, "time of the stage; stages 3 to 5 overlap", "sum"),
     "stage_audio_extraction_s": Metric("s", "lower", False, "time of the stage", "sum"),
@@ -141,3 +147,44 @@ METRICS = {
     "stage_subtitle_generation_s": Metric("s", "lower", False, "time of the stage", "sum"),
     "stage_video_combination_s": Metric("s", "lower", False, "time of the stage", "sum"),
 }
+
+# What a word stands for where metrics are named. Two are dear in a suite: for ``speech`` every dub is recognised again;
+# for ``cost`` it is made again by itself, from nothing, since the times of a dub that finds half of it in the store say
+# nothing.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "text": ("wer", "cer", "wer_*", "bleu", "chrf", "length_compliance_10", "translation_quality"),
+    "speech": ("asr_bleu", "asr_chrf", "tts_wer"),
+    "sync": (
+        "sync_*", "speech_overlap", "speech_iou", "uncovered_s", "invented_lines", "duration_*", "speed_*", "overruns",
+        "truncated_words", "tail_cut_max_s", "completeness",
+    ),
+    "sound": ("loudness_*", "true_peak_dbtp", "voice_mos", "source_leak_db", "background_*"),
+    "subtitles": ("suber", "subtitle_*", "srt_valid"),
+    "cost": ("wall_s", "rtf", "stage_*_s", "cpu_s", "peak_rss_mb", "model_load_s", "time_to_preview_s", "cache_hits"),
+}  # fmt: skip
+
+
+def metrics_of(word: str) -> tuple[str, ...]:
+    """The metrics that a name or a group stands for; nothing where it is neither."""
+    if word in METRICS:
+        return (word,)
+    patterns = [re.compile(pattern.replace("*", r"\w+")) for pattern in GROUPS.get(word, ())]
+    return tuple(name for name in METRICS if any(pattern.fullmatch(name) for pattern in patterns))
+
+
+def chosen(words: Sequence[str] | None) -> list[str]:
+    """The metrics that names and groups stand for, in the order of the table; all where nobody chose.
+
+    Raises ``SettingsError`` with the nearest name for a word that is neither.
+    """
+    if words is None:
+        return list(METRICS)
+    found: set[str] = set()
+    for word in words:
+        names = metrics_of(word)
+        if not names:
+            raise SettingsError(
+                f"There is no metric {word!r}.{nearest(word, [*METRICS, *GROUPS])} Groups: {', '.join(GROUPS)}."
+            )
+        found |= set(names)
+    return [name for name in METRICS if name in found]

@@ -24,6 +24,8 @@ def costs(record: Record) -> dict[str, float]:
         "model_load_s": sum(stage.load_s for stage in record.stages),
         "cache_hits": float(sum(stage.reused for stage in record.stages)),
     }
+    if record.first_line_s is not None:
+        found["time_to_preview_s"] = record.first_line_s
     if record.source.seconds > 0:
         found["rtf"] = record.wall_s / record.source.seconds
     return found | {f"stage_{stage.stage}_s": stage.seconds for stage in record.stages}

@@ -10,7 +10,7 @@ clauses once, and is a finding where that does not help. A line that cannot be t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vtlab.audio import Audio
@@ -20,7 +20,6 @@ from vtlab.engines.translation.kept import (
     TAG,
     Kept,
     kept_spans,
-    load_glossary,
     localised_numbers,
     lost,
     masked,
@@ -67,17 +66,18 @@ def translate(
     target: str,
     *,
     engine_name: str,
+    glossary: Mapping[str, str] | None = None,
     speech: Callable[[Segment], Audio] | None = None,
     on_finding: Callable[[Finding], None] = ignore,
 ) -> Iterator[TranslatedSegment]:
     """One translated segment for each segment, ids and order kept, yielded as soon as its sentence is whole.
 
-    ``speech`` gives a segment's sound, 16 kHz mono, to an engine that listens. Given a list, sentences go to the
-    engine in batches; given an iterator, each goes as it comes. Raises ``SettingsError`` for a bad glossary; what
-    goes wrong with a line is a finding: ``empty``, ``failed`` (both degraded: the line keeps its source text),
+    ``glossary``: terms and their translations. ``speech`` gives a segment's sound, 16 kHz mono, to an engine that
+    listens. Given a list, sentences go to the engine in batches; given an iterator, each goes as it comes. What goes
+    wrong with a line is a finding: ``empty``, ``failed`` (both degraded: the line keeps its source text),
     ``length_ratio``, ``repeats``, ``untranslated``, ``not_kept`` and ``split_around``.
     """
-    lines = _Lines(engine, settings, source, target, load_glossary(settings.glossary), on_finding)
+    lines = _Lines(engine, settings, source, target, glossary or {}, on_finding)
     if engine.listens:
         for segment in segments:
             yield _finished(segment, lines.heard(segment, speech), target, engine_name)
@@ -215,7 +215,7 @@ class _Lines:
         settings: TranslationSettings,
         source: str,
         target: str,
-        terms: dict[str, str],
+        terms: Mapping[str, str],
         on_finding: Callable[[Finding], None],
     ) -> None:
         self.engine = engine

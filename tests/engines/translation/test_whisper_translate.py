@@ -25,9 +25,7 @@ def test_only_into_english():
 def test_an_unknown_model_names_every_place():
     options = WhisperTranslateOptions(model="large-v3", offline=True)
     assert not WhisperTranslate.speaks(options, "pt", "en")
-    with pytest.raises(
-        WeightsError, match=r"packages that ship.*hf download Systran/faster-whisper-large-v3"
-    ):
+    with pytest.raises(WeightsError, match=r"packages that ship.*hf download Systran/faster-whisper-large-v3"):
         WhisperTranslate.weights(options, "pt", "en")
 
 
