@@ -25,10 +25,6 @@ class Beside:
     def begun(self) -> bool:
         return self._thread is not None
 
-    @property
-    def busy(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
     def begin(self, work: Callable[[Checkpoint], None]) -> None:
         """Starts the thread; the work calls the checkpoint it is given."""
         self._thread = threading.Thread(target=self._run, args=(work,), name=self._name, daemon=True)

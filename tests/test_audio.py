@@ -22,7 +22,6 @@ from vtlab.audio import (
     silence,
     stretch,
     trim,
-    true_peak_db,
 )
 from vtlab.media import ffmpeg_binary
 
@@ -196,13 +195,3 @@ def test_no_loudness_where_there_is_nothing() -> None:
     meter = LoudnessMeter(16000, 1)
     meter.add(np.zeros((16000, 1), np.float32))
     assert meter.lufs() is None
-
-
-def test_true_peak_lies_between_the_samples() -> None:
-    """A sine of a quarter of the rate, sampled 45° beside its peaks: 3.01 dB above its samples."""
-    at = np.arange(4800)
-    samples = (0.5 * np.sin(np.pi / 2 * at + np.pi / 4) * np.hanning(4800)).astype(np.float32)
-    measured = true_peak_db(Audio(samples, 48000))
-    assert peak_db(Audio(samples, 48000)) == pytest.approx(-6.02 - 3.01, abs=0.02)
-    assert measured == pytest.approx(-6.02, abs=0.2)
-    assert true_peak_db(silence(1, 8000)) is None

@@ -14,7 +14,7 @@ import pytest
 import vtlab
 from vtlab import __main__, pipeline
 from vtlab.audio import silence
-from vtlab.cli import dubbing, terminal
+from vtlab.cli import app, dubbing, terminal
 from vtlab.errors import Cancelled, InputError, SettingsError
 from vtlab.record import FindingRecord, Record
 from vtlab.settings import Settings, load_settings
@@ -69,7 +69,10 @@ def raises(error: BaseException) -> Callable[[], None]:
 def test_help_names_every_command() -> None:
     done = subprocess.run([sys.executable, "-m", "vtlab", "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
-    for command in ("dub", "engines", "weights", "store", "settings", "doctor"):
+    commands = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    groups = [group.name for group in app.registered_groups]
+    assert len(commands) > 12
+    for command in [*commands, *groups]:
         assert re.search(rf"\b{command}\b", done.stdout)
 
 
@@ -160,9 +163,11 @@ def test_a_recording_is_dubbed_and_the_second_run_reuses_it(
 
     # on a terminal there is a bar, and stdout stays clean
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    code, out, err = run(*arguments, "--json")
+    code, out, err = run(*arguments, "--json", "--events", str(tmp_path / "events.jsonl"))
     record = json.loads(out)
     assert code == 0
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [event["number"] for event in events if event["event"] == "StageFinished"] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert record["completeness"] == 1
     assert all(stage["computed"] == 0 for stage in record["stages"])
     assert "━" in err

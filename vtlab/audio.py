@@ -222,8 +222,3 @@ class LoudnessMeter:
 
 def _energy(lufs: float) -> float:
     return float(10 ** ((lufs + 0.691) / 10))
-
-
-def true_peak_db(audio: Audio) -> float | None:
-    """Peak between the samples, by four times oversampling (BS.1770-4, annex 2), dBTP; ``None`` for silence."""
-    return peak_db(resample(audio, 4 * audio.rate))

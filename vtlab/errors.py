@@ -43,7 +43,7 @@ class UserError(VtlabError):
 class InputError(UserError):
     """The media file cannot be dubbed.
 
-    Codes: ``E_NO_FILE``, ``E_NO_AUDIO``, ``E_NO_SPEECH``, ``E_UNREADABLE``, ``E_PLAYLIST``.
+    Codes: ``E_NO_FILE``, ``E_EMPTY``, ``E_NO_AUDIO``, ``E_NO_SPEECH``, ``E_UNREADABLE``, ``E_PLAYLIST``.
     """
 
     code = "E_INPUT"

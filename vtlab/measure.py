@@ -103,7 +103,7 @@ def measure(
     scores = corpus.from_rows([rows], wanted)
     for name in wanted:
         if METRICS[name].pool == "rows" and name not in scores.values:
-            absent.setdefault(name, scores.problems.get(name) or _reason(name, given, look))
+            absent.setdefault(name, scores.problems.get(name) or _reason(name, given))
     values.update(scores.values)
     signatures.update(scores.signatures)
     for name in HEARD:
@@ -120,14 +120,14 @@ def measure(
             absent[name] = str(error)
             continue
         if value is None:
-            absent[name] = _reason(name, given, look)
+            absent[name] = _reason(name, given)
         else:
             values[name] = value
             if signature is not None:
                 signatures[name] = signature
     for name in wanted:
         if name not in values and name not in absent:
-            absent[name] = _reason(name, given, look)
+            absent[name] = _reason(name, given)
     ordered = {name: values[name] for name in wanted if name in values}
     return rows.model_copy(update={"values": ordered, "signatures": signatures, "absent": absent})
 
@@ -692,7 +692,7 @@ _DIRECT: dict[str, Direct] = {
 }
 
 
-def _reason(name: str, given: _Given, look: _Look) -> str:
+def _reason(name: str, given: _Given) -> str:
     """Why a metric was not measured."""
     needs_record = "needs the tool's record (--record), which says what it recognised, spoke and took"
     if name.startswith("subtitle_") or name in ("srt_valid", "suber"):

@@ -156,10 +156,6 @@ class Store:
                     size, used = sum(s.st_size for s in statuses), max(s.st_mtime for s in statuses)
                     yield Entry(shard.parent.name, digest, tuple(sorted(paths)), size, used)
 
-    def size(self) -> int:
-        """Bytes of all entries."""
-        return sum(entry.size for entry in self.entries())
-
     def prune(
         self, older_than_s: float | None = None, max_bytes: int | None = None, now: float | None = None
     ) -> list[Entry]:

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from vtlab import media
-from vtlab.audio import Audio, loudness_lufs, true_peak_db
+from vtlab.audio import Audio, loudness_lufs
 from vtlab.errors import Cancelled, VtlabError
 from vtlab.findings import Finding
 from vtlab.media import Extraction, SubtitleTrack
+from vtlab.metrics.sound import true_peak_dbtp
 from vtlab.segments import Cue, Interval, PlacedSegment, Segment, SpokenSegment, TranslatedSegment
 from vtlab.settings import AudioSyncSettings, VideoCombinationSettings
 from vtlab.stages.subtitle_generation import write_subtitles
@@ -152,7 +153,7 @@ def test_peaks_stay_below_the_limit(hum: Path, tmp_path: Path, click: str) -> No
     }
     samples[at - len(shapes[click]) // 2 :][: len(shapes[click])] = shapes[click]
     sound, report, _ = mixed(extraction(hum), lines, [Interval(4.0, 6.0)], tmp_path)
-    peak = true_peak_db(Audio(sound, RATE))
+    peak = true_peak_dbtp(Audio(sound, RATE))
     assert peak is not None
     assert peak < -1
     assert report.true_peak_dbtp == pytest.approx(peak, abs=0.1)

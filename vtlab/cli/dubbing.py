@@ -44,6 +44,9 @@ def dub(
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the results go.")] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print the record instead of the paths.")] = False,
+    events: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append what happens to FILE, a JSON object a line.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Dub a video: the same picture, spoken in another language, with subtitles in both.
@@ -54,7 +57,7 @@ def dub(
     resolved = settings_of(settings, overrides, source, to)
     from vtlab import pipeline
 
-    with shown_progress() as on_event:
+    with shown_progress(events) as on_event:
         made = pipeline.dub(video, resolved, out, on_event=on_event, checkpoint=checkpoint)
     if as_json:
         print(made.record.model_dump_json(indent=1))

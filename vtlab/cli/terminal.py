@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from vtlab.events import Listener
+    from vtlab.events import Event, Listener
     from vtlab.settings import Settings
 
 GATE_EXIT = 3  # a gate failed, or the dub is degraded
@@ -86,14 +86,26 @@ def settings_of(
 
 
 @contextmanager
-def shown_progress() -> Iterator[Listener]:
-    from vtlab.events import PlainLines, ProgressBar
+def shown_progress(events: Path | None = None) -> Iterator[Listener]:
+    """A bar in a terminal, a line per stage elsewhere; all events in the file ``events`` besides."""
+    from vtlab.errors import InputError
+    from vtlab.events import JsonLines, PlainLines, ProgressBar
 
-    if sys.stderr.isatty():
-        with ProgressBar() as bar:
-            yield bar
-    else:
-        yield PlainLines()
+    with ExitStack() as stack:
+        shown: Listener = stack.enter_context(ProgressBar()) if sys.stderr.isatty() else PlainLines()
+        if events is None:
+            yield shown
+            return
+        try:
+            written = JsonLines(stack.enter_context(events.open("a", encoding="utf-8")))
+        except OSError as error:
+            raise InputError(f"{events} cannot be written: {error.strerror}. Choose another file.") from error
+
+        def both(event: Event) -> None:
+            written(event)
+            shown(event)
+
+        yield both
 
 
 def print_json(rows: Iterable[object]) -> None:

@@ -114,7 +114,7 @@ def duration_match(duration_error_frames: float | None) -> bool | None:
 
 
 def segments_condensed(lines: Sequence[tuple[str, str]]) -> int:
-    """Lines whose spoken text is shorter than their (best translation, spoken text)'s first."""
+    """Lines spoken in a shorter translation than the best; each is (best translation, spoken text)."""
     return sum(len(spoken.strip()) < len(best.strip()) for best, spoken in lines)
 
 

@@ -88,14 +88,13 @@ def choose_listeners(settings: Settings) -> tuple[Choice, Choice]:
 def choose_translators(settings: Settings, source: str, target: str) -> tuple[Leg, ...]:
     """One translator for the pair, or two that meet in the pivot language, each with its weights."""
     section, initialization = settings.translation, settings.initialization
-    route = choose_route(section, source, target, initialization.offline)
     return tuple(
         Leg(
             resolve("translation", leg.engine, section.options, initialization, leg.source, leg.target),
             leg.source,
             leg.target,
         )
-        for leg in route.legs
+        for leg in choose_route(section, source, target, initialization.offline)
     )
 
 

@@ -20,23 +20,7 @@ class Leg:
     target: str
 
 
-@dataclass(frozen=True)
-class Route:
-    """One leg, or two that meet in the pivot language."""
-
-    legs: tuple[Leg, ...]
-
-    @property
-    def pivot(self) -> str | None:
-        return self.legs[0].target if len(self.legs) > 1 else None
-
-    @property
-    def engine_name(self) -> str:
-        """What the record calls it: ``firefox``, or ``firefox+nllb`` for two legs."""
-        return "+".join(leg.engine for leg in self.legs)
-
-
-def choose(settings: TranslationSettings, source: str, target: str, offline: bool) -> Route:
+def choose(settings: TranslationSettings, source: str, target: str, offline: bool) -> tuple[Leg, ...]:
     """The way from ``source`` to ``target``: the first engine of the list that speaks the pair, else the first two that
     meet in ``settings.pivot``.
 
@@ -45,12 +29,12 @@ def choose(settings: TranslationSettings, source: str, target: str, offline: boo
     """
     direct = _leg(settings, source, target, offline)
     if direct is not None:
-        return Route((direct,))
+        return (direct,)
     if settings.pivot is not None and settings.pivot not in (source, target):
         first = _leg(settings, source, settings.pivot, offline)
         second = _leg(settings, settings.pivot, target, offline) if first is not None else None
         if first is not None and second is not None:
-            return Route((first, second))
+            return (first, second)
     raise _nobody(settings, source, target, offline)
 
 
