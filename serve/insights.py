@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from serve.progress import Insight, Quality, State, Status
 from vtlab.findings import Finding, Severity
 from vtlab.languages import language_name
+from vtlab.metrics import METRICS
 
 SHOWN = 3  # of the findings of one kind, the most that are quoted
-TARGET_SYNC = 97.0  # percent of lines on time that a good dub has
 GOOD_VOICE = 70.0  # of 100
 GOOD_TRANSLATION = 85.0  # from here on the gateway calls it high
 
@@ -181,8 +181,11 @@ def _measured(state: State, quality: Quality | None, absent: Mapping[str, str], 
     ]
     if quality is None:
         return told
+    target = METRICS["sync_within_150ms"].target
+    assert target is not None and target[0] is not None
+    target_sync = 100 * target[0]
     rows = (
-        ("lip_sync", quality.lip_sync_accuracy, TARGET_SYNC, "lines start within 150 ms of the source", "%",
+        ("lip_sync", quality.lip_sync_accuracy, target_sync, "lines start within 150 ms of the source", "%",
          "Shorter translations or a faster voice would keep time."),
         ("voice", quality.voice_quality, GOOD_VOICE, "quality of the voice, of 100", "",
          "Another voice or engine may sound better."),

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
@@ -26,7 +26,7 @@ from serve.metrics import Metrics, serve_metrics
 from serve.progress import State
 from serve.service import NAME, Refusals, TranslationService
 from serve.sessions import Listener, Sessions
-from vtlab import __version__
+from vtlab import __version__, resources
 from vtlab.errors import SettingsError
 from vtlab.events import Event
 
@@ -176,11 +176,7 @@ def _on_signals(ended: asyncio.Event) -> None:
         if not ended.is_set():
             ended.set()
             return
-        import psutil
-
-        for child in psutil.Process().children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
+        resources.kill_children()
         os._exit(STOPPED_AT_ONCE)
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -43,7 +43,7 @@ WATCH_S = 10.0
 AGAIN_S = 1.0  # a task that went wrong begins again after so long
 RESULTS = ("translated.mp4", "subtitles.srt", "translated_subtitles.srt")  # artifacts of a completed session
 SWEEP_S = 3600.0
-UNLOAD_SHARE, REFUSE_SHARE = 0.8, 0.9  # of the memory: idle workers go; new sessions are refused
+REFUSE_SHARE = 0.9  # of the memory: new sessions are refused, after idle workers have gone
 DETECTION_S = 50.0  # the gateway waits for 60 s
 USUAL_S = 120.0  # how long a session takes, before any has been seen
 STORE_UNUSED_S = 7 * 24 * 3600.0
@@ -656,7 +656,7 @@ class Sessions:
         while True:
             self._registry.write()
             self._memory_mb = await asyncio.to_thread(resources.rss_mb)
-            if self._memory_mb > UNLOAD_SHARE * self._memory_limit_mb:
+            if self._memory_mb > resources.HIGH_SHARE * self._memory_limit_mb:
                 await self._unload()
             await asyncio.sleep(WATCH_S)
 

@@ -29,6 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vtlab import resources
 from vtlab.errors import Cancelled, InputError, UserError, VtlabError
 from vtlab.events import Event, Found, Log, SegmentDone, StageFinished, StageStarted, event_to_json
 from vtlab.findings import Finding, Severity
@@ -397,11 +398,7 @@ class _Lines:
 
 def _end() -> None:
     """At once, children first: nobody is left who would want what they make."""
-    import psutil
-
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            child.kill()
+    resources.kill_children()
     os._exit(0)
 
 

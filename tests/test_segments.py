@@ -15,6 +15,7 @@ from vtlab.segments import (
     SpokenSegment,
     TranslatedSegment,
     Word,
+    joined,
     segment_from_json,
     segment_to_json,
     translated_from_json,
@@ -65,3 +66,12 @@ def test_derived_values() -> None:
     assert not spoken.silent
     assert SpokenSegment(translated, "", Audio(np.zeros(0, np.float32), 10)).silent
     assert PlacedSegment(spoken, 2.0, 3.0, spoken.audio, stretch=1.1).speed == pytest.approx(1.32)
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "expected"),
+    [(0.0, [(0, 2), (2.2, 3), (4, 5)]), (0.5, [(0, 3), (4, 5)]), (1.5, [(0, 5)])],
+)
+def test_intervals_are_joined_that_meet_or_are_near(gap_s: float, expected: list[tuple[float, float]]) -> None:
+    intervals = [Interval(4, 5), Interval(0, 1), Interval(0.5, 0.7), Interval(1, 2), Interval(2.2, 3)]
+    assert joined(intervals, gap_s) == [Interval(*span) for span in expected]

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from vtlab.sentences import (
     clauses,
+    copied_share,
     ends_sentence,
     looped,
     split_clauses,
@@ -103,3 +104,16 @@ def test_looped(source, translation, is_loop):
 )
 def test_truncated(source, translation, is_cut):
     assert truncated(source, translation) is is_cut
+
+
+@pytest.mark.parametrize(
+    ("text", "translation", "share"),
+    [
+        ("we go home now", "we go home now", 1.0),
+        ("we go home now", "vamos para casa now", 0.25),
+        ("Anna Maria Silva 25", "Anna Maria Silva 25", None),  # names and numbers are the same everywhere
+        ("ha ha ha", "ha ha ha", None),
+    ],
+)
+def test_copied_share(text, translation, share):
+    assert copied_share(text, translation) == share

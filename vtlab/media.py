@@ -7,7 +7,6 @@ starts late or has holes keeps its place on it. Only plain local containers are 
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import subprocess
@@ -22,8 +21,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from vtlab import resources
 from vtlab.audio import Audio
-from vtlab.errors import EngineError, InputError, LanguageError, ResourceError, VtlabError
+from vtlab.errors import EngineError, InputError, LanguageError, VtlabError
 from vtlab.languages import language_code, three_letters
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ OUT_OF_PHASE = 0.1  # a mono mix with less than this share of its loudest channe
 # bytes of a file name that are not UTF-8, as Python has them in a string, and private characters to stand for them
 FROM_BYTES = {0xDC00 + byte: 0x10FE00 + byte for byte in range(0x80, 0x100)}
 TO_BYTES = {private: byte for byte, private in FROM_BYTES.items()}
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PREVIEW_HEIGHT = 360
 PREVIEW_CRF = 28
 FFMPEG_START_S = 60.0
@@ -685,13 +684,9 @@ def whole(out: Path) -> Iterator[None]:
         yield
     except BaseException as error:  # Ctrl-C too
         out.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in FULL:
-            raise _disk_full(out.parent) from error
+        if isinstance(error, OSError) and error.errno in resources.FULL:
+            raise resources.disk_full(out.parent) from error
         raise
-
-
-def _disk_full(folder: Path) -> ResourceError:
-    return ResourceError(f"The disk of {folder} is full; free some space and run again: what is done is kept.")
 
 
 # ---------------------------------------------------------------- ffmpeg
@@ -901,5 +896,5 @@ def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], fold
             messages.seek(0)
             tail = " ".join(messages.read().decode(errors="replace").strip().splitlines()[-3:])
             if "No space left on device" in tail:
-                raise _disk_full(folder)
+                raise resources.disk_full(folder)
             raise VtlabError(f"ffmpeg failed ({code}): {tail}", code="E_FFMPEG")

@@ -8,7 +8,6 @@ Only this module and its books (``vtlab.run``) know the store.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -73,7 +72,6 @@ from vtlab.weights import content_hash
 MIX_SETTINGS = {"background", "audio_bitrate_kbps"}  # of video_combination: what the mix depends on
 NAME_BYTES = 255  # the longest file name that common file systems take
 WORK_PREFIX = ".vtlab-"  # of folders of unfinished files beside the results
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
@@ -712,11 +710,9 @@ def _work_folder(out: Path) -> Iterator[Path]:
         try:
             yield work
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno not in resources.FULL:
                 raise
-            raise ResourceError(
-                f"The disk of {out} is full; free some space and run again: what was computed is kept."
-            ) from error
+            raise resources.disk_full(out) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
 

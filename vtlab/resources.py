@@ -7,19 +7,22 @@ process (a container), whichever would end it first.
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import resource
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from vtlab.errors import ResourceError
 
 MB = 1 << 20
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # of a disk
+ABANDONED_S = 24 * 3600  # unfinished files older than this were left by a process that died
 HIGH_SHARE = 0.8  # of the memory budget: from here on memory counts as high
 WATCH_S = 10.0
 CGROUPS = Path("/sys/fs/cgroup")
@@ -160,3 +163,23 @@ def _cgroup_files(controller: str, name: str, name_1: str, groups: Path, members
             with contextlib.suppress(OSError):  # no such group here, or no limit of this kind
                 texts.append((folder / file).read_text().strip())
     return texts
+
+
+def disk_full(folder: Path) -> ResourceError:
+    """The error for a write that failed with one of ``FULL``."""
+    return ResourceError(f"The disk of {folder} is full; free some space and run again: what is done is kept.")
+
+
+def cache_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """The user's cache (XDG), where vtlab's own folders are unless told otherwise."""
+    home = environment.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "vtlab"
+
+
+def kill_children() -> None:
+    """Kills every process that this one began, and theirs."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.kill()

@@ -7,7 +7,7 @@ clock; spans are half-open. All of them but ``SpokenSegment`` (which holds sound
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,6 +28,17 @@ class Interval:
     def overlap(self, other: Interval) -> float:
         """Seconds that both spans share; 0 when they do not touch."""
         return max(0.0, min(self.end, other.end) - max(self.start, other.start))
+
+
+def joined(intervals: Iterable[Interval], gap_s: float = 0.0) -> list[Interval]:
+    """The same time as intervals in order, those as one that meet, overlap, or are less than ``gap_s`` apart."""
+    out: list[Interval] = []
+    for interval in sorted(intervals, key=lambda interval: interval.start):
+        if out and (interval.start <= out[-1].end or interval.start - out[-1].end < gap_s):
+            out[-1] = Interval(out[-1].start, max(out[-1].end, interval.end))
+        else:
+            out.append(interval)
+    return out
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ fluency, a missing one costs a whole line of the dub.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 SENTENCE_ENDS = ".!?…։።।؟。！？"  # Armenian, Ethiopic, Devanagari, Arabic and Chinese marks among them
 CLOSING = "\"'”’»)]"
@@ -28,6 +29,7 @@ COUNTED = frozenset({
 })  # fmt: skip
 
 RUN_LENGTH = 3  # a phrase said this often in a row is a loop (single words: once more), unless the source does it too
+COMPARED_WORDS = 3  # with fewer, a line's length says nothing, and a title is the same in any language
 TRUNCATED_BELOW = 0.3  # a translation shorter than this share of its source has lost something
 
 
@@ -183,3 +185,21 @@ def truncated(source: str, translation: str) -> bool:
     if word_count(source) < 5 or any(map(_unspaced, (source, translation))):
         return False
     return len(translation) < TRUNCATED_BELOW * len(source)
+
+
+def copied_share(text: str, translation: str) -> float | None:
+    """Share of the words of ``text`` that stand unchanged in the translation; names, numbers and codes aside.
+
+    ``None`` where fewer than three different words are left to compare: a title or a list of names is the same in any
+    language.
+    """
+    words = {word for word in re.findall(r"[^\W\d_]+", text) if word.islower() and len(word) > 1}
+    if len(words) < COMPARED_WORDS:
+        return None
+    there = set(re.findall(r"[^\W\d_]+", translation.casefold()))
+    return sum(word in there for word in words) / len(words)
+
+
+def columns(text: str) -> int:
+    """Characters, a wide one twice; a line break is the space that it stands for."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text.strip())

@@ -12,7 +12,6 @@ of kind ``file`` names the content's own file, which stands beside it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -27,6 +26,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
+from vtlab import resources
 from vtlab.audio import Audio
 from vtlab.errors import ResourceError
 from vtlab.settings import StoreSettings
@@ -34,8 +34,6 @@ from vtlab.settings import StoreSettings
 FORMAT = 1  # of the entries on disk; part of every key, so that another format is another entry
 MARK = b"vtlab-store "
 HASH_DIGITS = 64
-ABANDONED_S = 24 * 3600  # unfinished files older than this were left by a process that died
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,7 @@ def store_folder(settings: StoreSettings, environment: Mapping[str, str] = os.en
         return settings.folder.expanduser()
     if environment.get("VTLAB_STORE"):
         return Path(environment["VTLAB_STORE"]).expanduser()
-    home = environment.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "vtlab" / "store"
+    return resources.cache_home(environment) / "store"
 
 
 class Store:
@@ -165,7 +162,7 @@ class Store:
         self._delete(evicted)
         for path in self.folder.glob("*/[0-9a-f][0-9a-f]/.*"):
             with contextlib.suppress(FileNotFoundError):
-                if now - path.stat().st_mtime > ABANDONED_S:
+                if now - path.stat().st_mtime > resources.ABANDONED_S:
                     path.unlink()
         return evicted
 
@@ -214,7 +211,7 @@ class Store:
     def _give_up(self, unfinished: Path, error: OSError) -> NoReturn:
         with contextlib.suppress(OSError):  # what could not be made cannot be removed either
             unfinished.unlink(missing_ok=True)
-        if error.errno in FULL:
+        if error.errno in resources.FULL:
             raise ResourceError(
                 f"The disk of the store {self.folder} is full. Free some space, run 'vtlab store prune --max-size 1GB' "
                 "or choose another folder with VTLAB_STORE; what was kept so far is sound and will be used again."

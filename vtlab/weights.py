@@ -27,9 +27,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
+from vtlab import resources
 from vtlab.errors import WeightsError, nearest
 
-ABANDONED_S = 24 * 3600  # unfinished files older than this were left by a process that died
 NPM_TIMEOUT_S = 600
 BLOCK = 1 << 20
 VOICE_SHAPE = (-1, 1, 256)  # of a Kokoro voice: one style vector of 256 per number of phonemes
@@ -155,8 +155,7 @@ def cache_folder() -> Path:
     chosen = os.environ.get("VTLAB_WEIGHTS")
     if chosen:
         return Path(chosen).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "vtlab" / "weights"
+    return resources.cache_home() / "weights"
 
 
 def packaged(name: str) -> Path | None:
@@ -409,7 +408,7 @@ def _unfinished() -> Iterator[Path]:
 def _clear_abandoned(parent: Path) -> None:
     for folder in parent.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another process clears the same folder
-            if time.time() - folder.stat().st_mtime > ABANDONED_S:
+            if time.time() - folder.stat().st_mtime > resources.ABANDONED_S:
                 shutil.rmtree(folder, ignore_errors=True)
 
 

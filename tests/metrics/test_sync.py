@@ -1,10 +1,8 @@
-import itertools
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtlab.metrics.sync import common, coverage, drift, overruns, percentile, speeds, union
+from vtlab.metrics.sync import common, coverage, drift, overruns, percentile, speeds
 from vtlab.segments import Interval
 
 
@@ -102,10 +100,3 @@ def test_coverage_is_a_share_and_symmetric(source: list[Interval], dubbed: list[
     assert one.speech_overlap == pytest.approx(other.speech_overlap)
     assert one.speech_iou is None or one.speech_iou == pytest.approx(other.speech_iou)
     assert one.uncovered_s >= -1e-9
-
-
-@given(INTERVALS)
-def test_union_keeps_the_time_and_does_not_touch_itself(intervals: list[Interval]) -> None:
-    joined = union(intervals)
-    assert all(a.end < b.start for a, b in itertools.pairwise(joined))
-    assert all(any(j.start <= i.start and i.end <= j.end for j in joined) for i in intervals)

@@ -17,7 +17,7 @@ from vtlab.findings import Finding
 from vtlab.media import choose_audio, decode_speech, probe
 from vtlab.segments import Interval, Segment, Word
 from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
-from vtlab.stages.transcription import detect_language, find_speech, joined, spans_of, transcribe
+from vtlab.stages.transcription import detect_language, find_speech, spans_of, transcribe
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "cases"
@@ -172,10 +172,6 @@ def test_spans_hold_all_speech_and_are_short_enough(speech: list[tuple[float, fl
     for interval in intervals:
         covered = sum(span.overlap(interval) for span in found)
         assert covered == pytest.approx(interval.duration, abs=0.01)
-
-
-def test_joined() -> None:
-    assert joined([Interval(0, 1), Interval(1.2, 2), Interval(3, 4)], 0.5) == [Interval(0, 2), Interval(3, 4)]
 
 
 @pytest.mark.parametrize("kind", ["silence", "noise", "tone"])

@@ -15,7 +15,7 @@ from vtlab.errors import LineError
 from vtlab.findings import Finding, Severity
 from vtlab.segments import Segment
 from vtlab.settings import TranslationSettings
-from vtlab.stages.translation import copied_share, split_by_shares, tidy, translate
+from vtlab.stages.translation import split_by_shares, tidy, translate
 
 CASE = Path(__file__).parents[1] / "cases" / "kept_in_translation.json"
 SETTINGS = TranslationSettings()
@@ -329,16 +329,3 @@ def test_parts_make_up_the_text(words, shares):
     else:
         assert parts is not None and len(parts) == len(shares)
         assert " ".join(parts) == text and all(parts)
-
-
-@pytest.mark.parametrize(
-    ("text", "translation", "share"),
-    [
-        ("we go home now", "we go home now", 1.0),
-        ("we go home now", "vamos para casa now", 0.25),
-        ("Anna Maria Silva", "Anna Maria Silva", None),
-        ("ha ha ha", "ha ha ha", None),
-    ],
-)
-def test_copied_share(text, translation, share):
-    assert copied_share(text, translation) == share

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -43,11 +43,9 @@ def stop(number: int, frame: FrameType | None) -> None:
 def _stop_at_once() -> NoReturn:
     """Python would wait for threads, and a call of a model takes up to half a minute. Half-made files are swept by the
     next run."""
-    import psutil
+    from vtlab import resources
 
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
+    resources.kill_children()
     os._exit(STOPPED_EXIT)
 
 

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-UNLOAD_ABOVE = 0.8  # of the memory budget: engines are dropped from here …
-UNLOAD_TO = 0.7  # … down to here
+UNLOAD_TO = 0.7  # of the memory budget: where it is high, engines are dropped down to here
 KEPT_LONGEST = "transcription"  # the slowest to load and the most often used
 
 
@@ -53,10 +52,10 @@ class EnginePool:
 
     def trim(self) -> list[tuple[str, ...]]:
         """Drops engines that nobody uses while memory is above the budget; returns the keys dropped."""
-        from vtlab.resources import rss_mb
+        from vtlab.resources import HIGH_SHARE, rss_mb
 
         dropped: list[tuple[str, ...]] = []
-        if self.budget_mb is None or rss_mb() <= UNLOAD_ABOVE * self.budget_mb:
+        if self.budget_mb is None or rss_mb() <= HIGH_SHARE * self.budget_mb:
             return dropped
         with self._lock:
             idle = [key for key, loaded in self._loaded.items() if loaded.users == 0]

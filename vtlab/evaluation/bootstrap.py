@@ -21,7 +21,7 @@ from vtlab.languages import UNSPACED
 from vtlab.measured import CueMeasure, LineMeasure, Measurement, SegmentMeasure
 from vtlab.metrics import METRICS, subtitles, sync, text
 from vtlab.metrics.corpus import has_words
-from vtlab.segments import Cue, Interval
+from vtlab.segments import Cue, Interval, joined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -601,7 +601,7 @@ def _isochrony(unit: Unit) -> Row | None:
     if measured.source_speech is None or measured.dubbed_speech is None:
         return None
     said, dub = (
-        sync.union(sync.clipped([Interval(*span) for span in spans], measured.seconds))
+        joined(sync.clipped([Interval(*span) for span in spans], measured.seconds))
         for spans in (measured.source_speech, measured.dubbed_speech)
     )
     both = sync.shared_s(said, dub)

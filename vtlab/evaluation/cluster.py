@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vtlab.errors import EngineError, ResourceError
 from vtlab.evaluation.results import ClipResult, clip_folder, read_result, write_result
 from vtlab.evaluation.run import Bench, Job, Task, evaluate, failed, result_key
+from vtlab.evaluation.workers import GONE
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -94,7 +95,7 @@ def _record_what_is_missing(job: Job, task: Task, sentence: str) -> None:
         key = result_key(job, configuration, task.clip)
         known = read_result(place)
         if known is None or known.key != key:
-            write_result(failed(job, configuration, task.clip, key, sentence, "E_WORKER"), place)
+            write_result(failed(job, configuration, task.clip, key, sentence, GONE), place)
 
 
 def _first_line(error: Exception) -> str:

@@ -25,6 +25,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from vtlab.audio import LOUDNESS_HOP_S, SHORT_TERM_HOPS, LoudnessMeter
 from vtlab.errors import InputError
 from vtlab.measured import Measurement
+from vtlab.metrics.sync import ONSET_TOLERANCE_MS
 from vtlab.record import Record, SegmentRecord
 from vtlab.segments import Interval
 from vtlab.settings import AudioSyncSettings
@@ -38,7 +39,7 @@ RED = "#d55e00"  # vermillion: only for what misses its target
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY)
 SIZE = 9.0  # of text, points
 WIDTH = 10.0  # inches
-ONSET_MS = 150.0  # an onset further off is heard as late or early
+ONSET_MS = ONSET_TOLERANCE_MS  # an onset further off is heard as late or early
 # the same for every configuration, whatever its own limits are
 NATURAL, BEARABLE = AudioSyncSettings().preferred_speeds, AudioSyncSettings().speed_limits
 TARGET_LUFS, TOLERANCE_LU = -23.0, 2.0

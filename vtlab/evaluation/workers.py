@@ -17,6 +17,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
+from vtlab import resources
 from vtlab.errors import Cancelled, VtlabError
 from vtlab.evaluation.results import ClipResult, clip_folder, read_result, write_result
 from vtlab.evaluation.run import Bench, Job, Task, evaluate, failed, result_key
@@ -236,12 +237,8 @@ def bench_for(jobs: int) -> Bench:
 
 def _end_with_parent() -> None:
     """Ends this process and its children when the one that began it is gone."""
-    import psutil
-
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
+    resources.kill_children()
     os._exit(1)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from vtlab.errors import EngineError
 from vtlab.measured import CueMeasure, LineMeasure, Measurement, SegmentMeasure
 from vtlab.metrics import METRICS, subtitles, sync, text
-from vtlab.segments import Cue, Interval
+from vtlab.segments import Cue, Interval, joined
 
 
 @dataclass
@@ -254,7 +254,7 @@ def _coverage(measurements: Sequence[Measurement]) -> Values:
         if measurement.source_speech is None or measurement.dubbed_speech is None:
             continue
         said, dub = (
-            sync.union(sync.clipped([Interval(*span) for span in spans], measurement.seconds))
+            joined(sync.clipped([Interval(*span) for span in spans], measurement.seconds))
             for spans in (measurement.source_speech, measurement.dubbed_speech)
         )
         both += sync.shared_s(said, dub)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vtlab.segments import Interval
+from vtlab.segments import Interval, joined
 
 PAUSE_S = 0.3  # a shorter pause does not part a line: what goes on after the source has stopped belongs to it
 
@@ -14,10 +14,4 @@ def invented_lines(source: Sequence[Interval], dubbed: Sequence[Interval]) -> in
 
     Both are where somebody speaks, by voice activity, in order.
     """
-    lines: list[Interval] = []
-    for span in dubbed:
-        if lines and span.start - lines[-1].end < PAUSE_S:
-            lines[-1] = Interval(lines[-1].start, span.end)
-        else:
-            lines.append(span)
-    return sum(not any(line.overlap(said) > 0 for said in source) for line in lines)
+    return sum(not any(line.overlap(said) > 0 for said in source) for line in joined(dubbed, PAUSE_S))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vtlab.audio import FRAME_S
+from vtlab.audio import AUDIBLE_DB, FRAME_S
 from vtlab.segments import Interval
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Levels = NDArray[np.float64]
 
-AUDIBLE_DB = -40.0  # below a line's loudest frame: what a listener no longer hears as speech
 SILENT_DBFS = -80.0  # a line that never gets louder than this is not there …
 MIN_HEARD_S = 0.05  # … nor is one of which less than this is heard in its planned time: the neighbour's last breath
 REACH_S = 0.3  # how far from its plan the edges of a line are looked for

@@ -5,17 +5,15 @@ Shares and scores become 0 to 100 here; what was not measured is ``None``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vtlab.languages import UNSPACED
 from vtlab.metrics.sync import mean
-from vtlab.sentences import has_letters, looped
+from vtlab.sentences import COMPARED_WORDS, copied_share, has_letters, looped
 
 LENGTH_RATIO = (0.5, 1.5)  # translation ÷ source characters beyond which something was lost or invented
 COPIED_SHARE = 0.5  # of the source's words standing unchanged in its translation: it was not translated
-COMPARED_WORDS = 3  # with fewer, a line's length says nothing, and a title is the same in any language
 FRAME_TOLERANCE = 1.0  # of duration_match
 
 
@@ -66,7 +64,7 @@ def translation_quality(
     there = [has_letters(translations[index]) for index in rows]
     length = [length_ok(sources[i], translations[i], source_language, target_language) for i in rows]
     steady = [not looped(sources[index], translations[index]) for index in rows]
-    changed = [not left_untranslated(sources[index], translations[index]) for index in rows]
+    changed = [(copied_share(sources[index], translations[index]) or 0) < COPIED_SHARE for index in rows]
     similar = None if back is None else [_similarity(sources[index], back[index]) for index in rows]
     passed = [all(checks) for checks in zip(there, length, steady, changed, strict=True)]
     scores = [float(ok) * (1.0 if similar is None else similar[number]) for number, ok in enumerate(passed)]
@@ -87,15 +85,6 @@ def length_ok(source: str, translation: str, source_language: str, target_langua
         return True
     low, high = LENGTH_RATIO
     return low <= len(translation.strip()) / len(source.strip()) <= high
-
-
-def left_untranslated(source: str, translation: str) -> bool:
-    """Whether at least ``COPIED_SHARE`` of the source's words stand in the translation; names and numbers aside."""
-    words = {word for word in re.findall(r"[^\W\d_]+", source) if word.islower() and len(word) > 1}
-    if len(words) < COMPARED_WORDS:
-        return False
-    there = set(re.findall(r"[^\W\d_]+", translation.casefold()))
-    return sum(word in there for word in words) / len(words) >= COPIED_SHARE
 
 
 def lip_sync_accuracy(sync_within_150ms: float | None) -> float | None:

@@ -7,7 +7,6 @@ ideograph) counts as two, a line break as the space that it stands for.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from vtlab.errors import InputError
 from vtlab.metrics.sync import percentile
 from vtlab.metrics.text import library
 from vtlab.segments import Cue
-from vtlab.sentences import ends_sentence
+from vtlab.sentences import columns, ends_sentence
 
 WHOLE_COLUMNS, WHOLE_S = 84, 7.0  # a sentence of this size fits one cue: two lines of 42, seven seconds
 ARROW = re.compile(r"^[\d:.,]+\s+-->\s+[\d:.,]+", re.MULTILINE)
@@ -46,11 +45,6 @@ def srt_valid(path: Path) -> float | None:
     except InputError:
         return 0.0
     return float(bool(cues) and len(cues) == written and all(cue.end > cue.start and cue.text.strip() for cue in cues))
-
-
-def columns(text: str) -> int:
-    """Characters, a wide one twice."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text.strip())
 
 
 def reading_speed_p95(cues: Sequence[Cue]) -> float | None:

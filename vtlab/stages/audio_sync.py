@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vtlab.audio import FRAME_S, Audio, cut, fade, gain, levels_db, loudness_lufs, peak_db, stretch
+from vtlab.audio import AUDIBLE_DB, FRAME_S, Audio, cut, fade, gain, levels_db, loudness_lufs, peak_db, stretch
 from vtlab.findings import Finding, Severity
 from vtlab.segments import Interval, PlacedSegment, SpokenSegment
 from vtlab.settings import AudioSyncSettings
@@ -23,7 +23,6 @@ VERSION = 2
 FOLLOWED_DB = 4.0  # a line gets at most this much louder or softer than the others by following the original
 STRETCH_HEARD = 0.005  # a stretch smaller than this is left to the silence after the line
 PEAK_DB = -1.0
-AUDIBLE_DB = -40.0
 
 
 def synchronise(

@@ -20,6 +20,7 @@ from pathlib import Path
 from vtlab.errors import VtlabError
 from vtlab.findings import Finding, Severity
 from vtlab.segments import Cue, PlacedSegment, Segment
+from vtlab.sentences import columns
 from vtlab.settings import SubtitleSettings
 
 STAGE = "subtitle_generation"
@@ -75,8 +76,8 @@ def check(cues: Sequence[Cue], settings: SubtitleSettings, language: str) -> lis
     findings = []
     for number, cue in enumerate(cues):
         seconds = cue.end - cue.start
-        cps = _columns(cue.text) / seconds if seconds > 0 else float("inf")
-        longest = max(map(_columns, cue.text.split("\n")))
+        cps = columns(cue.text) / seconds if seconds > 0 else float("inf")
+        longest = max(map(columns, cue.text.split("\n")))
         for code, value, limit, bad in (
             ("reading_speed", cps, settings.max_cps, cps > settings.max_cps * 1.05),
             ("line_chars", longest, settings.max_line_chars, longest > settings.max_line_chars),
@@ -126,9 +127,9 @@ def _parts(text: str, seconds: float, settings: SubtitleSettings) -> list[str]:
     """The text in as few cues as hold it, cut at clauses, each broken into lines."""
     room = settings.max_lines * settings.max_line_chars
     pieces = _pieces(text, settings.max_line_chars)
-    columns = _columns(text)
-    slow = min(math.ceil(seconds / settings.max_duration_s), columns // SLOW_COLUMNS)
-    for count in range(max(1, math.ceil(columns / room), slow), len(pieces)):
+    wide = columns(text)
+    slow = min(math.ceil(seconds / settings.max_duration_s), wide // SLOW_COLUMNS)
+    for count in range(max(1, math.ceil(wide / room), slow), len(pieces)):
         cues = [_lines(group, settings) for group in _balanced(pieces, count, room)]
         if all(len(lines) <= settings.max_lines for lines in cues):
             return ["\n".join(lines) for lines in cues if lines]
@@ -145,7 +146,7 @@ def _pieces(text: str, width: int) -> list[str]:
         if (
             pieces
             and not _may_break(pieces[-1], character)
-            and (_columns(pieces[-1] + character) <= width or character.isspace())
+            and (columns(pieces[-1] + character) <= width or character.isspace())
         ):
             pieces[-1] += character
         else:
@@ -175,7 +176,7 @@ def _balanced(pieces: Sequence[str], count: int, width: int) -> list[list[str]]:
     groups: list[list[str]] = []
     rest = list(pieces)
     for left in range(count, 1, -1):
-        lengths = list(accumulate(_columns(piece) + piece[-1:].isspace() for piece in rest))
+        lengths = list(accumulate(columns(piece) + piece[-1:].isspace() for piece in rest))
         ideal = lengths[-1] / left
 
         def cost(
@@ -205,11 +206,11 @@ def _lines(pieces: Sequence[str], settings: SubtitleSettings) -> list[str]:
     """One line where it fits, else two or more of like length."""
     text = _joined(pieces)
     width = settings.max_line_chars
-    if _columns(text) <= width:
+    if columns(text) <= width:
         return [text] if text else []
     for count in range(2, len(pieces)):
         lines = [_joined(group) for group in _balanced(pieces, count, width)]
-        if all(_columns(line) <= width for line in lines):
+        if all(columns(line) <= width for line in lines):
             return lines
     return [_joined([piece]) for piece in pieces]
 
@@ -219,28 +220,23 @@ def _lines(pieces: Sequence[str], settings: SubtitleSettings) -> list[str]:
 
 def _timed(parts: Sequence[str], start: float, end: float, words: Sequence[tuple[str, float]]) -> list[Cue]:
     """Cues for the parts of one line: cut at the words' times where they match, else by share of the characters."""
-    total = sum(map(_columns, parts)) or 1
+    total = sum(map(columns, parts)) or 1
     edges = [start]
     said = 0
     for part in parts[:-1]:
-        said += _columns(part)
+        said += columns(part)
         at = start + (end - start) * said / total
         if words:
             heard = 0
-            all_words = sum(_columns(text) for text, _ in words) or 1
+            all_words = sum(columns(text) for text, _ in words) or 1
             for text, begins in words:
                 if heard / all_words >= said / total - 0.005:
                     at = begins
                     break
-                heard += _columns(text)
+                heard += columns(text)
         edges.append(min(max(at, edges[-1]), end))
     edges.append(end)
     return [Cue(edges[i], edges[i + 1], part) for i, part in enumerate(parts)]
-
-
-def _columns(text: str) -> int:
-    """Characters, a wide one twice; a line break is the space that it stands for."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text.strip())
 
 
 def _settled(cues: Sequence[Cue], settings: SubtitleSettings, frame_s: float, duration_s: float) -> list[Cue]:
@@ -252,7 +248,7 @@ def _settled(cues: Sequence[Cue], settings: SubtitleSettings, frame_s: float, du
         cue = waiting.popleft()
         start = max(0.0, cue.start, out[-1].end + gap if out else 0.0)
         following = waiting[0].start - gap if waiting else duration_s
-        wanted = max(cue.end, start + settings.min_duration_s, start + _columns(cue.text) / settings.max_cps)
+        wanted = max(cue.end, start + settings.min_duration_s, start + columns(cue.text) / settings.max_cps)
         end = min(wanted, max(following, start + LEAST_S), start + settings.max_duration_s)
         end = min(end, max(duration_s, start + frame_s))
         short = end - start < settings.min_duration_s

@@ -20,7 +20,7 @@ from vtlab.engines.voice_activity import VoiceActivity
 from vtlab.errors import InputError
 from vtlab.findings import Finding, Severity
 from vtlab.languages import UNSPACED
-from vtlab.segments import Interval, Segment, Word
+from vtlab.segments import Interval, Segment, Word, joined
 from vtlab.sentences import CLOSING, SENTENCE_ENDS, ends_sentence
 from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
 
@@ -74,17 +74,6 @@ def find_speech(audio: Audio, engine: VoiceActivity, settings: VoiceActivitySett
             code="E_NO_SPEECH",
         )
     return loud_enough
-
-
-def joined(parts: Sequence[Interval], gap_s: float) -> list[Interval]:
-    """Intervals in order, those joined that are less than ``gap_s`` apart."""
-    out: list[Interval] = []
-    for part in parts:
-        if out and part.start - out[-1].end < gap_s:
-            out[-1] = Interval(out[-1].start, max(out[-1].end, part.end))
-        else:
-            out.append(part)
-    return out
 
 
 def detect_language(

@@ -32,7 +32,9 @@ from vtlab.languages import UNSPACED, language_name
 from vtlab.segments import Segment, TranslatedSegment
 from vtlab.sentences import (
     CLOSING,
+    COMPARED_WORDS,
     clauses,
+    copied_share,
     ends_sentence,
     has_letters,
     looped,
@@ -48,7 +50,6 @@ VERSION = 1
 MAX_JOINED_SEGMENTS = 3  # more of them cut again no longer fall where they were said
 MAX_JOINED_WORDS = 60
 BATCH_SENTENCES = 16  # translated in one call where all segments are there already
-CHECKED_WORDS = 3  # shorter lines have no meaningful length ratio, and are often the same in two languages
 BRIEF_WORDS = 2  # lines that models trained on sentences embroider
 LENGTH_SLACK_CHARS = 15  # a difference that no length ratio of a short line makes a fault
 COPIED_SHARE = 0.7  # of the words left as they were: not translated
@@ -388,7 +389,7 @@ class _Lines:
     def _check(self, text: str, translation: str, segment: int) -> None:
         if looped(text, translation):
             self._find("repeats", Severity.WARNING, f"says itself over and over: {_short(translation)}", segment)
-        if word_count(text) < CHECKED_WORDS:
+        if word_count(text) < COMPARED_WORDS:
             return
         if (self.source in UNSPACED) == (self.target in UNSPACED):
             ratio = len(translation) / len(text)
@@ -447,19 +448,6 @@ def _short(text: str) -> str:
 
 def _named(spans: Sequence[Kept]) -> str:
     return ", ".join(span.wanted for span in spans)
-
-
-def copied_share(text: str, translation: str) -> float | None:
-    """Share of the words of ``text`` that stand unchanged in the translation; names, numbers and codes aside.
-
-    ``None`` where fewer than three different words are left to compare: a title or a list of names is the same in any
-    language.
-    """
-    words = {word for word in re.findall(r"[^\W\d_]+", text) if word.islower() and len(word) > 1}
-    if len(words) < CHECKED_WORDS:
-        return None
-    there = set(re.findall(r"[^\W\d_]+", translation.casefold()))
-    return sum(word in there for word in words) / len(words)
 
 
 # What surrounds a sentence -------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 
 from vtlab.audio import FRAME_S, Audio, levels_db
 from vtlab.engines import Status
-from vtlab.segments import Interval
+from vtlab.segments import Interval, joined
 from vtlab.settings import Section
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Silero:
         rough = _runs(probabilities, threshold, min_silence_s)
         levels = levels_db(audio)
         edged = [_to_level_edges(run, levels, audio.duration) for run in rough]
-        return _apart([run for run in edged if run.duration >= min_speech_s])
+        return joined([run for run in edged if run.duration >= min_speech_s])
 
 
 def _runs(probabilities: NDArray[np.float32], threshold: float, min_silence_s: float) -> list[Interval]:
@@ -142,14 +142,3 @@ def _edge(levels: NDArray[np.float64], at: int, reach: int, speech_db: float, *,
     if len(loud) == 0:
         return at
     return int(low + loud[0]) if before else int(low + loud[-1] + 1)
-
-
-def _apart(runs: list[Interval]) -> list[Interval]:
-    """Runs that came to overlap by moving their edges, joined."""
-    out: list[Interval] = []
-    for run in runs:
-        if out and run.start <= out[-1].end:
-            out[-1] = Interval(out[-1].start, max(out[-1].end, run.end))
-        else:
-            out.append(run)
-    return out
