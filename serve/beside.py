@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -49,6 +50,9 @@ class Beside:
             pass
         except (VtlabError, OSError) as error:
             self.problem = str(error)
+        except Exception:  # a fault of ours is no reason for the dub to fail either
+            traceback.print_exc()
+            self.problem = f"something went wrong inside the server ({self._name})"
 
     def _still_wanted(self) -> None:
         if self._ended.is_set():

@@ -17,17 +17,19 @@ from serve.config import Config, load_config
 from vtlab.errors import UserError
 
 PATIENCE_S = 5.0
+EVERYWHERE = ("[::]", "::", "0.0.0.0")
 
 
 def serves(config: Config) -> bool:
     """The server of ``config`` on this machine answers, and takes new sessions."""
+    host = "localhost" if config.host in EVERYWHERE else config.host.strip("[]")
     if config.tls_cert is not None:
         try:
-            socket.create_connection(("localhost", config.port), PATIENCE_S).close()
+            socket.create_connection((host, config.port), PATIENCE_S).close()
         except OSError:
             return False
         return True
-    with grpc.insecure_channel(f"localhost:{config.port}") as channel:
+    with grpc.insecure_channel(f"[{host}]:{config.port}" if ":" in host else f"{host}:{config.port}") as channel:
         try:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE_S, wait_for_ready=True)

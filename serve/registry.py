@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY, phase TEXT NOT NULL, file TEXT NOT NULL, source_lang TEXT, target_lang TEXT NOT NULL,
     voice_gender TEXT NOT NULL, served TEXT, settings TEXT, state TEXT NOT NULL, result TEXT,
     created REAL NOT NULL, ended REAL, swept INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS in_phase ON sessions (phase, ended);
+CREATE INDEX IF NOT EXISTS with_result ON sessions (ended) WHERE result IS NOT NULL;
+CREATE INDEX IF NOT EXISTS to_sweep ON sessions (ended) WHERE swept = 0;
 CREATE TABLE IF NOT EXISTS log (
     session_id TEXT NOT NULL, timestamp TEXT NOT NULL, message TEXT NOT NULL, entry TEXT NOT NULL,
     PRIMARY KEY (session_id, timestamp, message)) WITHOUT ROWID;
@@ -212,6 +215,14 @@ class Registry:
         with suppress(sqlite3.Error):  # else the next time
             self._db.execute("UPDATE sessions SET swept = 1 WHERE id = ?", (session_id,))
             self._db.execute("DELETE FROM log WHERE session_id = ?", (session_id,))
+
+    def forget(self, before: float) -> None:
+        """Sessions that failed, or were cancelled, before that moment are unknown from now on."""
+        old = "SELECT id FROM sessions WHERE phase IN (?, ?) AND ended < ? AND swept = 1"
+        ended = (Phase.FAILED, Phase.CANCELLED, before)
+        with suppress(sqlite3.Error), self._change():  # else the next time
+            self._db.execute(f"DELETE FROM insights WHERE session_id IN ({old})", ended)
+            self._db.execute(f"DELETE FROM sessions WHERE id IN ({old})", ended)
 
     # ------------------------------------------------------------ log and insights
 

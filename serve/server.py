@@ -140,10 +140,15 @@ def listen(server: Server, config: Config) -> int:
         )
         return server.add_secure_port(address, credentials)
     except RuntimeError as error:
-        cause = "" if config.tls_cert is None else ", or the certificate and its key do not belong together"
+        cause = ""
+        if config.tls_cert is not None:
+            cause = (
+                " Or TLS_CERT and TLS_KEY do not belong together, the key is encrypted, or TLS_CLIENT_CA is no "
+                "certificate."
+            )
         raise SettingsError(
-            f"{address} cannot be listened on: it is in use, or not an address of this machine{cause}. Choose another "
-            "GRPC_PORT or GRPC_HOST."
+            f"{address} cannot be listened on: it is in use, or not an address of this machine; choose another "
+            f"GRPC_PORT or GRPC_HOST.{cause}"
         ) from error
 
 

@@ -309,7 +309,8 @@ class Session:
             total = state.total_duration_s
             state = replace(state, progress=100.0, stage_progress=100.0, current_time_s=total, eta_s=0.0)
         self._final = state
-        self.row = replace(self.row, phase=phase, ended=time.time(), state=state)
+        kept = self.row.settings if phase is Phase.INTERRUPTED else None  # that it is to go on with
+        self.row = replace(self.row, phase=phase, ended=time.time(), state=state, settings=kept)
         self._registry.put(self.row, self._insights(state, quality, absent, more))
         self._listener(self.id, state)
         self._tell(state)

@@ -47,6 +47,8 @@ REFUSE_SHARE = 0.9  # of the memory: new sessions are refused, after idle worker
 DETECTION_S = 50.0  # the gateway waits for 60 s
 USUAL_S = 120.0  # how long a session takes, before any has been seen
 STORE_UNUSED_S = 7 * 24 * 3600.0
+FORGOTTEN_S = 30 * 24 * 3600.0  # failed and cancelled sessions are known for so long
+DISK_GONE = "The server cannot write to its disk. Try again in about 5 minutes, or tell its operator."
 RESUMABLE = frozenset({Phase.FAILED, Phase.CANCELLED, Phase.INTERRUPTED})
 
 
@@ -173,9 +175,9 @@ class Sessions:
             await asyncio.to_thread(remove, [self._artifact(session_id, "early_preview.mp4")])
         if session_id in self._live:  # another client asked for it meanwhile
             return self._live[session_id].state()
+        refusal = self._refusal()
         session = self._session(row)
         self._live[session_id] = session
-        refusal = self._refusal()
         if refusal is not None:
             interrupted = known is not None and known.phase is Phase.INTERRUPTED and row.settings is not None
             self._end(session, Phase.INTERRUPTED if interrupted else Phase.FAILED, refusal, "E_BUSY")
@@ -235,6 +237,7 @@ class Sessions:
             if row.phase is not Phase.INTERRUPTED:
                 return Answer(False, False, f"The session has ended already ({row.state.status}).")
             live = self._live[session_id] = self._session(row)
+        live.stopping = Phase.CANCELLED  # from now on nobody resumes it
         if live in self._queue:
             self._queue.remove(live)
             live.rested.set()
@@ -268,10 +271,8 @@ class Sessions:
             return Answer(True, True, "Paused.")
         if live.phase is not Phase.PAUSED:
             return Answer(False, False, "It is not paused.")
-        await self._resume(live)
-        if live.phase is Phase.PAUSED:
-            return Answer(False, True, "The server is shutting down. Start the session again in a minute.")
-        return Answer(True, False, "Goes on.")
+        refusal = await self._resume(live)
+        return Answer(True, False, "Goes on.") if refusal is None else Answer(False, True, refusal)
 
     def insights(self, session_id: str) -> tuple[Insight, ...] | Refusal:
         live = self._live.get(session_id)
@@ -511,22 +512,30 @@ class Sessions:
             self._spawn(self._park_later(session))
         self._told_of_queue()
 
-    async def _resume(self, session: Session) -> None:
-        if session.stopping is not None:  # on its way out of its worker
+    async def _resume(self, session: Session) -> str | None:
+        """Why it stays paused, where it does."""
+        if session.stopping is Phase.PAUSED:  # on its way out of its worker
             await session.rested.wait()
-        if session.phase is not Phase.PAUSED or self._draining:
-            return
-        if session in self._queue:
-            session.enter(Phase.WAITING, "Resumed")
-        elif not session.rested.is_set():
+        if session.stopping is Phase.CANCELLED:
+            return "It is being cancelled."
+        if session.phase is not Phase.PAUSED:
+            return None
+        if self._draining:
+            return "The server is shutting down. Start the session again in a minute."
+        queued = session in self._queue
+        if not queued and not session.rested.is_set():
             if session.worker is not None:
                 session.worker.send("resume")
             session.enter(Phase.RUNNING, "Resumed")
-        else:
+            return None
+        if (busy := self._full()) is not None:
+            return busy
+        if not queued:
             session.rested.clear()
             self._queue.insert(0, session)
-            session.enter(Phase.WAITING, "Resumed")
+        session.enter(Phase.WAITING, "Resumed")
         self._wake.set()
+        return None
 
     def _make_room(self) -> None:
         """A paused session gives its worker to one that waits."""
@@ -537,7 +546,7 @@ class Sessions:
 
     async def _park_later(self, session: Session) -> None:
         await asyncio.sleep(PARKED_S)
-        if session.phase is Phase.PAUSED:
+        if session.phase is Phase.PAUSED:  # in its worker or, meanwhile, in the queue
             await self._park(session)
 
     async def _park(self, session: Session) -> None:
@@ -546,7 +555,7 @@ class Sessions:
 
     async def _stop(self, session: Session, towards: Phase) -> None:
         """Returns once no worker is at work on the session."""
-        if session.rested.is_set():
+        if session.rested.is_set() or session in self._queue:
             return
         if session.stopping is None or towards is Phase.CANCELLED:
             session.stopping = towards
@@ -594,20 +603,29 @@ class Sessions:
         """Why no session can be taken now, and when to try again."""
         if self._draining:
             return "The server is shutting down. Try again in a minute."
-        idle = sum(slot.session is None for slot in self._slots)
-        if self.waiting - idle >= self._limits.queue:
-            each_s = self._registry.mean_seconds() or USUAL_S
-            minutes = max(1, round(each_s * max(1, self.waiting) / len(self._slots) / 60))
-            waiting = "1 session is" if self.waiting == 1 else f"{self.waiting} sessions are"
-            return f"The server is busy: {waiting} waiting. Try again in about {_minutes(minutes)}."
+        if (busy := self._full()) is not None:
+            return busy
         if self._memory_mb > REFUSE_SHARE * self._memory_limit_mb:
             return "The server is short of memory. Try again in about 5 minutes."
         if not self._registry.writable:
-            return "The server cannot write to its disk. Try again in about 5 minutes, or tell its operator."
-        for folder in (self._folders.temp_work, self._folders.artifacts, self._folders.state):
-            if resources.disk_free_mb(folder) < self._limits.disk_free_mb:
-                return "The server is short of disk space. Try again in an hour, or tell its operator."
+            return DISK_GONE
+        try:
+            for folder in (self._folders.temp_work, self._folders.artifacts, self._folders.state):
+                if resources.disk_free_mb(folder) < self._limits.disk_free_mb:
+                    return "The server is short of disk space. Try again in an hour, or tell its operator."
+        except OSError:
+            return DISK_GONE
         return None
+
+    def _full(self) -> str | None:
+        """Why no session can wait, and when to try again."""
+        idle = sum(slot.session is None for slot in self._slots)
+        if self.waiting - idle < self._limits.queue:
+            return None
+        each_s = self._registry.mean_seconds() or USUAL_S
+        minutes = max(1, round(each_s * max(1, self.waiting) / len(self._slots) / 60))
+        waiting = "1 session is" if self.waiting == 1 else f"{self.waiting} sessions are"
+        return f"The server is busy: {waiting} waiting. Try again in about {_minutes(minutes)}."
 
     def _interrupted(self, row: Row) -> None:
         """It was under way when the server died."""
@@ -681,6 +699,7 @@ class Sessions:
                 if session_id not in self._live:
                     await asyncio.to_thread(remove, [self._folders.temp_work / session_id])
                     self._registry.swept(session_id)
+            self._registry.forget(time.time() - FORGOTTEN_S)
             store = Store(self._folders.state / STORE)
             with suppress(OSError):
                 await asyncio.to_thread(store.prune, STORE_UNUSED_S, int(self._limits.store_mb * resources.MB))

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab import resources
-from vtlab.errors import Cancelled, InputError, UserError, VtlabError
+from vtlab.errors import Cancelled, InputError, ResourceError, UserError, VtlabError
 from vtlab.events import Event, Found, Log, SegmentDone, StageFinished, StageStarted, event_to_json
 from vtlab.findings import Finding, Severity
 
@@ -46,6 +46,7 @@ Message = dict[str, Any]
 Send = Callable[..., None]
 
 MESSAGE_BYTES = 1 << 24
+LOG_BYTES = 10 << 20  # a log of what libraries print that is longer is begun anew
 DETECTED_S = 30.0  # of speech, the most that is listened to for the language
 SEARCHED_S = 900.0  # of sound, in which that speech is looked for …
 LOOKED_S = 30.0  # … so much at a time
@@ -83,6 +84,8 @@ class Worker:
         """Starts the process; it is ready for jobs when its first message says so, and takes them before."""
         ours, theirs = socket.socketpair()
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        if self._log.exists() and self._log.stat().st_size > LOG_BYTES:
+            self._log.replace(self._log.with_suffix(".old.log"))
         with theirs, self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "serve.worker", str(theirs.fileno()),
@@ -100,7 +103,7 @@ class Worker:
         """What the process says, until it ends."""
         assert self._reader is not None
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while line := await self._reader.readline():
+            while (line := await self._reader.readline()).endswith(b"\n"):  # half a line: it was killed as it spoke
                 yield json.loads(line)
 
     async def end(self) -> int:
@@ -140,18 +143,21 @@ class _Control:
         self._going = threading.Event()
         self._going.set()
         self._cancelled = threading.Event()
+        self._signalling = threading.Lock()  # so that the last signal is that of the last word
 
     def begin(self) -> None:
         self._cancelled.clear()
         self._going.set()
 
     def pause(self) -> None:
-        self._going.clear()
-        _signal_ffmpeg(signal.SIGSTOP)
+        with self._signalling:
+            self._going.clear()
+            _signal_ffmpeg(signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._going.set()
-        _signal_ffmpeg(signal.SIGCONT)
+        with self._signalling:
+            self._going.set()
+            _signal_ffmpeg(signal.SIGCONT)
 
     def cancel(self) -> None:
         self._cancelled.set()
@@ -160,7 +166,9 @@ class _Control:
     def checkpoint(self) -> None:
         """Blocks while paused; raises ``Cancelled``."""
         if not self._going.is_set():
-            _signal_ffmpeg(signal.SIGSTOP)  # one that was started just now
+            with self._signalling:
+                if not self._going.is_set():
+                    _signal_ffmpeg(signal.SIGSTOP)  # one that was started just now
             self._going.wait()
         if self._cancelled.is_set():
             raise Cancelled("Cancelled.")
@@ -239,13 +247,16 @@ class _Process:
         except Cancelled:
             send("cancelled")
         except Exception as error:  # a fault of ours must end this session only
-            if not file.exists():
+            if _is_gone(file):
                 send("failed", code="E_NO_FILE", message=f"{file.name} is not there any more. Upload it again.")
                 return
-            if isinstance(error, UserError):
+            if isinstance(error, UserError) and not isinstance(error, ResourceError):
                 send("failed", code=error.code, message=str(error))
                 return
             traceback.print_exc()
+            if isinstance(error, ResourceError):  # names folders of the server, and what its operator can do
+                send("failed", code="E_STORAGE", message=f"The server has no room for the result. {LATER}")
+                return
             if isinstance(error, OSError) and error.errno in STORAGE:
                 what = os.strerror(error.errno).lower()
                 send("failed", code="E_STORAGE", message=f"The server cannot store the result ({what}). {LATER}")
@@ -347,9 +358,18 @@ class _Process:
         return self._pool
 
 
+def _is_gone(file: Path) -> bool:
+    """Whether there is no such file; one that cannot be looked for may be there."""
+    try:
+        return not file.exists()
+    except OSError:
+        return False
+
+
 def _give_way() -> None:
     """From now on the server, and who asks for a language, come before this process; ffmpeg inherits it."""
-    os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    if os.getpriority(os.PRIO_PROCESS, 0) < NICE:  # to go up is not allowed
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
 
 
 def _tell_length(file: Path, send: Send) -> None:

@@ -93,6 +93,26 @@ def test_swept_sessions_are_not_swept_again(tmp_path: Path) -> None:
     registry.close()
 
 
+def test_what_failed_long_ago_is_forgotten(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "sessions.sqlite")
+    for phase in Phase:
+        for ended in (100.0, 300.0):
+            name = f"{phase}-{ended:.0f}"
+            insight = Insight(f"{name}-decision", "decision", "How", "So.", "low", "2026-01-01T00:00:00Z")
+            registry.put(replace(ROW, id=name, phase=phase, ended=ended), [insight])
+    registry.put(replace(ROW, id="unswept", phase=Phase.FAILED, ended=100.0))
+    for session_id in registry.to_sweep(before=1000.0):
+        if session_id != "unswept":
+            registry.swept(session_id)
+    registry.forget(before=200.0)
+    assert registry.get("failed-100") is None
+    assert registry.get("cancelled-100") is None
+    assert registry.insights_of("failed-100") == ()
+    left = {f"{phase}-{ended}" for phase in Phase for ended in (100, 300)} - {"failed-100", "cancelled-100"}
+    assert {row.id for row in registry.in_phase(*Phase)} == left | {"unswept"}
+    registry.close()
+
+
 @given(st.lists(st.floats(0.001, 10), min_size=1, max_size=10))
 def test_speeds_stay_within_what_was_measured(measured: list[float]) -> None:
     registry = Registry(Path(":memory:"))

@@ -197,6 +197,13 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
         pass
 
 
+def test_health_is_asked_where_the_server_listens(tmp_path: Path) -> None:
+    other = "127.0.0.2"  # of this machine, and not its localhost
+    with running(tmp_path, listen=lambda made: listen(made, Config(host=other, port=0))) as server:
+        assert serves(Config(host=other, port=server.port))
+        assert not serves(Config(host="127.0.0.1", port=server.port))
+
+
 def certificate(folder: Path, name: str, authority: str | None, *subject: str) -> None:
     """`name`.pem and `name`.key, signed by ``authority`` or by itself."""
     signed = [] if authority is None else ["-CA", f"{authority}.pem", "-CAkey", f"{authority}.key"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,9 +26,11 @@ from serve_sessioning import (
     settings,
 )
 
+from serve import sessions as sessions_module
+from serve.files import remove
 from serve.progress import Insight, Level, Refusal, Result, State, Status
-from serve.sessions import Served
-from vtlab import media
+from serve.sessions import Served, Sessions
+from vtlab import media, resources
 from vtlab.events import Event, StageFinished, StageStarted
 from vtlab.run import STAGES
 
@@ -269,6 +273,59 @@ def test_paused_it_makes_room_and_goes_on_later(serving: Serving) -> None:
     run(two())
 
 
+@pytest.fixture
+def never_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that has a worker keeps it."""
+
+    async def dub(self: Sessions, slot: object, session: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Sessions, "_dub", dub)
+
+
+def test_paused_while_it_waits_it_cannot_be_parked_and_is_resumed(serving: Serving, never_done: None) -> None:
+    async def paused() -> None:
+        async with serving.sessions() as sessions:
+            for name in ("busy", "waiting"):
+                await sessions.start(name, CLIP, "en", "pt")
+            await sessions.control("waiting", "pause")
+            # the timer of an earlier pause comes to its end
+            await asyncio.wait_for(sessions._park(sessions._live["waiting"]), 60)
+            answer = await asyncio.wait_for(sessions.control("waiting", "resume"), 60)
+            assert (answer.success, sessions.waiting) == (True, 1)
+
+    run(paused())
+
+
+def test_who_is_being_cancelled_is_not_resumed(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = threading.Event()
+
+    def slowly(paths: Iterable[Path]) -> None:
+        slow.wait(60)
+        remove(paths)
+
+    async def both() -> None:
+        async with serving.sessions() as sessions:
+            reached = asyncio.Event()
+            serving.heard.at = once(reached.set, lambda happened: isinstance(happened, StageStarted))
+            await sessions.start("torn", CLIP, "en", "pt")
+            await reached.wait()
+            await sessions.control("torn", "pause")
+            await sessions._park(sessions._live["torn"])
+            monkeypatch.setattr(sessions_module, "remove", slowly)
+            cancelling = asyncio.ensure_future(sessions.cancel("torn"))
+            await asyncio.sleep(0)
+            answer = await sessions.control("torn", "resume")
+            assert not answer.success
+            await sessions.start("torn", CLIP, "en", "pt")  # follows it to its end
+            slow.set()
+            assert (await cancelling).success
+            assert sessions.waiting == sessions.running == 0
+            assert sessions.state("torn").status is Status.CANCELLED  # type: ignore[union-attr]
+
+    run(both())
+
+
 @pytest.mark.parametrize("moment", ["transcription", "video_combination"])
 def test_cancelled_it_is_quiet_and_leaves_nothing(serving: Serving, moment: str) -> None:
     name = f"gone-{moment}"
@@ -434,6 +491,40 @@ def test_queue_has_a_limit_and_says_when_to_come_back(serving: Serving) -> None:
             assert sessions.waiting == sessions.running == 0
 
     run(crowd())
+
+
+def test_pausing_makes_no_room_in_the_queue(serving: Serving, never_done: None) -> None:
+    async def pausing() -> None:
+        async with serving.sessions(queue=2) as sessions:
+            for number in range(5):
+                await sessions.start(f"pausing-{number}", CLIP, "en", "pt")
+                if number:
+                    await sessions.control(f"pausing-{number}", "pause")
+            answers = [await sessions.control(f"pausing-{number}", "resume") for number in range(1, 5)]
+            assert [answer.success for answer in answers] == [True, True, False, False]
+            assert "The server is busy: 2 sessions are waiting." in answers[-1].message
+            for number in range(1, 5):
+                await sessions.cancel(f"pausing-{number}")
+
+    run(pausing())
+
+
+def test_a_disk_that_cannot_be_asked_refuses_and_leaves_nothing(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(folder: Path) -> float:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    async def asked() -> None:
+        async with serving.sessions() as sessions:
+            with monkeypatch.context() as patched:
+                patched.setattr(resources, "disk_free_mb", stale)
+                refused = await dubbed(sessions, "stale")
+            assert (refused.status, refused.code) == (Status.FAILED, "E_BUSY")
+            assert "cannot write to its disk" in refused.current_step
+            assert (await dubbed(sessions, "stale")).status is Status.COMPLETED
+
+    run(asked())
 
 
 def test_hundred_sessions_that_wait_and_are_cancelled_end_in_the_right_state(serving: Serving) -> None:

@@ -89,6 +89,9 @@ def serve(
     config = load_config({name: value for name, value in locals().items() if name in Config.model_fields})
 
     import asyncio
+    import os
+
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines are no JSON; read as it is imported
 
     from serve.logs import start_logging
     from serve.server import serve as run
