@@ -14,37 +14,36 @@ def _():
 
     from vtlab import languages
     from vtlab.apps import controls, debugging, player, sounds
-    from vtlab.engines.pool import EnginePool
     from vtlab.errors import VtlabError
+    from vtlab.evaluation.suite import check_options
     from vtlab.run import STAGES
     from vtlab.settings import fingerprint, load_settings
 
     return (
-        EnginePool,
-        Event,
-        Lock,
-        Path,
-        STAGES,
-        VtlabError,
-        controls,
-        debugging,
-        fingerprint,
-        languages,
-        load_settings,
-        mo,
-        player,
-        sounds,
-    )
+        Event, Lock, Path, STAGES, VtlabError, check_options, controls, debugging, fingerprint, languages,
+        load_settings, mo, player, sounds,
+    )  # fmt: skip
 
 
 @app.cell
-def _(EnginePool, debugging, languages, mo):
+def _(debugging, languages, mo):
     arguments = mo.cli_args()
-    pool = EnginePool()  # engines stay loaded while the app is open
+    pool = debugging.shared_pool()
+    page = debugging.page_folder()
     clips = debugging.known_clips()
-    choose_clip = mo.ui.dropdown(list(clips), label="clip of a data set", searchable=True, allow_select_none=True)
-    choose_path = mo.ui.text(value=str(arguments.get("video") or ""), label="or a file's path", full_width=True)
-    choose_upload = mo.ui.file(filetypes=["video/*", "audio/*"], label="or upload", max_size=2_000_000_000)
+    get_latest, set_latest = mo.state("path")  # of the three ways to choose a clip, the one used last
+    choose_clip = mo.ui.dropdown(
+        list(clips), label="clip of a data set", searchable=True, allow_select_none=True,
+        on_change=lambda _: set_latest("clip"),
+    )  # fmt: skip
+    choose_path = mo.ui.text(
+        value=str(arguments.get("video") or ""), label="or a file's path", full_width=True,
+        on_change=lambda _: set_latest("path"),
+    )  # fmt: skip
+    choose_upload = mo.ui.file(
+        filetypes=["video/*", "audio/*"], label="or upload", max_size=2_000_000_000,
+        on_change=lambda _: set_latest("upload"),
+    )  # fmt: skip
     known = {"": None, **{f"{name} ({code})": code for code, (name, _) in languages.LANGUAGES.items()}}
     labels = {code: label for label, code in known.items()}
     choose_from = mo.ui.dropdown(
@@ -57,48 +56,56 @@ def _(EnginePool, debugging, languages, mo):
     mo.vstack(
         [
             mo.md("# One clip, stage by stage"),
-            mo.md("<small>An upload comes before a clip of a data set, and that before a path.</small>"),
-            mo.hstack([choose_clip, choose_path, choose_upload], widths=[1, 2, 1], align="end"),
-            mo.hstack([choose_from, choose_to, choose_settings], widths=[1, 1, 2], align="end"),
+            mo.hstack([choose_clip, choose_path, choose_upload], widths=[1, 2, 1], align="end", wrap=True),
+            mo.hstack([choose_from, choose_to, choose_settings], widths=[1, 1, 2], align="end", wrap=True),
         ]
     )
-    return choose_clip, choose_from, choose_path, choose_settings, choose_to, choose_upload, clips, pool
+    return (
+        choose_clip, choose_from, choose_path, choose_settings, choose_to, choose_upload, clips, get_latest, page, pool,
+    )  # fmt: skip
 
 
 @app.cell
-def _(Path, VtlabError, choose_settings, load_settings, mo):
+def _(Path, VtlabError, check_options, choose_settings, load_settings, mo):
     try:
         base_settings = load_settings(
             Path(choose_settings.value).expanduser() if choose_settings.value.strip() else None
         )
+        check_options(base_settings)
     except VtlabError as _error:
         mo.stop(True, mo.callout(str(_error), kind="danger"))
     return (base_settings,)
 
 
 @app.cell
-def _(
-    Path, base_settings, choose_clip, choose_from, choose_path, choose_to, choose_upload, clips, debugging,
-    languages, mo,
-):  # fmt: skip
-    mo.stop(
-        not (choose_clip.value or choose_path.value or choose_upload.value),
-        mo.callout("Choose a clip: from a data set, by its path, or upload one."),
-    )
-    if choose_upload.value:
-        video, languages_of_clip = debugging.uploaded(choose_upload.name(), choose_upload.contents()), (None, None)
-    elif choose_clip.value:
-        _clip = clips[choose_clip.value]
-        video, languages_of_clip = _clip.path, (_clip.source_language, _clip.target_language)
-    else:
-        video, languages_of_clip = Path(choose_path.value).expanduser(), (None, None)
-    source_language = choose_from.value or languages_of_clip[0]
-    target_language = choose_to.value or languages_of_clip[1]
+def _(Path, choose_clip, choose_path, choose_upload, clips, debugging, get_latest):
+    _given = {"path": choose_path.value, "clip": choose_clip.value, "upload": choose_upload.value}
+    _ways = [way for way in (get_latest(), *_given) if _given[way]]
+    video = clip = None  # the clip is one of a data set, with its reference
+    match _ways[:1]:
+        case ["upload"]:
+            video = debugging.uploaded(choose_upload.name(), choose_upload.contents())
+        case ["clip"]:
+            clip = clips[choose_clip.value]
+            video = clip.path
+        case ["path"]:
+            video = Path(choose_path.value).expanduser()
+    return clip, video
+
+
+@app.cell
+def _(base_settings, choose_from, choose_to, clip, languages, mo, video):
+    mo.stop(video is None, mo.callout("Choose a clip: from a data set, by its path, or upload one."))
+    source_language, target_language = choose_from.value, choose_to.value
+    if clip is not None:  # what is spoken in it is known
+        source_language = clip.source_language
+        if target_language in (None, source_language):
+            target_language = clip.target_language
     mo.stop(target_language is None, mo.callout("Choose the language to dub into."))
     base = base_settings.model_copy(update={"source_language": source_language, "target_language": target_language})
     _from = "the language that is heard" if source_language is None else languages.language_name(source_language)
     mo.md(f"**{video.name}**, from {_from} into {languages.language_name(target_language)}")
-    return base, video
+    return (base,)
 
 
 @app.cell
@@ -126,8 +133,11 @@ def _(Lock, STAGES, base_settings, controls, mo):
 def _(mo):
     def floating(row, *parts):
         """Within reach from every section; ``row`` counts from the bottom of the window."""
-        return mo.hstack(parts, justify="start", align="center").style(
-            {"position": "fixed", "bottom": f"{0.8 + 4 * row}rem", "left": "1rem", "z-index": "40",
+        shown = mo.hstack(parts, justify="start", align="center")
+        if mo.app_meta().mode == "edit":  # there the editor's own bars are at the bottom
+            return shown
+        return shown.style(
+            {"position": "fixed", "bottom": f"{0.8 + 4 * row}rem", "right": "1rem", "z-index": "40",
              "padding": "0.4rem 1rem", "border-radius": "8px", "background": "var(--background)",
              "box-shadow": "0 1px 8px #0005", "max-width": "70vw"}
         )  # fmt: skip
@@ -171,7 +181,7 @@ def _(
 
 
 @app.cell
-def _(Event, VtlabError, debugging, dubbing, floating, get_asked, mo, pool, set_failed, set_shown):
+def _(Event, Path, VtlabError, debugging, dubbing, floating, get_asked, mo, page, pool, set_failed, set_shown):
     # in a thread of its own, so that knobs turn and buttons work meanwhile
     mo.stop(get_asked() is None)
 
@@ -187,16 +197,18 @@ def _(Event, VtlabError, debugging, dubbing, floating, get_asked, mo, pool, set_
         with dubbing:  # the one before it has ended
             show("beginning", 0.0)
             try:
-                made = debugging.dubbed(
-                    video, settings, debugging.results_folder(video, "current"), pool, debugging.progress(show), stop
-                )
+                folder = debugging.results_folder(Path(page.name), video, "current")
+                made = debugging.dubbed(video, settings, folder, pool, debugging.progress(show), stop)
                 if not thread.should_exit:
                     mo.output.clear()
                     set_shown((settings, made, video))
-            except VtlabError as error:
+            except Exception as error:
                 if not thread.should_exit:
                     mo.output.clear()
-                    set_failed(str(error))
+                    known = isinstance(error, VtlabError)
+                    set_failed(str(error) if known else f"A fault in vtlab ({type(error).__name__}: {error}).")
+                if not isinstance(error, VtlabError):
+                    raise
 
     _stop = Event()
     _button = mo.ui.button(label="Stop", kind="danger", on_click=lambda _, stop=_stop: stop.set())
@@ -205,12 +217,12 @@ def _(Event, VtlabError, debugging, dubbing, floating, get_asked, mo, pool, set_
 
 
 @app.cell
-def _(STAGES, base_settings, control_of, controls, get_shown, mo):
-    # before there is a dub to show: what it is to be made with
-    mo.stop(get_shown() is not None)
+def _(STAGES, base_settings, control_of, controls, get_shown, mo, video):
+    # before there is a dub of this video to show: what it is to be made with
+    mo.stop(get_shown() is not None and get_shown()[2] == video)
     mo.accordion(
         {
-            stage.replace("_", " "): controls.explained(getattr(base_settings, stage), control_of[stage])
+            stage.replace("_", " "): controls.explained(stage, getattr(base_settings, stage), control_of[stage])
             for stage in STAGES
         }
     )
@@ -226,8 +238,8 @@ def _(Path, mo):
 
 
 @app.cell
-def _(debugging, get_shown, mo):
-    mo.stop(get_shown() is None)
+def _(debugging, get_shown, mo, video):
+    mo.stop(get_shown() is None or get_shown()[2] != video)
     shown_settings, dub, shown_video = get_shown()
     record = dub.record
     stages = debugging.summaries(record)
@@ -241,6 +253,7 @@ def _(debugging, get_shown, mo):
             mo.stat(len(record.findings), label="findings"),
         ],
         justify="start",
+        wrap=True,
     )
     return dub, record, shown_settings, shown_video, stages
 
@@ -269,17 +282,22 @@ def _(base_settings, control_of, controls, debugging, mo, stages):
         number = list(stages).index(stage) + 1
         parts = list(results)
         if summary.findings:
-            parts.append(mo.ui.table(debugging.finding_rows(summary.findings), selection=None, page_size=5))
+            _found = debugging.finding_rows(summary.findings)
+            parts.append(mo.ui.table(_found, selection=None, page_size=5, wrapped_columns=["message"]))
         else:
             parts.append(mo.md("<small>No findings.</small>"))
         # many settings scroll: results are not a page apart for their sake
-        settings = controls.explained(getattr(base_settings, stage), control_of[stage]).style(
+        settings = controls.explained(stage, getattr(base_settings, stage), control_of[stage]).style(
             {"max-height": "36rem", "overflow-y": "auto", "padding-right": "0.5rem"}
         )
         left = mo.vstack([mo.md(f"## {number} {stage.replace('_', ' ')}"), mo.md(f"*{summary.sentence}*"), settings])
         # as wide as its column: what is wider scrolls
         right = mo.vstack(parts).style({"width": "0", "min-width": "100%", "overflow-x": "auto"})
-        return mo.hstack([left, right], widths=[1, 3], gap=2, align="start")
+        # below each other in a narrow window
+        return mo.hstack(
+            [left.style({"min-width": "17rem"}), mo.vstack([right]).style({"min-width": "26rem"})],
+            widths=[1, 3], gap=2, align="start", wrap=True,
+        )  # fmt: skip
 
     return (section,)
 
@@ -327,11 +345,18 @@ def _(mo, place, record):
 
 
 @app.cell
-def _(page_s, minute, mo, picture, record, section):
+def _(page_s, minute, mo, picture, record, section, shown_video, sounds):
+    _from, _to = minute.value * page_s, min(record.source.seconds, (minute.value + 1) * page_s)
+
+    def _heard(video=shown_video, start=_from, end=_to):
+        return mo.audio(sounds.wav(sounds.snippet(video, start, end)))
+
     def _words():
         from vtlab.evaluation import plots
 
         return plots.words(record, minute.value * page_s, min(record.source.seconds, (minute.value + 1) * page_s))
+
+    # drawn and heard when this cell has ended, and its names are gone
 
     _doubted = [
         {
@@ -344,7 +369,10 @@ def _(page_s, minute, mo, picture, record, section):
         }
         for line in record.segments
     ]
-    section("transcription", minute, picture(_words), mo.ui.table(_doubted, selection=None, page_size=8))
+    section(
+        "transcription", minute, mo.lazy(_heard), picture(_words),
+        mo.ui.table(_doubted, selection=None, page_size=8, wrapped_columns=["text"]),
+    )  # fmt: skip
     return
 
 
@@ -364,15 +392,15 @@ def _(debugging, mo, record, section):
 def _(mo, place, record):
     lines_a_page = 6  # players on a page
     _pages = max(1, -(-len(record.segments) // lines_a_page))
-    page = mo.ui.number(
+    speech_page = mo.ui.number(
         1, _pages, 1, value=min(place["page"], _pages), label=f"page of {_pages}",
         on_change=lambda value: place.update(page=value),
     )  # fmt: skip
-    return lines_a_page, page
+    return lines_a_page, speech_page
 
 
 @app.cell
-def _(lines_a_page, dub, mo, page, record, section, sounds):
+def _(lines_a_page, dub, mo, record, section, sounds, speech_page):
     def _spoken(line):
         track = dub.outputs["speech_track"]
         said = mo.md(f"**{line.id}** {line.spoken_text or '—'}")
@@ -382,8 +410,8 @@ def _(lines_a_page, dub, mo, page, record, section, sounds):
         about = mo.md(f"<small>{line.voice}, rate {line.rate:.2f}</small>")
         return mo.hstack([said, about, player], widths=[3, 1, 2], align="center")
 
-    _first = (page.value - 1) * lines_a_page
-    section("tts", page, *[_spoken(line) for line in record.segments[_first : _first + lines_a_page]])
+    _first = (speech_page.value - 1) * lines_a_page
+    section("tts", speech_page, *[_spoken(line) for line in record.segments[_first : _first + lines_a_page]])
     return
 
 
@@ -414,7 +442,7 @@ def _(debugging, mo, picture, record, section, timeline):
         "audio_sync",
         timeline,
         picture(_speeds),
-        mo.ui.table(debugging.sync_rows(record), selection=None, page_size=8),
+        mo.ui.table(debugging.sync_rows(record), selection=None, page_size=8, wrapped_columns=["text"]),
     )
     return
 
@@ -427,15 +455,17 @@ def _(dub, mo, section):
         return mo.ui.table(
             [
                 {
+                    "cue": number,
                     "start": round(cue.start / 1000, 2),
                     "end": round(cue.end / 1000, 2),
                     "text": cue.plaintext,
                     "characters a second": round(len(cue.plaintext) / max(0.001, cue.duration / 1000), 1),
                 }
-                for cue in pysubs2.load(str(file))
+                for number, cue in enumerate(pysubs2.load(str(file)), 1)
             ],
             selection=None,
             page_size=8,
+            wrapped_columns=["text"],
         )
 
     section(
@@ -487,41 +517,63 @@ def _(dub, mo):
     compare_button = mo.ui.run_button(label="Measure against the base configuration")
     settings_file = mo.ui.text(value="out/debug/settings.yaml", label="settings file", full_width=True)
     save_button = mo.ui.run_button(label="Save as settings")
-    mo.vstack([mo.md("## Keep or compare"), mo.hstack([settings_file, save_button], widths=[3, 1]), compare_button])
-    return compare_button, save_button, settings_file
+    keep_buttons = mo.vstack([mo.hstack([settings_file, save_button], widths=[3, 1]), compare_button])
+    return compare_button, keep_buttons, save_button, settings_file
 
 
 @app.cell
-def _(Path, VtlabError, debugging, fingerprint, mo, save_button, settings_file, shown_settings):
-    from shlex import quote
-
-    mo.stop(not save_button.value)
-    try:
-        _file = debugging.save_settings(shown_settings, Path(settings_file.value.strip()).expanduser())
-        _said = mo.callout(
-            f"Saved {_file}, with which what is above was made (fingerprint {fingerprint(shown_settings)}): "
-            f"vtlab dub VIDEO --settings {quote(str(_file))}",
-            kind="success",
-        )
-    except VtlabError as _error:
-        _said = mo.callout(str(_error), kind="danger")
-    _said
-    return
-
-
-@app.cell
-def _(VtlabError, base, compare_button, debugging, dub, mo, pool, shown_video):
-    mo.stop(not compare_button.value)
-    try:
-        with mo.status.spinner("Dubbing with the base configuration and measuring both"):
-            _base = debugging.dubbed(
-                shown_video, base, debugging.results_folder(shown_video, "base"), pool, lambda event: None
+def _(Path, VtlabError, debugging, fingerprint, mo, save_button, settings_file, shown_settings, shown_video):
+    saved = None
+    if save_button.value:
+        try:
+            _file = debugging.save_settings(shown_settings, Path(settings_file.value.strip()).expanduser())
+            _command = debugging.command(shown_video, shown_settings, _file)
+            saved = mo.callout(
+                f"Saved {_file}, with which what is above was made (fingerprint {fingerprint(shown_settings)}): "
+                f"{_command}",
+                kind="success",
             )
-            _rows = debugging.metric_differences(shown_video, _base, dub)
-        _told = mo.ui.table(_rows, selection=None, page_size=40)
-    except VtlabError as _error:
-        _told = mo.callout(str(_error), kind="danger")
-    _told
+        except VtlabError as _error:
+            saved = mo.callout(str(_error), kind="danger")
+    return (saved,)
+
+
+@app.cell
+def _(
+    Path, VtlabError, base, clip, compare_button, debugging, dub, mo, page, player, pool, record, shown_settings,
+    shown_video,
+):  # fmt: skip
+    compared = None
+    if compare_button.value:
+        try:
+            with mo.status.spinner("Dubbing with the base configuration and measuring both"):
+                _folder = debugging.results_folder(Path(page.name), shown_video, "base")
+                _base = debugging.dubbed(shown_video, base, _folder, pool, lambda event: None)
+                _reference = None if clip is None else clip.segments
+                _rows = debugging.metric_differences(shown_video, _base, dub, _reference)
+            _file = _base.outputs.get("video") or _base.outputs["audio"]
+            _subtitles = _base.outputs.get(f"subtitles_{record.target_language}_vtt")
+            compared = mo.vstack(
+                [
+                    mo.md("### Against the base configuration"),
+                    mo.ui.table(debugging.changes(base, shown_settings), selection=None, label="settings"),
+                    mo.ui.table(_rows, selection=None, page_size=40, wrapped_columns=["what it is"]),
+                    mo.accordion({"the dub with the base configuration": player.show(
+                        _file, _subtitles, record.target_language
+                    )}),
+                ]
+            )  # fmt: skip
+        except VtlabError as _error:
+            compared = mo.callout(str(_error), kind="danger")
+    return (compared,)
+
+
+@app.cell
+def _(compared, keep_buttons, mo, saved):
+    # what they make stands above the buttons; room for what floats at the bottom of the window
+    mo.vstack(
+        [mo.md("## Keep or compare"), *[part for part in (saved, compared) if part is not None], keep_buttons]
+    ).style({"padding-bottom": "7rem"})
     return
 
 

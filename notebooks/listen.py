@@ -27,19 +27,22 @@ def _(Path, VtlabError, listening, mo):
     mo.stop(not run_a or not run_b, mo.callout("Open this with: vtlab listen RUN_A RUN_B", kind="warn"))
     try:
         pairs = listening.pairs(run_a, run_b, Path(str(arguments.get("results") or "out/eval")))
-        listening.read_votes(votes_file)
+        _votes = listening.read_votes(votes_file)
     except VtlabError as _error:
         mo.stop(True, mo.callout(str(_error), kind="danger"))
-    mo.md(
+    of = {pair.clip: pair.of for pair in pairs}
+    _earlier = len(_votes) - len(listening.present(_votes, of))
+    _said = mo.md(
         f"""
         # Which is better?
 
-        You hear {len(pairs)} lines, each dubbed twice. **A** plays the left one, **L** the right one; choose with
-        the arrow keys (**↓**: no difference), give marks from 1 to 5 (best) where you have an opinion, and press
-        **Enter**. You may stop at any time: under the same name you go on where you were.
+        You hear two dubs of {listening.counted(len(pairs), "line")}. Say which is better, or that there is no
+        difference, and give marks from 1 to 5 (best) where you have an opinion. You may stop at any time: under the
+        same name you go on where you were.
         """
     )
-    return pairs, run_a, run_b, seed, votes_file
+    mo.vstack([_said, mo.md(f"*{listening.told_of_earlier(_earlier)}*")]) if _earlier else _said
+    return of, pairs, run_a, run_b, seed, votes_file
 
 
 @app.cell
@@ -50,10 +53,11 @@ def _(mo):
 
 
 @app.cell
-def _(Ballot, listening, mo, name, pairs, seed, votes_file):
+def _(Ballot, listening, mo, name, of, pairs, seed, votes_file):
     mo.stop(not name.value.strip(), mo.md("*Write your name to begin.*"))
     listener = name.value.strip()
-    _heard = {vote.pair for vote in listening.read_votes(votes_file) if vote.listener == listener}
+    _votes = listening.present(listening.read_votes(votes_file), of)
+    _heard = {vote.pair for vote in _votes if vote.listener == listener}
     _left = [show for show in listening.order(pairs, listener, seed) if show.pair.id not in _heard]
     ballot = mo.ui.anywidget(
         Ballot(
@@ -72,10 +76,10 @@ def _(mo):
 
 
 @app.cell
-def _(VtlabError, close_button, listening, mo, run_a, run_b, votes_file):
+def _(VtlabError, close_button, listening, mo, of, run_a, run_b, votes_file):
     mo.stop(not close_button.value)
     try:
-        _outcome = listening.outcome(listening.read_votes(votes_file))
+        _outcome = listening.outcome(listening.present(listening.read_votes(votes_file), of))
         _logged = listening.log_outcome(run_a, run_b, _outcome, votes_file)
         _said = mo.vstack([mo.md(line) for line in (*listening.sentences(run_a, run_b, _outcome), _logged)])
     except VtlabError as _error:

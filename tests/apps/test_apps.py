@@ -148,6 +148,43 @@ def test_a_dub_is_stopped_and_goes_on(tmp_path: Path) -> None:
         expect(page.locator("video")).to_be_visible()
 
 
+def test_a_clip_of_a_data_set_brings_its_languages_and_its_reference(tmp_path: Path) -> None:
+    (tmp_path / "datasets").symlink_to(ROOT / "datasets")
+    words = ["debug", str(CLIP), "--from=pt", "--to=en"]
+    with served(words, tmp_path, {"VTLAB_STORE": str(tmp_path / "store")}) as address, opened(address) as page:
+        expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
+        # another clip: what was shown is not its own, and goes
+        page.get_by_text("clip of a data set").locator("xpath=following::button[1]").click()
+        page.get_by_role("option", name="people/hello_video_en", exact=True).click()
+        expect(page.get_by_text("from English into Portuguese")).to_be_visible()
+        expect(page.locator("video")).to_have_count(0)
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
+        page.get_by_role("button", name="Measure against the base configuration").click()
+        expect(page.get_by_text("chrf", exact=True)).to_be_visible()
+        # a path that is typed later counts
+        page.get_by_label("or a file's path").fill(str(PEOPLE / "fox_pt.flac"))
+        page.get_by_label("or a file's path").press("Enter")
+        expect(page.get_by_text("fox_pt.flac, from Portuguese")).to_be_visible()
+
+
+def test_settings_stand_above_results_in_a_narrow_window(sentences: tuple[Dubbing, Dub], tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(sentences[0].store, store)
+    words = ["debug", str(CLIP), "--from=pt", "--to=en"]
+    with (
+        served(words, tmp_path, {"VTLAB_STORE": str(store)}) as address,
+        opened(address, width=700) as page,
+    ):
+        expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
+        timeline = page.locator(".vtlab-timeline")
+        timeline.scroll_into_view_if_needed()
+        frame, control = timeline.bounding_box(), knob(page, "gap_s").bounding_box()
+        assert frame is not None and control is not None
+        assert control["y"] + control["height"] <= frame["y"]
+        assert frame["x"] + frame["width"] <= 700
+
+
 def test_without_a_clip_there_are_knobs_all_the_same(tmp_path: Path) -> None:
     with served(["debug"], tmp_path, {"VTLAB_STORE": str(tmp_path / "store")}) as address, opened(address) as page:
         expect(page.get_by_text("Choose a clip")).to_be_visible()

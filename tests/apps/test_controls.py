@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vtlab.apps.controls import section_controls, settings_of
+from vtlab.apps.controls import _range, section_controls, settings_of
 from vtlab.errors import SettingsError
 from vtlab.run import STAGES
 from vtlab.settings import Settings, settings_from_dict
@@ -12,7 +12,7 @@ from vtlab.settings import Settings, settings_from_dict
 OTHER = {
     "initialization": {"threads": 2, "memory_budget_mb": 4000},
     "transcription": {
-        "options": {"faster_whisper": {"model": "base", "beam": 3}},
+        "options": {"faster_whisper": {"model": "tiny.en", "beam_size": 3}},
         "voice_activity": {"threshold": 0.4},
         "max_segment_s": 9,
     },
@@ -47,11 +47,30 @@ def test_a_control_has_the_bounds_and_choices_of_its_setting() -> None:
         ("tts", {"engines": ""}, "'tts.engines'"),
         ("translation", {"candidates": 0}, "'translation.candidates'"),
         ("transcription", {"voice_activity": {"threshold": 2}}, "'transcription.voice_activity.threshold'"),
+        ("transcription", {"options": {"faster_whisper": {"beam_size": 0}}}, r"options\.faster_whisper\.beam_size'"),
     ],
 )
 def test_what_is_wrong_is_named(section: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         settings_of(Settings(), {section: values})
+
+
+def test_engines_have_their_own_options() -> None:
+    section = settings_from_dict({"tts": {"options": {"piper": {"noise_scale": 0.0}}}}).tts
+    piper = section_controls("tts", section).elements["options"].elements["piper"]
+    assert {"voices", "noise_scale"} <= set(piper.elements)
+    base = settings_from_dict({"tts": {"options": {"piper": {"noise_scale": 0.0}}}})
+    turned = settings_of(base, {"tts": {"options": {"piper": {"noise_w_scale": 0.5}, "espeak": {}}}})
+    # what was said stays said, what nobody touched stays unsaid
+    assert turned.tts.options == {"piper": {"noise_scale": 0.0, "noise_w_scale": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "said"),
+    [("audio_sync", "loudness_lufs", "from -40 to -10"), ("audio_sync", "gap_s", "from 0"), ("tts", "voice", "")],
+)
+def test_ranges_are_told(section: str, setting: str, said: str) -> None:
+    assert _range(type(getattr(Settings(), section)).model_fields[setting]) == said
 
 
 def test_text_is_read_as_yaml() -> None:

@@ -9,6 +9,7 @@ from vtlab.apps import debugging
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import InputError
 from vtlab.events import Event
+from vtlab.metrics import METRICS
 from vtlab.pipeline import Dub
 from vtlab.record import FindingRecord
 from vtlab.run import STAGES
@@ -94,7 +95,50 @@ def test_uploads_keep_their_name_and_never_leave_their_folder(tmp_path: Path) ->
 
 
 def test_videos_of_one_name_have_folders_of_their_own() -> None:
-    assert debugging.results_folder(Path("/a/x.mp4"), "base") != debugging.results_folder(Path("/b/x.mp4"), "base")
+    home = Path("page")
+    assert debugging.results_folder(home, Path("/a/x.mp4"), "base") != debugging.results_folder(
+        home, Path("/b/x.mp4"), "base"
+    )
+
+
+def test_pages_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    one, other = debugging.page_folder(), debugging.page_folder()
+    assert one.name != other.name
+    one.cleanup()
+    assert [folder.name for folder in debugging.OUT.iterdir()] == [Path(other.name).name]
+    other.cleanup()
+
+
+def test_the_command_dubs_what_is_shown() -> None:
+    settings = settings_from_dict({"source_language": "pt", "target_language": "en"})
+    said = debugging.command(Path("my clip.mp4"), settings, Path("out/s.yaml"))
+    assert said == "vtlab dub 'my clip.mp4' --to en --settings out/s.yaml --from pt"
+    settings = settings_from_dict({"target_language": "en"})
+    assert debugging.command(Path("a.mp4"), settings, Path("s.yaml")) == "vtlab dub a.mp4 --to en --settings s.yaml"
+
+
+def test_what_differs_from_the_base_is_listed() -> None:
+    other = settings_from_dict({"tts": {"voice": "pf_dora"}, "audio_sync": {"gap_s": 0.2}})
+    assert debugging.changes(Settings(), other) == [
+        {"setting": "tts.voice", "base": "None", "now": "pf_dora"},
+        {"setting": "audio_sync.gap_s", "base": "0.03", "now": "0.2"},
+    ]
+    assert debugging.changes(other, other) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "after", "verdict"),
+    [
+        ("wer", 0.1, 0.05, "better"),
+        ("chrf", 60.0, 50.0, "worse"),
+        ("loudness_lufs", -23.0, -20.0, "different"),
+        ("wer", 0.1, 0.1, ""),
+        ("wer", None, 0.1, ""),
+    ],
+)
+def test_a_difference_has_a_direction(metric: str, before: float | None, after: float | None, verdict: str) -> None:
+    assert debugging._verdict(METRICS[metric], before, after) == verdict
 
 
 def test_findings_are_rows() -> None:

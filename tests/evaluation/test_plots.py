@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from evaluation.made_up import measurement
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from vtlab.audio import LoudnessMeter
 from vtlab.errors import InputError
 from vtlab.evaluation import plots
-from vtlab.evaluation.plots import BLUE, GREY, RED, Change, Estimate, Point
+from vtlab.evaluation.plots import BLUE, GREY, ORANGE, RED, SHADE, Change, Estimate, Point
 from vtlab.measured import Measurement, SegmentMeasure
 from vtlab.record import Record, SegmentRecord, Source, WordRecord
 from vtlab.segments import Interval
@@ -94,6 +94,16 @@ def test_differences(change: Change, place: float, colour: str, filled: bool) ->
     assert (to_hex(mark.get_markerfacecolor()) == colour) == filled
 
 
+def test_differences_of_which_neither_way_is_better_stand_apart() -> None:
+    changes = [Change(name, 0.1, 0.05, 0.2, sign, "") for name, sign in (("wer", -1), ("speed_mean", 0), ("bleu", 1))]
+    judged, others = plots.differences(changes, "title").axes
+    assert _ticks(judged) == (["bleu", "wer"], ["← worse", "better →"])
+    assert _ticks(others) == (["speed_mean"], ["← less", "more →"])
+    assert others.get_title(loc="left") == "neither way is better"
+    (alone,) = plots.differences(changes[1:2], "title").axes
+    assert _ticks(alone) == _ticks(others)
+
+
 def test_waveform_marks_speech() -> None:
     samples = np.sin(np.arange(32000) / 20).astype(np.float32) * np.float32(0.5)
     samples[8000:8010] = 0.9
@@ -129,13 +139,26 @@ def test_placements_and_speeds() -> None:
     record = _record([_line(0, 1.0, 3.0, "one", [], speed=1.0), _line(1, 5.0, 7.0, "two", [], speed=1.4)])
     (axes,) = plots.placements(record).axes
     assert [(patch.get_x(), patch.get_width(), to_hex(patch.get_facecolor())) for patch in axes.patches] == [
-        (1.0, 2.0, GREY), (1.1, 2.0, BLUE), (5.0, 2.0, GREY), (5.1, 2.0, RED),
+        (1.0, 2.0, SHADE), (1.1, 2.0, BLUE), (5.0, 2.0, SHADE), (5.1, 2.0, RED),
     ]  # fmt: skip
     (axes,) = plots.speeds(record).axes
     assert {text.get_text() for text in axes.texts} == {"line 0: 1.00", "line 1: 1.40"}
     wider = record.model_copy(update={"settings": {"audio_sync": {"preferred_max_speed": 1.2, "max_speed": 1.5}}})
     (axes,) = plots.placements(wider).axes
-    assert to_hex(axes.patches[-1].get_facecolor()) == "#b87500"  # within the limits that it was made with
+    assert to_hex(axes.patches[-1].get_facecolor()) == ORANGE  # within the limits that it was made with
+
+
+def test_letters_on_bars_can_be_read_and_what_is_beyond_the_limits_is_dashed() -> None:
+    lines = [_line(n, 3 * n, 3 * n + 2, "words", [], speed) for n, speed in enumerate((1.0, 1.2, 1.6))]
+    record = _record(lines, 10.0)
+    wider = record.model_copy(update={"settings": {"audio_sync": {"max_speed": 1.5}}})
+    (axes,) = plots.placements(wider).axes
+    bars = {to_hex(bar.get_facecolor()): bar for bar in axes.patches}
+    assert bars.keys() == {SHADE, BLUE, ORANGE, RED}
+    assert {colour for colour, bar in bars.items() if bar.get_linestyle() != "solid"} == {RED}
+    for bar, text in zip(axes.patches, axes.texts, strict=True):
+        assert bar.get_x() <= text.get_position()[0] <= bar.get_x() + bar.get_width()
+        assert _contrast(text.get_color(), to_hex(bar.get_facecolor())) >= 4.5, text.get_text()
 
 
 def test_loudness_is_told_in_the_headline() -> None:
@@ -162,6 +185,7 @@ def test_subtitle_frame(tmp_path: Path) -> None:
 def test_an_svg_takes_the_pages_colour_and_needs_nothing_from_outside() -> None:
     picture = plots.svg(plots.drift({"clip": measurement(1)}))
     assert picture.startswith('<svg role="img" aria-label="Drift per line')
+    assert 'style="--least: 800px"' in picture  # letters of 9 points, 720 points wide
     assert "currentColor" in picture and plots.INK not in picture
     assert not re.findall(r'(?:href|src)="(?!#)', picture)
 
@@ -171,6 +195,21 @@ def test_a_figure_shows_itself_in_a_notebook_and_leaves_nothing_behind() -> None
     assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
     if "matplotlib.pyplot" in sys.modules:
         assert sys.modules["matplotlib.pyplot"].get_fignums() == []
+
+
+def _ticks(axes: Axes) -> tuple[list[str], list[str]]:
+    return [text.get_text() for text in axes.get_yticklabels()], [text.get_text() for text in axes.get_xticklabels()]
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2.2, contrast ratio."""
+
+    def luminance(colour: str) -> float:
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
+        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 def _headline(figure: Figure) -> str:

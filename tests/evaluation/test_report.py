@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import needs_browser, opened
 from evaluation.made_up import clips, measurement
 
 from vtlab import media
 from vtlab.errors import InputError
-from vtlab.evaluation import report
+from vtlab.evaluation import plots, report
 from vtlab.evaluation.compare import Candidate, compare
 from vtlab.evaluation.report import Page, comparison_page, load_page, run_page, worst_segments, write
 from vtlab.evaluation.suite import Gate
@@ -31,7 +32,7 @@ class _Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.fetched += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
-        if tag not in ("meta", "br", "link", "input"):
+        if tag not in ("meta", "br", "wbr", "link", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -108,6 +109,40 @@ def test_the_worst_come_first_with_reasons() -> None:
         (3, ("spoken at 1.50 times the natural speed",)),
         (1, ("starts 300 ms late",)),
     ]
+
+
+LONG = "engines=kokoro,voice=large_and_slow"
+LAID_OUT = """() => {
+    const wide = (all) => [...all].filter((one) => one.scrollWidth > one.clientWidth).length;
+    const verdicts = [...document.querySelectorAll(".stack .said:not(:empty)")];
+    return {
+        page: document.documentElement.scrollWidth,
+        tables: wide(document.querySelectorAll(".wide:has(.stack)")),
+        pictures: wide(document.querySelectorAll("figure")),
+        letters: Math.min(...[...document.querySelectorAll("svg")].map(
+            (one) => 9 * one.getBoundingClientRect().width / one.viewBox.baseVal.width)),
+        verdicts: verdicts.filter((one) => one.getBoundingClientRect().right <= document.body.clientWidth).length
+            / verdicts.length,
+    };
+}"""
+
+
+@needs_browser
+@pytest.mark.parametrize(("width", "scrolled"), [(400, True), (700, True), (1200, False)])
+def test_pages_read_at_any_width(tmp_path: Path, width: int, scrolled: bool) -> None:
+    gates = {"wer": Gate(max=0.5), "bleu": Gate(min=99)}
+    pages = {
+        "comparison": comparison_page(compare([Candidate("base", clips(2)), Candidate(LONG, clips(2, tool=1))])),
+        "run": run_page(Page(Candidate(f"suite/{LONG}", clips(2)), gates=gates)),
+    }
+    for name, page in pages.items():
+        file = tmp_path / f"{name}.html"
+        write(file, page)
+        with opened(file.as_uri(), width=width) as shown:
+            found = shown.evaluate(LAID_OUT)
+        assert found["letters"] >= plots.LEAST_PX - 0.1, name
+        assert (found["pictures"] > 0) == scrolled, name
+        assert (found["page"], found["tables"], found["verdicts"]) == (width, 0, 1), name
 
 
 def test_a_page_of_a_file_and_one_of_too_many(tmp_path: Path) -> None:

@@ -208,6 +208,34 @@ def test_an_unknown_run_is_told_with_the_nearest(finished, uri):
         tracking.load_run(f"{suite.name}/{configuration.name}s", uri=uri)
 
 
+def test_pictures_of_losses_and_of_quality_against_cost(finished, uri):
+    suite, configuration, dataset, results, folder = finished
+    kinds = ("gold_transcript", "gold_translation", "gold_timings")
+    gold = [
+        one.model_copy(update={"gold": {kind: measurement(place, tool=tool) for tool, kind in enumerate(kinds, 5)}})
+        for place, one in enumerate(results)
+    ]
+    other = suite.configurations()[1]
+    others = [a_result(suite, other, dataset, clip, folder, tool=1) for clip in CLIPS]
+    failed = others[0].model_copy(update={"status": "failed", "error": "It is silent.", "measurement": None})
+    runs = {
+        tracking.log_configuration(suite, configuration, dataset, gold, folder, uri=uri): gold,
+        tracking.log_configuration(suite, other, dataset, [failed, others[1]], folder, uri=uri): [failed, others[1]],
+    }
+
+    def pictures() -> list[set[str]]:
+        client = tracking._client(uri)
+        return [{Path(file.path).stem for file in client.list_artifacts(run_id, "plots")} for run_id in runs]
+
+    assert pictures() == [{"drift", "speeds", "losses"}, {"drift", "speeds"}]
+    first, second = runs
+    tracking.attach_trade({first: gold}, uri=uri)
+    tracking.attach_trade({first: gold, second: [failed]}, uri=uri)
+    assert pictures() == [{"drift", "speeds", "losses"}, {"drift", "speeds"}]  # one point is no trade
+    tracking.attach_trade(runs, uri=uri)
+    assert pictures() == [{"drift", "speeds", "losses", "pareto"}, {"drift", "speeds", "pareto"}]
+
+
 def test_what_became_known_later(finished, uri):
     run_id = tracking.log_configuration(*finished, uri=uri)
     tracking.add_values(run_id, {"heard": 0.7, "nobody": None}, {"by": "five people"}, uri=uri)

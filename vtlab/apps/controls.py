@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from vtlab.engines import table
+from vtlab.engines import engine_options, table
 from vtlab.errors import SettingsError
 from vtlab.settings import Section, Settings, explain, settings_from_dict
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 # settings that name one engine, and the kind of engine they name
 ENGINE_FIELDS = {("transcription", "engine"): "transcription", ("voice_activity", "engine"): "voice_activity"}
+OPTIONS = "options"  # of a section named as a kind of engine: engine name → its own options
 
 
 def section_controls(name: str, section: Section) -> dictionary:
     """One control per setting of ``section``, which stands under ``name`` in the settings; nested sections nest.
 
-    Numbers keep the bounds of the model, choices are choices; engine lists, options and whatever may be empty are text,
-    read as YAML.
+    Numbers keep the bounds of the model, choices are choices; engine lists and whatever may be empty are text, read as
+    YAML. Engines have their own options as controls, as if each were a section.
     """
     import marimo as mo
 
@@ -36,23 +37,34 @@ def section_controls(name: str, section: Section) -> dictionary:
         value = getattr(section, key)
         if isinstance(value, Section):
             elements[key] = section_controls(key, value)
+        elif key == OPTIONS:
+            engines = {engine: engine_options(name, engine, value) for engine in _engines(name, value)}
+            elements[key] = mo.ui.dictionary({one: section_controls(one, own) for one, own in engines.items()})
         else:
             elements[key] = _control(name, key, field, value)
     return mo.ui.dictionary(elements)
 
 
-def explained(section: Section, controls: dictionary) -> Html:
-    """The controls below one another, each with what the model says of it."""
+def explained(name: str, section: Section, controls: dictionary) -> Html:
+    """The controls of ``section_controls`` below one another, each with its range and what the model says of it."""
     import marimo as mo
 
     rows: list[Any] = []
     for key, field in type(section).model_fields.items():
-        value = getattr(section, key)
+        value, control = getattr(section, key), controls.elements[key]
         if isinstance(value, Section):
-            nested = cast("dictionary", controls.elements[key])
-            rows.append(mo.accordion({key.replace("_", " "): explained(value, nested)}))
+            rows.append(mo.accordion({key.replace("_", " "): explained(key, value, cast("dictionary", control))}))
+        elif key == OPTIONS:
+            own = cast("Mapping[str, dictionary]", cast("dictionary", control).elements)
+            parts = {
+                f"{engine}: options": explained(engine, engine_options(name, engine, value), own[engine])
+                for engine in own
+                if own[engine].elements
+            }
+            rows.append(mo.accordion(parts, multiple=True))
         else:
-            rows.append(mo.vstack([controls.elements[key], mo.md(f"<small>{field.description or ''}</small>")], gap=0))
+            said = "; ".join(part for part in (field.description, _range(field)) if part)
+            rows.append(mo.vstack([control, mo.md(f"<small>{said}</small>")], gap=0))
     return mo.vstack(rows, gap=0.6)
 
 
@@ -63,17 +75,18 @@ def settings_of(base: Settings, chosen: Mapping[str, Mapping[str, Any]]) -> Sett
     """
     data = base.model_dump(mode="json")
     for name, values in chosen.items():
-        section = type(getattr(base, name))
-        data[name] = _read(section, values, f"{name}.")
+        data[name] = _read(name, getattr(base, name), values, f"{name}.")
     return settings_from_dict(data)
 
 
-def _read(section: type[BaseModel], values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    read: dict[str, Any] = {}
+def _read(name: str, base: BaseModel, values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    section, read = type(base), dict[str, Any]()
     for key, value in values.items():
-        field = section.model_fields[key]
-        if isinstance(value, Mapping) and isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            read[key] = _read(field.annotation, value, f"{prefix}{key}.")
+        field, before = section.model_fields[key], getattr(base, key)
+        if isinstance(before, Section):
+            read[key] = _read(key, before, value, f"{prefix}{key}.")
+        elif key == OPTIONS:
+            read[key] = _options(name, before, value, f"{prefix}{key}.")
         elif isinstance(value, str) and not _is_choice(field):
             read[key] = _from_text(value, field, f"{prefix}{key}")
         else:
@@ -83,6 +96,26 @@ def _read(section: type[BaseModel], values: Mapping[str, Any], prefix: str) -> d
     except ValidationError as error:
         raise SettingsError(explain(error, section, prefix)) from error
     return read
+
+
+def _engines(kind: str, options: Mapping[str, Any]) -> list[str]:
+    """Those of the table, and those that have options though they are not in it."""
+    return list(dict.fromkeys([*table(kind), *options]))
+
+
+def _options(
+    kind: str, before: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Mapping[str, Any]], prefix: str
+) -> dict[str, dict[str, Any]]:
+    """Options by engine: what was turned, and what the base says; what nobody touched stays unsaid."""
+    found = {}
+    for engine, values in chosen.items():
+        plain = engine_options(kind, engine, {})
+        own = type(plain).model_validate(_read(engine, plain, values, f"{prefix}{engine}."))
+        given, usual = own.model_dump(mode="json"), plain.model_dump(mode="json")
+        told = {key: value for key, value in given.items() if value != usual[key] or key in before.get(engine, {})}
+        if told:
+            found[engine] = told
+    return found
 
 
 def _control(section: str, key: str, field: FieldInfo, value: Any) -> Any:
@@ -99,14 +132,26 @@ def _control(section: str, key: str, field: FieldInfo, value: Any) -> Any:
         return mo.ui.checkbox(value=value, label=label)
     if isinstance(value, int | float) and not _may_be_empty(field):
         low, high = _bounds(field)
-        whole = isinstance(value, int)
-        step = 1 if whole else 0.01
+        step = 1 if isinstance(value, int) else _step(value, low, high)
         if low is not None and high is not None:
             return mo.ui.slider(
                 low, high, step, value=value, label=label, show_value=True, debounce=True, full_width=True
             )
         return mo.ui.number(low, high, step, value=value, label=label, debounce=True, full_width=True)
     return mo.ui.text(value=_to_text(value), label=label, full_width=True)
+
+
+def _step(value: float, low: float | None, high: float | None) -> float:
+    """Of the control of a number: fine enough to be heard, and no finer."""
+    span = high - low if low is not None and high is not None else 2 * abs(value)
+    return 0.01 if span <= 2 else 0.1 if span <= 20 else 0.5
+
+
+def _range(field: FieldInfo) -> str:
+    """The bounds of a number, in words; nothing where it has none."""
+    words = {"ge": "from {:g}", "gt": "above {:g}", "le": "to {:g}", "lt": "below {:g}"}
+    limits = [(said, getattr(part, name, None)) for part in field.metadata for name, said in words.items()]
+    return " ".join(said.format(limit) for said, limit in limits if limit is not None)
 
 
 def _to_text(value: Any) -> str:

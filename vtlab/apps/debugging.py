@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import queue
+import shlex
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,12 @@ from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, InputError
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, load_dataset
 from vtlab.events import Event, Listener
+from vtlab.measured import ReferenceSegment
+from vtlab.metrics import Metric
 from vtlab.pipeline import Dub
 from vtlab.record import FindingRecord, Record
 from vtlab.run import STAGES
-from vtlab.settings import Settings
+from vtlab.settings import Settings, described
 
 OUT = Path("out") / "debug"
 QUICK = ("audio_sync", "subtitle_generation", "video_combination")  # run as soon as a knob of theirs is turned
@@ -37,6 +42,7 @@ QUICKLY_MEASURED = (
     "speed_step_max", "overruns", "completeness", "loudness_lufs", "true_peak_dbtp", "loudness_spread_db",
     "subtitle_cps_p95", "subtitle_max_line_chars", "subtitle_overlaps",
 )  # fmt: skip
+WITH_REFERENCE = ("wer", "bleu", "chrf")
 SHOWN_EVERY_S = 0.1  # how long the app waits for the next event before it looks whether somebody stopped it
 
 
@@ -46,10 +52,39 @@ def known_clips(folder: Path = DATASETS) -> dict[str, Clip]:
     return {f"{name}/{clip.id}": clip for name in names for clip in load_dataset(folder / name).clips}
 
 
-def results_folder(video: Path, which: str) -> Path:
-    """Where the app's dubs of ``video`` go; videos of the same name in other folders have others."""
+@cache
+def shared_pool() -> EnginePool:
+    """Engines for every page that is open, loaded once; idle ones go where memory grows short."""
+    return EnginePool(pipeline.memory_budget_mb(Settings()))
+
+
+def page_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for the dubs of one page, which no other page overwrites; gone when the page is, or the app."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix="page-", dir=OUT, ignore_cleanup_errors=True)
+
+
+def results_folder(page: Path, video: Path, which: str) -> Path:
+    """Where a page's dubs of ``video`` go; videos of the same name in other folders have others."""
     place = hashlib.sha256(str(video.absolute()).encode(errors="surrogateescape")).hexdigest()[:8]
-    return OUT / f"{video.stem[:60]}-{place}" / which
+    return page / f"{video.stem[:60]}-{place}" / which
+
+
+def command(video: Path, settings: Settings, file: Path) -> str:
+    """The command that dubs the video as it is dubbed here, with the settings saved in ``file``."""
+    words = ["vtlab", "dub", str(video), "--to", str(settings.target_language), "--settings", str(file)]
+    words += ["--from", settings.source_language] if settings.source_language else []
+    return shlex.join(words)
+
+
+def changes(base: Settings, settings: Settings) -> list[dict[str, Any]]:
+    """The settings that differ from the base's, a row each."""
+    before = {key: value for key, value, _ in described(base)}
+    return [
+        {"setting": key, "base": str(before[key]), "now": str(value)}
+        for key, value, _ in described(settings)
+        if value != before[key]
+    ]
 
 
 def uploaded(name: str, content: bytes, folder: Path = OUT / "uploads") -> Path:
@@ -199,10 +234,14 @@ def finding_rows(findings: Sequence[FindingRecord]) -> list[dict[str, Any]]:
     ]
 
 
-def metric_differences(video: Path, base: Dub, changed: Dub) -> list[dict[str, Any]]:
-    """What can be measured without a reference and without listening again, of both dubs and their difference."""
+def metric_differences(
+    video: Path, base: Dub, changed: Dub, reference: Sequence[ReferenceSegment] | None = None
+) -> list[dict[str, Any]]:
+    """What can be measured in a moment, of both dubs and their difference; text too, where there is a reference."""
     from vtlab.measure import measure
     from vtlab.metrics import METRICS
+
+    asked = QUICKLY_MEASURED if reference is None else (*WITH_REFERENCE, *QUICKLY_MEASURED)
 
     def values(dub: Dub) -> dict[str, float]:
         record = dub.record
@@ -210,7 +249,8 @@ def metric_differences(video: Path, base: Dub, changed: Dub) -> list[dict[str, A
         subtitles = dub.outputs[f"subtitles_{record.target_language}_srt"]
         return measure(
             file, video, record.source_language, record.target_language,
-            record=record, speech_track=dub.outputs["speech_track"], subtitles=subtitles, metrics=QUICKLY_MEASURED,
+            reference=reference, record=record, speech_track=dub.outputs["speech_track"], subtitles=subtitles,
+            metrics=asked,
         ).values  # fmt: skip
 
     before, after = values(base), values(changed)
@@ -220,13 +260,21 @@ def metric_differences(video: Path, base: Dub, changed: Dub) -> list[dict[str, A
             "base": _rounded(before.get(name)),
             "now": _rounded(after.get(name)),
             "difference": _rounded(after[name] - before[name]) if name in before and name in after else None,
-            "better": METRICS[name].better,
+            "verdict": _verdict(METRICS[name], before.get(name), after.get(name)),
             "unit": METRICS[name].unit,
             "what it is": METRICS[name].means,
         }
         for name in METRICS
         if name in before or name in after
     ]
+
+
+def _verdict(metric: Metric, before: float | None, after: float | None) -> str:
+    if before is None or after is None or _rounded(before) == _rounded(after):
+        return ""
+    if metric.better == "target":
+        return "different"
+    return "better" if (after > before) == (metric.better == "higher") else "worse"
 
 
 def _rounded(value: float | None) -> float | None:

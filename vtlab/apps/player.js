@@ -6,7 +6,8 @@ function render({ model, el }) {
   const player = document.createElement(model.get("kind"));
   player.controls = true;
   player.preload = "metadata";
-  player.style.width = "100%";
+  // whole, with its controls, also where it is taller than wide
+  Object.assign(player.style, { width: "100%", maxHeight: "70vh", background: "#000" });
   if (model.get("subtitles")) {
     const language = model.get("language");
     const track = document.createElement("track");

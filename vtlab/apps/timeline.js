@@ -12,10 +12,10 @@ function element(name, attributes, text) {
   return made;
 }
 
-// as in the pictures: blue within the preferred speeds, orange within the limits, red beyond
-function colour(speed, natural, bearable) {
+// as in the pictures: blue within the preferred speeds, orange within the limits, red with a dashed edge beyond
+function kind(speed, natural, bearable) {
   const within = ([low, high]) => speed >= low - 1e-9 && speed <= high + 1e-9;
-  return within(natural) ? "#0072b2" : within(bearable) ? "#b87500" : "#d55e00";
+  return within(natural) ? "natural" : within(bearable) ? "bearable" : "beyond";
 }
 
 function late(line) {
@@ -32,7 +32,8 @@ function render({ model, el }) {
   status.className = "vtlab-timeline-status";
   status.setAttribute("role", "status");
   status.textContent = "Click a line to hear the source, then the dub. Above the source, below the dub: blue at a preferred "
-    + "speed, orange up to the limits, red beyond. Slanted strokes are drift; where a line starts over 50 ms off, it says so.";
+    + "speed, orange up to the limits, red and dashed beyond. Slanted strokes are drift; where a line starts over 50 ms off, "
+    + "it says so. A second click, or Escape, stops.";
   const frame = document.createElement("div");
   frame.className = "vtlab-timeline";
   el.append(frame, status);
@@ -56,16 +57,18 @@ function render({ model, el }) {
       group.setAttribute("aria-label", `Line ${line.id}: ${line.text}`);
       group.append(element("title", {},
         `${line.text}\n${line.translation}\nspeed ${line.speed.toFixed(2)}, drift ${line.drift} ms`));
-      for (const [row, [start, end], fill, words] of [
-        [0, line.source, "#8ccbf0", line.text],
-        [1, line.dub, line.failed ? "none" : colour(line.speed, natural, bearable), `${line.speed.toFixed(2)}×${late(line)} ${line.translation}`],
+      for (const [row, [start, end], how, words] of [
+        [0, line.source, "source", line.text],
+        [1, line.dub, line.failed ? "failed" : kind(line.speed, natural, bearable),
+          `${line.speed.toFixed(2)}×${late(line)} ${line.translation}`],
       ]) {
         const x = start * scale, size = Math.max(3, (end - start) * scale), y = TOP + row * (ROW + GAP);
-        group.append(element("rect", { x, y, width: size, height: ROW, rx: 3, fill, class: "vtlab-bar" }));
+        group.append(element("rect", { x, y, width: size, height: ROW, rx: 3,
+          class: `vtlab-bar vtlab-${how}` }));
         const letters = Math.floor((size - 8) / 6.4);
         if (letters > 3) {
           const shown = words.length > letters ? `${words.slice(0, letters - 1)}…` : words;
-          group.append(element("text", { x: x + 4, y: y + ROW / 2 + 4, class: row ? "vtlab-words vtlab-words-dub" : "vtlab-words" }, shown));
+          group.append(element("text", { x: x + 4, y: y + ROW / 2 + 4, class: `vtlab-words vtlab-on-${how}` }, shown));
         }
       }
       for (const edge of [0, 1]) {  // from where the source says it to where the dub does
@@ -73,7 +76,11 @@ function render({ model, el }) {
         group.append(element("line", { x1: line.source[edge] * scale, y1: y, x2: line.dub[edge] * scale, y2: y + GAP,
           class: "vtlab-drift" }));
       }
-      const ask = () => model.set("asked", { line: line.id, count: Date.now() }) || model.save_changes();
+      const ask = () => {
+        if (playing && !playing.paused && model.get("answer").line === line.id) return stop();
+        model.set("asked", { line: line.id, count: Date.now() });
+        model.save_changes();
+      };
       group.addEventListener("click", ask);
       group.addEventListener("keydown", (event) => {
         if (event.key === "Enter" || event.key === " ") { event.preventDefault(); ask(); }
@@ -82,6 +89,14 @@ function render({ model, el }) {
     }
     frame.replaceChildren(svg);
     frame.scrollLeft = globalThis.vtlabScrolled ?? 0;  // where it was before the dub was made anew
+  }
+
+  function stop() {
+    const sound = playing;
+    playing = null;  // so that the dub does not follow the source
+    if (!sound) return;
+    sound.pause();
+    status.textContent = "Stopped";
   }
 
   async function play() {
@@ -103,9 +118,11 @@ function render({ model, el }) {
       }
       if (playing !== sound) return;  // another line was clicked meanwhile
     }
+    playing = null;
     status.textContent = `Line ${line}: played source and dub`;
   }
 
+  frame.addEventListener("keydown", (event) => { if (event.key === "Escape") stop(); });
   model.on("change:lines", draw);
   model.on("change:seconds", draw);
   model.on("change:answer", play);

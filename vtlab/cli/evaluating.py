@@ -53,6 +53,7 @@ def evaluate(
         print(json.dumps(as_data(done), ensure_ascii=False, indent=1))
     else:
         print_lines(table(done))
+    tracking.attach_trade({one.run_id: one.results for one in done.outcomes if one.run_id is not None})
     if any(outcome.problem for outcome in done.outcomes):
         raise typer.Exit(FAULT_EXIT)
     if not done.good:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,17 @@ from vtlab import media
 from vtlab.audio import Audio, cut, fade, silence
 from vtlab.evaluation import plots
 from vtlab.evaluation.bootstrap import intervals
+from vtlab.evaluation.compare import COSTS, QUALITIES, first_of_all, losses, of_results, undominated
 from vtlab.evaluation.dataset import Dataset
+from vtlab.evaluation.report import lost
 from vtlab.evaluation.results import ClipResult, added, corpus, gate_outcomes
 from vtlab.evaluation.suite import Configuration, Gate, Suite
 from vtlab.measured import Measurement, SegmentMeasure
+from vtlab.metrics import METRICS
+from vtlab.metrics.corpus import pooled as over_clips
 from vtlab.settings import dump_yaml
 
+PLOTS = "plots"  # the folder of a run's pictures
 COMPARISON_S = 30.0  # of source and dub in turn, at most
 COMPARISON_HZ = 24_000
 PAUSE_S = 0.4  # between the two
@@ -87,11 +92,39 @@ def write_run(
     clips = measured(results)
     if not clips:
         return
-    (folder / "plots").mkdir()
+    (folder / PLOTS).mkdir()
     speeds = [line.speed for clip in clips.values() for line in clip.lines if line.speed is not None]
     drawn = {"drift": plots.drift(clips), "speeds": plots.speed_histogram({configuration.name: speeds})}
+    where_lost = lost(losses(of_results(configuration.name, results)))
+    if where_lost is not None:
+        drawn["losses"] = where_lost
     for name, figure in drawn.items():
-        (folder / "plots" / f"{name}.png").write_bytes(plots.png(figure))
+        (folder / PLOTS / f"{name}.png").write_bytes(plots.png(figure))
+
+
+def write_trade(file: Path, configurations: Iterable[Sequence[ClipResult]]) -> bool:
+    """Quality against cost of a suite's configurations, from the results of each; whether two of them could be drawn.
+
+    Quality and cost are those that ``compare`` chooses, over the clips that all have; a configuration that failed on
+    every clip has no place in it.
+    """
+    candidates = (of_results(results[0].configuration, results) for results in configurations if results)
+    found = [one for one in candidates if one.clips]
+    shared = [clip for clip in found[0].clips if all(clip in one.clips for one in found)] if found else []
+    if len(found) < 2 or not shared:
+        return False
+    values = [over_clips([one.clips[clip] for clip in shared]).values for one in found]
+    quality, cost = (first_of_all(names, values) for names in (QUALITIES, COSTS))
+    if quality is None or cost is None:
+        return False
+    best = undominated(values, quality, cost)
+    points = [
+        plots.Point(one.name, own[quality], own[cost], place in best)
+        for place, (one, own) in enumerate(zip(found, values, strict=True))
+    ]
+    figure = plots.pareto(points, quality, cost, lower_is_better=METRICS[quality].better == "lower")
+    file.write_bytes(plots.png(figure))
+    return True
 
 
 def write_clip(folder: Path, dataset: Dataset, result: ClipResult, home: Path) -> None:

@@ -43,7 +43,10 @@ _RESULTS = TypeAdapter(list[ClipResult])
 
 @dataclass(frozen=True)
 class Candidate:
-    """What is compared: the measurements of one configuration or tool, by clip; ``failed``: why a clip has none."""
+    """What is compared: the measurements of one configuration or tool, by clip; ``failed``: why a clip has none.
+
+    ``keys``: of its results, by clip; a measurement alone has none.
+    """
 
     name: str
     clips: dict[str, Measurement]
@@ -51,6 +54,7 @@ class Candidate:
     gold: dict[Gold, dict[str, Measurement]] = field(default_factory=dict)
     suite: str = ""
     dataset_digest: str = ""
+    keys: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Spearman's rank correlation, over ``pairs`` segments, of what listeners prefer and what a metric prefers."""
+    """Spearman's rank correlation, over ``pairs`` segments, of what listeners prefer and what a metric prefers.
+
+    ``p`` is by permutation; what fewer than ``bootstrap.MIN_UNITS`` segments have is absent.
+    """
 
     metric: str
     rho: float
@@ -172,8 +179,8 @@ def compare(
     shared = [clip for clip in first.clips if all(clip in other.clips for other in named)]
     over = [{clip: candidate.clips[clip] for clip in shared} for candidate in named]
     values = [pooled(list(clips.values())).values if clips else {} for clips in over]
-    quality = _axis([name for name in QUALITIES if metrics is None or name in wanted], values)
-    cost = _axis(COSTS, values)
+    quality = first_of_all([name for name in QUALITIES if metrics is None or name in wanted], values)
+    cost = first_of_all(COSTS, values)
     best = undominated(values, quality, cost)
     scored = [
         Scored(
@@ -194,18 +201,27 @@ def compare(
         notes=tuple(_notes(named, pairings)),
         samples=samples,
         seed=seed,
-        listened=listened(candidates, votes, wanted) if votes else None,
+        listened=listened(candidates, votes, wanted, seed) if votes else None,
     )
 
 
-def listened(candidates: Sequence[Candidate], votes: Sequence[Vote], wanted: Sequence[str]) -> Listened:
-    """What the listeners of the two candidates said, and how far each metric of segments agrees with them."""
+def listened(
+    candidates: Sequence[Candidate], votes: Sequence[Vote], wanted: Sequence[str], seed: int = SEED
+) -> Listened:
+    """What the listeners of the two candidates said, and how far each metric of segments agrees with them.
+
+    Votes about other results than the candidates' are left out; of measurements alone nobody knows.
+    """
     if len(candidates) != 2:
         raise InputError(
             f"Votes are about two runs, and {len(candidates)} are compared; name the two that were listened to.",
             code="E_VOTES",
         )
     one, other = candidates
+    given = len(votes)
+    if one.keys and other.keys:
+        both = one.keys.keys() & other.keys.keys()
+        votes = listening.present(votes, {clip: listening.about(one.keys[clip], other.keys[clip]) for clip in both})
     ours, theirs = (bootstrap.units_of(candidate.clips, "segments") for candidate in candidates)
     table = bootstrap.estimators()
     agreements = []
@@ -218,11 +234,13 @@ def listened(candidates: Sequence[Candidate], votes: Sequence[Vote], wanted: Seq
             for unit, a, b in bootstrap.each(name, ours, theirs)
             if unit.segment is not None
         }
-        found = listening.correlation(votes, better_a)
+        found = listening.correlation(votes, better_a, seed)
         if found is not None:
             pairs = len(better_a.keys() & {vote.pair for vote in votes})
             agreements.append(Agreement(name, *found, pairs))
-    said = listening.sentences(one.name, other.name, listening.outcome(votes))
+    said = listening.sentences(one.name, other.name, listening.outcome(votes)) if votes else []
+    if len(votes) < given:
+        said.append(listening.told_of_earlier(given - len(votes)))
     return Listened(tuple(said), tuple(sorted(agreements, key=lambda agreement: -agreement.rho)))
 
 
@@ -302,7 +320,7 @@ def load(run: str, *, uri: str | None = None) -> list[Candidate]:
     from vtlab.evaluation import tracking
 
     tracked = tracking.load_run(run, uri=uri)
-    return [_of_results(f"{tracked.suite}/{tracked.name}", tracked.results)]
+    return [of_results(f"{tracked.suite}/{tracked.name}", tracked.results)]
 
 
 def load_suite_runs(suite: str, *, uri: str | None = None) -> list[Candidate]:
@@ -358,7 +376,7 @@ def _of_file(path: Path, name: str) -> Candidate:
                     f"--source VIDEO --json > {path.name}'.",
                     code="E_RUN",
                 ) from error
-        return _of_results(name, results)
+        return of_results(name, results)
     return Candidate(name, {path.name.split(".")[0]: measured})
 
 
@@ -372,10 +390,11 @@ def _of_folder(folder: Path) -> Candidate:
                 f"{file} is of another version of vtlab; run its suite again, which computes only what is missing.",
                 code="E_RUN",
             ) from error
-    return _of_results(f"{results[0].suite}/{results[0].configuration}", results)
+    return of_results(f"{results[0].suite}/{results[0].configuration}", results)
 
 
-def _of_results(name: str, results: Iterable[ClipResult]) -> Candidate:
+def of_results(name: str, results: Iterable[ClipResult]) -> Candidate:
+    """A configuration as one that is compared, from the results of its clips."""
     results = list(results)
     gold: dict[Gold, dict[str, Measurement]] = {}
     for result in results:
@@ -388,6 +407,7 @@ def _of_results(name: str, results: Iterable[ClipResult]) -> Candidate:
         gold=gold,
         suite=results[0].suite if results else "",
         dataset_digest=results[0].dataset_digest if results else "",
+        keys={result.clip: result.key for result in results},
     )
 
 
@@ -500,7 +520,8 @@ def _loss(name: str, candidate: str, sampled: Sampled) -> Loss:
 # ---------------------------------------------------------------- what is asked, what is said
 
 
-def _axis(names: Iterable[str], values: Sequence[Mapping[str, float]]) -> str | None:
+def first_of_all(names: Iterable[str], values: Sequence[Mapping[str, float]]) -> str | None:
+    """The first metric that all have."""
     return next((name for name in names if all(name in one for one in values)), None)
 
 

@@ -1,7 +1,8 @@
 """Blind listening tests: the same line from two runs, sides hidden; what listeners chose, with its certainty.
 
 A pair is a line that both runs were heard to say. Every listener hears the pairs in an order of their own, and which
-run is on the left is drawn anew for each pair. Votes are kept one by one: a test can be left and taken up again.
+run is on the left is drawn anew for each pair. Votes are kept one by one: a test can be left and taken up again. A
+vote knows which results it is about: those of a run made anew are listened to again.
 
 The outcome is a sign test over pairs (Dixon & Mood 1946): listeners' votes on one pair are no independent evidence, so
 each pair counts once, for the run that more of them preferred; undecided pairs count for neither.
@@ -9,6 +10,9 @@ each pair counts once, for the run that more of them preferred; undecided pairs 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +23,15 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vtlab.errors import InputError
+from vtlab.errors import InputError, UserError
+from vtlab.evaluation.bootstrap import LEVEL, MIN_UNITS
 from vtlab.evaluation.results import load_results
 from vtlab.measured import SegmentMeasure
 
 Which = Literal["a", "b"]
 SCALES = ("naturalness", "intelligibility", "sync")
-LEVEL = 0.95
 RESAMPLES = 1000
+PERMUTATIONS = 9999  # of a rank correlation; up to seven pairs have fewer, and there all are taken
 
 
 class Ratings(BaseModel):
@@ -49,16 +54,22 @@ class Vote(BaseModel):
     left: Which = Field(description="which run stood on the left")
     preferred: Literal["a", "b", "same"]
     ratings: dict[Which, Ratings] = Field(default_factory=dict)
+    of: str = Field("", description="the results it is about, see ``about``; empty in files that did not say so yet")
     at: str = Field(description="UTC, ISO 8601")
+
+    @property
+    def clip(self) -> str:
+        return self.pair.rpartition(":")[0]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A line in a run's result: the video and the seconds in it."""
+    """A line in a run's result: the video or sound, the seconds in it, and the result's key."""
 
     file: Path
     start: float
     end: float
+    key: str
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,10 @@ class Pair:
     @property
     def id(self) -> str:
         return f"{self.clip}:{self.segment}"
+
+    @property
+    def of(self) -> str:
+        return about(self.a.key, self.b.key)
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,19 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """The mean of marks over pairs with its 95 % interval, which fewer than ``MIN_UNITS`` pairs do not have."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def spread(self) -> str:
+        return "" if self.low is None or self.high is None else f" ({self.low:.2f} to {self.high:.2f})"
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What the votes say: ``preferred_a`` is the share of decided pairs that prefer run a, absent without any."""
 
@@ -103,7 +131,7 @@ class Outcome:
     undecided: int
     preferred_a: Estimate | None
     p: float | None
-    ratings: dict[Which, dict[str, Estimate]]
+    ratings: dict[Which, dict[str, Mark]]
 
 
 def spans(run: str | Path, folder: Path) -> dict[tuple[str, int], tuple[Span, SegmentMeasure]]:
@@ -122,7 +150,7 @@ def spans(run: str | Path, folder: Path) -> dict[tuple[str, int], tuple[Span, Se
             continue
         for line in result.measurement.segments:
             if line.dubbed_start is not None and line.dubbed_end is not None:
-                span = Span(clip / output, line.dubbed_start, line.dubbed_end)
+                span = Span(clip / output, line.dubbed_start, line.dubbed_end, result.key)
                 found[result.clip, line.index] = span, line
     if not found:
         raise InputError(
@@ -143,6 +171,22 @@ def pairs(run_a: str | Path, run_b: str | Path, folder: Path) -> list[Pair]:
         Pair(clip, number, ours[clip, number][1].translation or "", ours[clip, number][0], theirs[clip, number][0])
         for clip, number in both
     ]
+
+
+def about(key_a: str, key_b: str) -> str:
+    """What a vote says it is about: a short hash of both results' keys, whichever of them is named first."""
+    return hashlib.sha256("\n".join(sorted((key_a, key_b))).encode()).hexdigest()[:12]
+
+
+def present(votes: Iterable[Vote], of: Mapping[str, str]) -> list[Vote]:
+    """The votes about the results that are there now; ``of`` is what ``about`` says of them, by clip."""
+    return [made for made in votes if made.clip in of and of[made.clip] == made.of]
+
+
+def told_of_earlier(number: int) -> str:
+    """Says of so many votes that they are about other results than those there are now."""
+    verbs = ("is", "does") if number == 1 else ("are", "do")
+    return f"{counted(number, 'vote')} {verbs[0]} about earlier results of these runs and {verbs[1]} not count."
 
 
 def order(pairs: Sequence[Pair], listener: str, seed: int = 0) -> list[Showing]:
@@ -172,6 +216,7 @@ def vote(
         left=showing.left,
         preferred="same" if choice == "same" else sides[choice],
         ratings=given,
+        of=showing.pair.of,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -199,7 +244,7 @@ def votes_on(run_a: str, run_b: str) -> list[Vote]:
 
 
 def read_votes(file: Path) -> list[Vote]:
-    """The votes in a file, one JSON object a line; of two on the same pair by the same listener the later one.
+    """The votes in a file, one JSON object a line; of two on the same results by the same listener the later one.
 
     Raises ``InputError`` (``E_VOTES``) that names the line which is none. A last line cut off by a crash is left out.
     """
@@ -209,7 +254,7 @@ def read_votes(file: Path) -> list[Vote]:
         lines = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read as votes: {error}.", code="E_VOTES") from error
-    kept: dict[tuple[str, str], Vote] = {}
+    kept: dict[tuple[str, str, str], Vote] = {}
     for number, line in enumerate(lines, 1):
         if not line:
             continue
@@ -221,19 +266,27 @@ def read_votes(file: Path) -> list[Vote]:
             raise InputError(
                 f"{file}, line {number}, is no vote: {error.errors()[0]['msg']}.", code="E_VOTES"
             ) from error
-        kept[made.listener, made.pair] = made
+        kept[made.listener, made.pair, made.of] = made
     return list(kept.values())
 
 
 def add_vote(file: Path, made: Vote) -> None:
-    """Adds a vote to the file, whole."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    content = file.read_bytes() if file.exists() else b""
-    if content and not content.endswith(b"\n"):  # the last one was cut off by a crash
-        content = content[: content.rfind(b"\n") + 1]
-        file.write_bytes(content)
-    with file.open("a", encoding="utf-8") as out:
-        out.write(made.model_dump_json() + "\n")
+    """Adds a vote to the file, whole, one after the other where several listen at once.
+
+    Raises ``UserError`` (``E_VOTES``) where it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a+b") as out:
+            with contextlib.suppress(OSError):  # file systems without locks
+                fcntl.flock(out, fcntl.LOCK_EX)
+            out.seek(0)
+            content = out.read()
+            if not content.endswith(b"\n"):  # the last one was cut off by a crash
+                out.truncate(content.rfind(b"\n") + 1)
+            out.write(made.model_dump_json().encode() + b"\n")
+    except OSError as error:
+        raise UserError(f"The vote cannot be kept in {file}: {error.strerror}.", code="E_VOTES") from error
 
 
 def outcome(votes: Sequence[Vote], seed: int = 0) -> Outcome:
@@ -267,31 +320,42 @@ def preferences(votes: Iterable[Vote]) -> dict[str, float]:
     return {pair: sum(values) / len(values) for pair, values in given.items()}
 
 
-def correlation(votes: Iterable[Vote], better_a: Mapping[str, float]) -> tuple[float, float] | None:
+def correlation(votes: Iterable[Vote], better_a: Mapping[str, float], seed: int = 0) -> tuple[float, float] | None:
     """Spearman's rank correlation, with its p, of the listeners' leaning and how much better run a is by a metric.
 
-    ``better_a`` is by pair, positive where a is better. ``None`` with fewer than three pairs, or no difference in
-    either.
+    ``better_a`` is by pair, positive where a is better. p is two-sided, by permutation of the pairs: the t distribution
+    is far off for few of them. ``None`` with fewer than ``MIN_UNITS`` pairs, or no difference in either.
     """
-    from scipy.stats import spearmanr
+    from scipy.stats import permutation_test, rankdata
 
     leaning = preferences(votes)
     both = sorted(leaning.keys() & better_a.keys())
     ours, metric = [leaning[pair] for pair in both], [better_a[pair] for pair in both]
-    if len(both) < 3 or len(set(ours)) < 2 or len(set(metric)) < 2:
+    if len(both) < MIN_UNITS or len(set(ours)) < 2 or len(set(metric)) < 2:
         return None
-    found = spearmanr(ours, metric)
+    ranks, others = (rankdata(values) - (len(both) + 1) / 2 for values in (ours, metric))
+    size = np.sqrt((ranks @ ranks) * (others @ others))
+    found = permutation_test(
+        (ranks,),
+        lambda drawn, axis: drawn @ others / size,
+        permutation_type="pairings",
+        vectorized=True,
+        n_resamples=PERMUTATIONS,
+        batch=1000,
+        random_state=np.random.default_rng(seed),
+    )
     return float(found.statistic), float(found.pvalue)
 
 
 def sentences(run_a: str, run_b: str, outcome: Outcome) -> list[str]:
     """The outcome in words, for a terminal or a page."""
-    said = [f"{outcome.votes} votes of {outcome.listeners} listeners on {outcome.pairs} pairs."]
+    votes, listeners = counted(outcome.votes, "vote"), counted(outcome.listeners, "listener")
+    said = [f"{votes} of {listeners} on {counted(outcome.pairs, 'pair')}."]
     if outcome.preferred_a is None or outcome.p is None:
         return [*said, "No pair was decided for either run: no difference shown."]
     share = outcome.preferred_a
     said.append(
-        f"{run_a} is preferred in {share.value:.0%} of {outcome.pairs - outcome.undecided} decided pairs "
+        f"{run_a} is preferred in {share.value:.0%} of {counted(outcome.pairs - outcome.undecided, 'decided pair')} "
         f"(95 % interval {share.low:.0%} to {share.high:.0%}, p = {outcome.p:.3g})."
     )
     if share.low <= 0.5 <= share.high:
@@ -301,17 +365,19 @@ def sentences(run_a: str, run_b: str, outcome: Outcome) -> list[str]:
     for scale in SCALES:
         a, b = outcome.ratings["a"].get(scale), outcome.ratings["b"].get(scale)
         if a is not None and b is not None:
-            said.append(
-                f"{scale}: {run_a} {a.value:.2f} ({a.low:.2f} to {a.high:.2f}), "
-                f"{run_b} {b.value:.2f} ({b.low:.2f} to {b.high:.2f})."
-            )
+            said.append(f"{scale}: {run_a} {a.value:.2f}{a.spread}, {run_b} {b.value:.2f}{b.spread}.")
     return said
 
 
 def log_outcome(run_a: str, run_b: str, outcome: Outcome, votes: Path) -> str:
-    """Puts the outcome on both runs in MLflow, with the votes as an artifact; returns a sentence that says where."""
+    """Puts the outcome on both runs in MLflow, with the votes as an artifact; returns a sentence that says where.
+
+    Raises ``InputError`` (``E_VOTES``) where nobody voted.
+    """
     from vtlab.evaluation import tracking
 
+    if not outcome.votes:
+        raise InputError(f"There are no votes on {run_a} and {run_b} as they are now, so none to log.", code="E_VOTES")
     named: list[tuple[Which, str, str]] = [("a", run_a, run_b), ("b", run_b, run_a)]
     logged = []
     for which, name, other in named:
@@ -340,7 +406,7 @@ def told_of(values: Mapping[str, float], other: str) -> list[str]:
     if not values:
         return []
     listeners, pairs = round(values["listen_listeners"]), round(values["listen_pairs"])
-    said = [f"{_counted(listeners, 'listener')} heard it against {other}, on {_counted(pairs, 'pair')} of lines."]
+    said = [f"{counted(listeners, 'listener')} heard it against {other}, on {counted(pairs, 'pair')} of lines."]
     if "listen_preferred" in values:
         low, high = values["listen_preferred_low"], values["listen_preferred_high"]
         verdict = "no difference shown" if low <= 0.5 <= high else "a difference is shown"
@@ -352,21 +418,24 @@ def told_of(values: Mapping[str, float], other: str) -> list[str]:
         said.append("No pair was decided for either run: no difference shown.")
     for scale in SCALES:
         if (name := f"listen_{scale}") in values:
-            said.append(
-                f"{scale}: {values[name]:.2f} of 5 ({values[name + '_low']:.2f} to {values[name + '_high']:.2f})."
-            )
+            mark = Mark(values[name], values.get(f"{name}_low"), values.get(f"{name}_high"))
+            said.append(f"{scale}: {mark.value:.2f} of 5{mark.spread}.")
     return said
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """``1 vote``, ``2 votes``."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _named(name: str, estimate: Estimate) -> dict[str, float]:
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+def _named(name: str, estimate: Estimate | Mark) -> dict[str, float]:
+    values = {name: estimate.value}
+    if estimate.low is not None and estimate.high is not None:
+        values |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return values
 
 
-def _rated(votes: Sequence[Vote], run: Which, draw: np.random.Generator) -> dict[str, Estimate]:
+def _rated(votes: Sequence[Vote], run: Which, draw: np.random.Generator) -> dict[str, Mark]:
     found = {}
     for scale in SCALES:
         by_pair: dict[str, list[int]] = {}
@@ -375,8 +444,10 @@ def _rated(votes: Sequence[Vote], run: Which, draw: np.random.Generator) -> dict
             if value is not None:
                 by_pair.setdefault(made.pair, []).append(value)
         means = np.array([sum(values) / len(values) for values in by_pair.values()])
-        if len(means):
+        if len(means) >= MIN_UNITS:
             samples = means[draw.integers(0, len(means), (RESAMPLES, len(means)))].mean(axis=1)
             low, high = np.percentile(samples, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-            found[scale] = Estimate(float(means.mean()), float(low), float(high))
+            found[scale] = Mark(float(means.mean()), float(low), float(high))
+        elif len(means):
+            found[scale] = Mark(float(means.mean()))
     return found

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vtlab.audio import LOUDNESS_HOP_S, SHORT_TERM_HOPS, LoudnessMeter
@@ -37,7 +38,9 @@ INK, GREY, SHADE, GROUND = "#1b1e23", "#7f7f7f", "#bdbdbd", "#fefefe"
 BLUE, ORANGE, GREEN, SKY, PURPLE = "#0072b2", "#e69f00", "#009e73", "#56b4e9", "#cc79a7"
 RED = "#d55e00"  # vermillion: only for what misses its target
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY)
+ON_DARK, ON_LIGHT = "#ffffff", "#000000"  # letters on a coloured bar; black is 5.4:1 on red, 9.3:1 on orange
 SIZE = 9.0  # of text, points
+LEAST_PX = 10.0  # of text on a page: a narrower window scrolls the picture
 WIDTH = 10.0  # inches
 ONSET_MS = ONSET_TOLERANCE_MS  # an onset further off is heard as late or early
 # the same for every configuration, whatever its own limits are
@@ -45,7 +48,7 @@ NATURAL, BEARABLE = AudioSyncSettings().preferred_speeds, AudioSyncSettings().sp
 TARGET_LUFS, TOLERANCE_LU = -23.0, 2.0
 DOUBTED = 0.5  # a word less probable than this
 WORD_ROW_S, LINE_ROW_S = 10.0, 20.0  # a row of a long time line
-LETTERS_A_SECOND = 8.5  # that a bar of the line time line has room for
+LETTERS_A_SECOND = 7.0  # that a bar of the line time line has room for
 LETTER_S = 0.069  # room of a letter in a row of words, seconds
 WORD_LEVELS = (0.3, -0.32, 0.6, -0.62)  # heights at which words are written; the bars are at 0
 ROWS = 6  # of a time line at most: more is no picture
@@ -107,13 +110,16 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
 def svg(figure: Figure) -> str:
     """The figure as an ``<svg>`` element for a page: no ground of its own, ink in the colour of the page's text.
 
-    Its headline is what it is called where nobody sees it.
+    Its headline is what it is called where nobody sees it; ``--least`` is the width below which its letters are too
+    small to read.
     """
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = text.replace("<svg", f'<svg role="img" aria-label="{html.escape(figure.get_suptitle())}"', 1)
+    least = figure.get_figwidth() * 72 * LEAST_PX / SIZE
+    named = f'<svg role="img" aria-label="{html.escape(figure.get_suptitle())}" style="--least: {least:.0f}px"'
+    text = text.replace("<svg", named, 1)
     return text.replace(INK, "currentColor").replace(GROUND, "var(--ground, white)")
 
 
@@ -212,31 +218,22 @@ def losses(estimates: Sequence[Estimate]) -> Figure:
 def differences(changes: Sequence[Change], title: str) -> Figure:
     """Differences with their intervals, a row and a scale of its own per metric, turned so that right is better.
 
-    Filled: the interval leaves out zero. Grey rings: no difference shown. Diamonds: neither way is better.
+    Filled: the interval leaves out zero. Grey rings: no difference shown. Those of which neither way is better stand
+    apart, below, as diamonds; there right is more.
     """
-    rows = max(len(changes), 1)
-    figure = Picture(figsize=(WIDTH * 0.9, 0.7 + 0.27 * rows), layout="constrained")
-    axes = figure.subplots()
-    _plain(axes)
-    for row, change in enumerate(reversed(changes)):
-        sign = change.sign or 1
-        low, high = sorted((sign * change.low, sign * change.high))
-        value = sign * change.value
-        scale = max(abs(low), abs(high), abs(value)) or 1.0
-        shown = low > 0 or high < 0
-        colour = GREY if not shown or change.sign == 0 else BLUE if value > 0 else RED
-        axes.plot([low / scale, high / scale], [row, row], color=colour, linewidth=2.2 if shown else 1.2)
-        axes.plot(
-            value / scale, row, marker="D" if change.sign == 0 else "o", markersize=6, color=colour,
-            markerfacecolor=colour if shown else GROUND,
-        )  # fmt: skip
-        axes.text(1.08, row, change.text, va="center", fontsize=SIZE, color=INK, clip_on=False)
-    axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_xlim(-1.05, 1.05)
-    axes.set_ylim(-0.7, rows - 0.3)
-    axes.set_yticks(range(len(changes)), [change.name for change in reversed(changes)])
-    axes.set_xticks([-0.55, 0.55], ["← worse", "better →"])
-    axes.tick_params(length=0)
+    judged = [change for change in changes if change.sign != 0]
+    others = [change for change in changes if change.sign == 0]
+    groups = [group for group in (judged, others) if group] or [[]]
+    heights = [max(len(group), 1) + 0.4 for group in groups]
+    size = (WIDTH * 0.9, 0.2 + 0.37 * len(groups) + 0.27 * sum(heights))
+    figure = Picture(figsize=size, layout="constrained")
+    panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, group in zip(panels, groups, strict=True):
+        _plain(axes)
+        _differences_of(axes, group)
+        axes.set_xticks([-0.55, 0.55], ["← less", "more →"] if group is others else ["← worse", "better →"])
+        if group is others:
+            axes.set_title("neither way is better", loc="left", fontsize=SIZE, color=INK)
     _headline(figure, title)
     return figure
 
@@ -308,7 +305,7 @@ def placements(record: Record, start: float = 0.0, end: float | None = None) -> 
         for segment in record.segments:
             if min(segment.start, segment.planned_start) >= last or max(segment.end, segment.planned_end) <= first:
                 continue
-            _bar(axes, segment.start, segment.end, 1, GREY, segment.text)
+            _bar(axes, segment.start, segment.end, 1, SHADE, segment.text)
             if segment.planned_end <= segment.planned_start:
                 continue
             colour = _speed_colour(segment.speed, natural, bearable)
@@ -321,7 +318,7 @@ def placements(record: Record, start: float = 0.0, end: float | None = None) -> 
     _headline(
         figure,
         f"Lines of source and dub, with speed: blue {natural[0]}–{natural[1]}, orange up to the limits "
-        f"({bearable[0]}, {bearable[1]}), red beyond{clipped}",
+        f"({bearable[0]}, {bearable[1]}), red and dashed beyond{clipped}",
     )
     return figure
 
@@ -431,9 +428,11 @@ def _headline(figure: Figure, text: str) -> None:
 
 def _text(
     axes: Axes, x: float, y: float, text: str, *, size: float = SIZE, colour: str = INK, clip: bool = True, **how: Any
-) -> None:
+) -> Text:
     # a dollar sign is money here, not mathematics
-    axes.text(x, y, text, fontsize=size, color=colour, clip_on=clip, fontfamily=_fonts(), parse_math=False, **how)
+    return axes.text(
+        x, y, text, fontsize=size, color=colour, clip_on=clip, fontfamily=_fonts(), parse_math=False, **how
+    )
 
 
 @cache
@@ -475,6 +474,27 @@ def _drift_of(axes: Axes, measured: Measurement) -> None:
     axes.set_xlim(0, measured.seconds)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0f}" if value else "0"))
+
+
+def _differences_of(axes: Axes, changes: Sequence[Change]) -> None:
+    for row, change in enumerate(reversed(changes)):
+        sign = change.sign or 1
+        low, high = sorted((sign * change.low, sign * change.high))
+        value = sign * change.value
+        scale = max(abs(low), abs(high), abs(value)) or 1.0
+        shown = low > 0 or high < 0
+        colour = GREY if not shown or change.sign == 0 else BLUE if value > 0 else RED
+        axes.plot([low / scale, high / scale], [row, row], color=colour, linewidth=2.2 if shown else 1.2)
+        axes.plot(
+            value / scale, row, marker="D" if change.sign == 0 else "o", markersize=6, color=colour,
+            markerfacecolor=colour if shown else GROUND,
+        )  # fmt: skip
+        axes.text(1.08, row, change.text, va="center", fontsize=SIZE, color=INK, clip_on=False)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_xlim(-1.05, 1.05)
+    axes.set_ylim(-0.7, max(len(changes), 1) - 0.3)
+    axes.set_yticks(range(len(changes)), [change.name for change in reversed(changes)])
+    axes.tick_params(length=0)
 
 
 def _label_points(axes: Axes, points: Sequence[Point]) -> None:
@@ -537,11 +557,18 @@ def _rows(record: Record, start: float, end: float | None, row_s: float) -> tupl
 
 
 def _bar(axes: Axes, start: float, end: float, row: int, colour: str, text: str) -> None:
-    axes.barh(row, end - start, left=start, height=0.76, color=colour, edgecolor=GROUND, linewidth=0.8)
+    edge: dict[str, Any] = {"edgecolor": GROUND, "linewidth": 0.8}
+    if colour == RED:  # told from orange by more than its colour
+        edge = {"edgecolor": INK, "linewidth": 1.4, "linestyle": (0, (4, 2))}
+    (bar,) = axes.barh(row, end - start, left=start, height=0.76, color=colour, **edge)
     first, last = axes.get_xlim()
     room = int((min(end, last) - max(start, first)) * LETTERS_A_SECOND)
     shown = text if len(text) <= room else text[: max(0, room - 1)] + "…"
-    _text(axes, max(start, first) + 0.08, row, shown if room > 3 else "", va="center", size=SIZE - 2, colour="white")
+    letters = ON_DARK if colour == BLUE else ON_LIGHT
+    said = _text(
+        axes, max(start, first) + 0.08, row, shown if room > 3 else "", va="center", size=SIZE - 2, colour=letters
+    )
+    said.set_clip_path(bar)  # wide letters, which would be seen beside it
 
 
 def _dubbed(segment: SegmentRecord) -> str:
@@ -551,7 +578,7 @@ def _dubbed(segment: SegmentRecord) -> str:
 def _speed_colour(speed: float, natural: Range, bearable: Range) -> str:
     if natural[0] - 1e-9 <= speed <= natural[1] + 1e-9:
         return BLUE
-    return "#b87500" if bearable[0] - 1e-9 <= speed <= bearable[1] + 1e-9 else RED
+    return ORANGE if bearable[0] - 1e-9 <= speed <= bearable[1] + 1e-9 else RED
 
 
 def _extremes(lines: Sequence[SegmentRecord]) -> list[SegmentRecord]:

@@ -1,12 +1,14 @@
 """Pages to mail: a comparison with its pictures, and a run with its worst segments to listen to.
 
 Each is one file that asks the network for nothing: pictures are SVG in the page, sounds are AAC in data URIs. It reads
-in light and dark, on a telephone, and on paper.
+in light and dark, on a telephone, and on paper: where it is narrow, a table's row becomes a few lines, and pictures
+scroll rather than shrink.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ from vtlab.record import Record
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
 WORST = 10  # segments to listen to
@@ -366,6 +369,13 @@ def _writing() -> dict[str, Any]:
     return {name: getattr(shown, name) for name in names}
 
 
+def _breakable(name: str) -> Markup:
+    """A metric's or a configuration's name, which may go on in the next line after these signs."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"([_,=/])", r"\1<wbr>", str(escape(name))))
+
+
 @cache
 def _template(name: str) -> Template:
     from jinja2 import DictLoader, Environment, StrictUndefined
@@ -377,6 +387,7 @@ def _template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     return environment.get_template(name)
 
 
@@ -388,30 +399,43 @@ FRAME = """<!doctype html>
 <title>{% block title %}{% endblock %}</title>
 <style>
 :root { color-scheme: light dark; --ink: #1b1e23; --soft: #5c6370; --line: #d9dce1; --ground: #fff; --panel: #f5f6f8;
-  --good: #00614a; --bad: #a63c00; }
+  --good: #00614a; --bad: #a63c00; --more: #0003; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #a2a9b4; --line: #3a3f47; --ground: #16181c;
-  --panel: #1f2227; --good: #46c39f; --bad: #ff8f4d; } }
+  --panel: #1f2227; --good: #46c39f; --bad: #ff8f4d; --more: #fff4; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 66rem; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .3rem; } h1, h2, p { overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; } h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 p { margin: .4rem 0; max-width: 48rem; } .soft { color: var(--soft); } small { color: var(--soft); }
-.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .28rem .7rem .28rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; } td.n, th.n { text-align: right; white-space: nowrap; } td.name { white-space: nowrap; }
-.means { min-width: 17rem; line-height: 1.3; } figure.half { max-width: 46rem; }
+/* what scrolls sideways is shaded at the edge behind which there is more: covers that scroll along hide the shades */
+.wide, figure { overflow-x: auto; background: linear-gradient(90deg, var(--ground) 40%, transparent) 0 0 / 2.5rem 100%
+  no-repeat local, linear-gradient(270deg, var(--ground) 40%, transparent) 100% 0 / 2.5rem 100% no-repeat local,
+  linear-gradient(90deg, var(--more), transparent) 0 0 / 1rem 100% no-repeat,
+  linear-gradient(270deg, var(--more), transparent) 100% 0 / 1rem 100% no-repeat; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .28em .7em .28em 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th { font-weight: 600; } .n { text-align: right; } .n, td.name { white-space: nowrap; }
+.wide th:first-child, .wide td:first-child { position: sticky; left: 0; background: var(--ground); }
+.means { min-width: 10em; line-height: 1.3; } figure.half { max-width: 46rem; }
 .better, .met { color: var(--good); font-weight: 600; } .worse, .missed { color: var(--bad); font-weight: 600; }
-figure { margin: .8rem 0; } svg { width: 100%; height: auto; display: block; }
+figure { margin: .8rem 0; } svg { width: 100%; min-width: var(--least, 0); height: auto; display: block; }
 .card { background: var(--panel); border-radius: 8px; padding: .8rem 1rem; margin: .8rem 0; break-inside: avoid; }
 .card p { margin: .2rem 0; } .two { display: grid; grid-template-columns: 1fr 1fr; gap: .4rem 1.2rem; }
 audio { width: 100%; height: 36px; } dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 pre { background: var(--panel); padding: .8rem 1rem; border-radius: 8px; overflow-x: auto; font-size: .85rem; }
+@media screen and (max-width: 63rem) { .stack tr { display: flex; flex-wrap: wrap; gap: 0 .9rem; padding: .4rem 0;
+  border-bottom: 1px solid var(--line); } .stack tr:first-child, .stack td:empty { display: none; }
+  .stack td { order: 2; padding: 0; border: 0; text-align: left; } .stack td.means { order: 3; flex-basis: 100%; }
+  .stack td:first-child { font-weight: 600; } .stack td.name, .stack td.said { order: 0; }
+  .stack tr::after { content: ""; order: 1; flex-basis: 100%; } /* the verdict beside the name, the rest below */
+  .stack td[data-is]::before { content: attr(data-is) " "; color: var(--soft); font-size: .83em; font-weight: 400; } }
 @media (max-width: 40rem) { .two { grid-template-columns: 1fr; } dl { grid-template-columns: 1fr; }
   dd { margin-bottom: .4rem; } }
 @media print { :root { color-scheme: light; --ink: #000; --soft: #444; --ground: #fff; --panel: #fff; --line: #bbb;
-  --good: #00614a; --bad: #a63c00; } body { max-width: none; padding: 0; font-size: 10pt; } audio { display: none; }
+  --good: #00614a; --bad: #a63c00; } body { max-width: none; padding: 0; font-size: 10pt; } table { font-size: 7.5pt; }
+  .wide, figure { overflow: visible; background: none; } svg { min-width: 0; } audio { display: none; }
   .card { border: 1px solid var(--line); } figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
   pre { white-space: pre-wrap; } }
 </style>
@@ -426,7 +450,7 @@ pre { background: var(--panel); padding: .8rem 1rem; border-radius: 8px; overflo
 COMPARISON = """{% extends "frame" %}
 {% block title %}Comparison of {{ found.candidates | map(attribute="name") | join(", ") }}{% endblock %}
 {% block body %}
-<h1>{{ found.candidates | map(attribute="name") | join(" · ") }}</h1>
+<h1>{{ found.candidates | map(attribute="name") | map("breakable") | join(" · ") }}</h1>
 <p class="soft">{{ method(found) }}</p>
 {% for pairing in found.pairings %}<p>{{ summary(pairing) }}</p>{% endfor %}
 
@@ -435,19 +459,22 @@ COMPARISON = """{% extends "frame" %}
 {% endif %}
 
 {% for pairing in found.pairings %}
-<h2>{{ pairing.name }} against {{ pairing.baseline }}</h2>
+<h2>{{ pairing.name | breakable }} against {{ pairing.baseline | breakable }}</h2>
 <p class="soft">{{ basis(pairing) }}{% for note in pairing.notes %}<br>{{ note }}{% endfor %}</p>
 {% if pairing.name in pictures %}<figure>{{ pictures[pairing.name] }}</figure>{% endif %}
-<div class="wide"><table>
-<tr><th>metric</th><th>verdict</th><th class="n">{{ pairing.baseline }}</th><th class="n">{{ pairing.name }}</th>
-<th class="n">difference</th><th class="n">95 % interval</th><th class="n">p</th><th class="n">n</th></tr>
+<div class="wide"><table class="stack">
+<tr><th>metric</th><th>verdict</th><th class="n">{{ pairing.baseline | breakable }}</th>
+<th class="n">{{ pairing.name | breakable }}</th><th class="n">difference</th>
+<th class="n">95 % interval</th><th class="n">p</th><th class="n">n</th></tr>
 {% for one in pairing.differences %}
-<tr><td class="name">{{ one.metric }} <small>{{ unit(one.metric) }}</small></td>
-<td class="name {{ one.verdict | replace(' ', '-') }}">{{ one.verdict }}</td>
-<td class="n">{{ number(one.metric, one.baseline) }}</td><td class="n">{{ number(one.metric, one.value) }}</td>
-<td class="n">{{ number(one.metric, one.difference, True) }}</td>
-<td class="n">{{ span(one.metric, one.low, one.high, True) }}</td><td class="n">{{ probability(one.p) }}</td>
-<td class="n">{{ one.units }} <small>{{ one.over }}</small></td></tr>
+<tr><td class="name">{{ one.metric | breakable }} <small>{{ unit(one.metric) }}</small></td>
+<td class="name said {{ one.verdict | replace(' ', '-') }}">{{ one.verdict }}</td>
+<td class="n" data-is="{{ pairing.baseline }}">{{ number(one.metric, one.baseline) }}</td>
+<td class="n" data-is="{{ pairing.name }}">{{ number(one.metric, one.value) }}</td>
+<td class="n" data-is="difference">{{ number(one.metric, one.difference, True) }}</td>
+<td class="n" data-is="95 %">{{ span(one.metric, one.low, one.high, True) }}</td>
+<td class="n" data-is="p">{{ probability(one.p) }}</td>
+<td class="n" data-is="n">{{ one.units }} <small>{{ one.over }}</small></td></tr>
 {% endfor %}
 </table></div>
 {% endfor %}
@@ -465,7 +492,7 @@ COMPARISON = """{% extends "frame" %}
 <div class="wide"><table>
 <tr><th>metric</th><th class="n">rank correlation</th><th class="n">p</th><th class="n">pairs</th></tr>
 {% for one in found.listened.agreements %}
-<tr><td class="name">{{ one.metric }}</td><td class="n">{{ "%+.2f" | format(one.rho) }}</td>
+<tr><td class="name">{{ one.metric | breakable }}</td><td class="n">{{ "%+.2f" | format(one.rho) }}</td>
 <td class="n">{{ probability(one.p) }}</td><td class="n">{{ one.pairs }}</td></tr>
 {% endfor %}
 </table></div>
@@ -475,9 +502,9 @@ COMPARISON = """{% extends "frame" %}
 <h2>Each one’s numbers</h2>
 <p class="soft">Over the clips that all have: {{ found.clips | join(", ") or "none" }}. In brackets, 95 % intervals.</p>
 <div class="wide"><table>
-<tr><th>metric</th>{% for one in found.candidates %}<th class="n">{{ one.name }}</th>{% endfor %}</tr>
+<tr><th>metric</th>{% for one in found.candidates %}<th class="n">{{ one.name | breakable }}</th>{% endfor %}</tr>
 {% for name in metrics %}
-<tr><td class="name">{{ name }} <small>{{ unit(name) }}</small></td>
+<tr><td class="name">{{ name | breakable }} <small>{{ unit(name) }}</small></td>
 {% for one in found.candidates %}
 <td class="n">{{ number(name, one.values.get(name)) }}
 {%- if name in one.intervals %}<br><small>{{ span(name, one.intervals[name][0], one.intervals[name][1]) }}</small>
@@ -496,14 +523,14 @@ COMPARISON = """{% extends "frame" %}
 RUN = """{% extends "frame" %}
 {% block title %}{{ candidate.name }}{% endblock %}
 {% block body %}
-<h1>{{ candidate.name }}</h1>
+<h1>{{ candidate.name | breakable }}</h1>
 <p class="soft">{{ candidate.clips | length }} {{ "clip" if candidate.clips | length == 1 else "clips" }} measured
 {%- for pair in pairs %}, {{ pair }}{% endfor %}
 {%- if candidate.failed %}, {{ candidate.failed | length }} failed{% endif %}</p>
 {% for clip, why in candidate.failed.items() %}<p class="missed">{{ clip }} failed: {{ why }}</p>{% endfor %}
 
 <h2>Numbers</h2>
-<div class="wide"><table>
+<div class="wide"><table class="stack">
 <tr><th>metric</th><th class="n">value</th><th class="n">95 % interval</th><th class="n">target</th><th></th>
 {% if page.gates %}<th class="n">gate</th><th></th>{% endif %}<th>means</th></tr>
 {% for name, value in values.items() %}
@@ -511,11 +538,13 @@ RUN = """{% extends "frame" %}
 {% set gate = page.gates.get(name) %}
 <tr title="{{ signatures.get(name, '') }}"><td class="name">{{ name }}</td>
 <td class="n">{{ number(name, value) }} <small>{{ unit(name) }}</small></td>
-<td class="n">{% if name in intervals %}{{ span(name, intervals[name][0], intervals[name][1]) }}{% endif %}</td>
-<td class="n">{{ target(name) }}</td><td class="{{ verdict }}">{{ verdict }}</td>
+<td class="n" data-is="95 %">
+{%- if name in intervals %}{{ span(name, intervals[name][0], intervals[name][1]) }}{% endif %}</td>
+<td class="n" data-is="target">{{ target(name) }}</td>
+<td class="said {{ verdict }}" data-is="target">{{ verdict }}</td>
 {% if page.gates %}
-<td class="n">{{ gate if gate else "" }}</td>
-<td class="{{ '' if not gate else 'met' if gate.holds(value) else 'missed' }}">
+<td class="n" data-is="gate">{{ gate if gate else "" }}</td>
+<td data-is="gate" class="said {{ '' if not gate else 'met' if gate.holds(value) else 'missed' }}">
 {{- '' if not gate else 'passed' if gate.holds(value) else 'failed' }}</td>
 {% endif %}
 <td class="means"><small>{{ metrics[name].means }}</small></td></tr>

@@ -331,6 +331,20 @@ def attach(run_id: str, files: Iterable[Path], folder: str, *, uri: str | None =
             client.log_artifact(run_id, str(file), folder)
 
 
+def attach_trade(runs: Mapping[str, Sequence[ClipResult]], *, uri: str | None = None) -> None:
+    """Quality against cost of a suite's configurations into each one's plots, as far as two have both.
+
+    ``runs``: the results of each configuration by its run's id.
+    """
+    from vtlab.evaluation import artifacts
+
+    with tempfile.TemporaryDirectory(prefix="vtlab-") as made:
+        file = Path(made) / "pareto.png"
+        if artifacts.write_trade(file, runs.values()):
+            for run_id in runs:
+                attach(run_id, [file], artifacts.PLOTS, uri=uri)
+
+
 def add_values(
     run_id: str, values: Mapping[str, float | None], tags: Mapping[str, str], *, uri: str | None = None
 ) -> None:
