@@ -130,6 +130,7 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
         page.get_by_label("or a file's path").fill(str(PEOPLE / "fox_pt.flac"))
         page.get_by_label("or a file's path").press("Enter")
         expect(page.get_by_text("Press Run")).to_be_visible()
+        page.get_by_role("button", name="audio sync").click()
         expect(knob(page, "gap_s")).to_have_value("0.2")
     saved = load_settings(tmp_path / "out" / "debug" / "settings.yaml")
     assert saved.audio_sync.gap_s == 0.2

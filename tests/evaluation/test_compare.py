@@ -107,7 +107,7 @@ def test_losses_are_those_of_the_results() -> None:
         _result("base", clip, measured, gold_transcript=transcript[clip], gold_translation=translation[clip])
         for clip, measured in own.items()
     ]
-    found = {loss.name: loss for loss in losses(comparing._of_results("base", results), samples=SAMPLES)}
+    found = {loss.name: loss for loss in losses(comparing.of_results("base", results), samples=SAMPLES)}
     expected = {name: value for name, value in counted.losses(results).items() if name.startswith("loss_")}
     assert {name: loss.value for name, loss in found.items()} == pytest.approx(expected)
     assert set(found) == {"loss_transcription_bleu", "loss_translation_bleu", "loss_tts_bleu"}
@@ -148,7 +148,7 @@ def test_a_folder_of_a_suite_is_all_its_configurations(tmp_path: Path) -> None:
 
 def test_a_failed_clip_is_told() -> None:
     failed = _result("base", "clip_1", None).model_copy(update={"status": "failed", "error": "Nobody speaks."})
-    candidate = comparing._of_results("base", [_result("base", "clip_0", measurement(0)), failed])
+    candidate = comparing.of_results("base", [_result("base", "clip_0", measurement(0)), failed])
     found = compare([Candidate("other", clips(1, tool=1)), candidate], samples=SAMPLES)
     assert "base failed on clip_1: Nobody speaks." in found.notes
 
