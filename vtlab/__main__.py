@@ -1,6 +1,7 @@
-"""Where the program starts, and the one place where its errors are caught.
+"""Where the program starts, and where errors that end it become a sentence and an exit code.
 
-Exit codes: 0 done; 1 a fault of this program; 2 the user must fix something; 3 the dub is degraded; 130 stopped.
+Exit codes: 0 done; 1 a fault of this program; 2 the user must fix something; 3 the dub is degraded, or a gate failed;
+130 stopped.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 ``dub`` is the whole story: each stage is a function of ``vtlab.stages``, given what the one before made, an engine and
 its own section of the settings. Lines flow through stages 3, 4 and 5 as they come. What each stage made is kept in the
 store under a key made of everything it depends on: a second run computes nothing, a killed one goes on where it was.
-Only this module and its books (``vtlab.run``) know the store.
+Stages and engines know nothing of the store.
 """
 
 from __future__ import annotations

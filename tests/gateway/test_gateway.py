@@ -283,17 +283,12 @@ def test_subtitles_become_webvtt_block_by_block(client: Gateway, done: Done) -> 
     assert texts[0] != texts[1]
 
 
-def test_quality_is_measured_or_left_out(client: Gateway, done: Done) -> None:
+def test_quality_is_measured(client: Gateway, done: Done) -> None:
     quality = client.call("getTranslationResult", session_id=done.id).answer()["quality_metrics"]
-    shown = ("lip_sync_accuracy", "voice_quality", "translation_quality")
-    if quality is None:
-        insights = client.call("getAiInsights", session_id=done.id).answer()["insights"]
-        assert any(insight["type"] == "warning" for insight in insights)
-    else:
-        assert all(0 < quality[name] <= 100 for name in shown)
-        assert quality["duration_match"] is True
-        assert -26 < quality["avg_lufs"] < -20
-        assert 0.8 < quality["avg_atempo"] < 1.4
+    assert all(0 < quality[name] <= 100 for name in ("lip_sync_accuracy", "voice_quality", "translation_quality"))
+    assert quality["duration_match"] is True
+    assert -26 < quality["avg_lufs"] < -20
+    assert 0.8 < quality["avg_atempo"] < 1.4
 
 
 def test_a_completed_session_answers_at_once(client: Gateway, done: Done) -> None:

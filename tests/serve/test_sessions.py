@@ -29,6 +29,7 @@ from serve_sessioning import (
 from serve import sessions as sessions_module
 from serve.files import remove
 from serve.progress import Insight, Level, Refusal, Result, State, Status
+from serve.registry import Registry
 from serve.sessions import Served, Sessions
 from vtlab import media, resources
 from vtlab.events import Event, StageFinished, StageStarted
@@ -563,7 +564,15 @@ def test_full_memory_refuses_new_sessions(tmp_path: Path) -> None:
     assert "memory" in state.message
 
 
-def test_folders_of_ended_sessions_are_swept_but_no_artifact(tmp_path: Path) -> None:
+def test_folders_of_ended_sessions_are_swept_but_no_artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[list[str]] = []
+    to_sweep = Registry.to_sweep
+
+    def told(self: Registry, before: float) -> list[str]:
+        swept.append(to_sweep(self, before))
+        return swept[-1]
+
+    monkeypatch.setattr(Registry, "to_sweep", told)
     serving = Serving(tmp_path)
     folder, artifact = serving.temp_work / "old" / "previews", serving.artifacts / "old_translated.mp4"
     other = serving.temp_work / "not-a-session"
@@ -574,9 +583,12 @@ def test_folders_of_ended_sessions_are_swept_but_no_artifact(tmp_path: Path) -> 
         folder.mkdir(parents=True)
         other.mkdir()
         artifact.write_bytes(b"a result")
+        swept.clear()
         async with serving.sessions(keep_s=3600):
-            await asyncio.sleep(0.1)
-            assert folder.exists()
+            while not swept:
+                await asyncio.sleep(0.01)
+        assert swept[0] == []
+        assert folder.exists()
         async with serving.sessions(keep_s=0) as sessions:
             while folder.exists():
                 await asyncio.sleep(0.01)

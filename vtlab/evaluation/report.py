@@ -47,7 +47,7 @@ SHARE_OF_PLOT = 24  # metrics that the picture of differences shows at most
 
 
 @dataclass(frozen=True)
-class Segment:
+class WorstSegment:
     """A segment worth listening to: what is wrong with it, and how badly (for the order)."""
 
     clip: str
@@ -265,14 +265,14 @@ def run_page(page: Page) -> str:
     )
 
 
-def worst_segments(clips: Mapping[str, Measurement], most: int = WORST) -> list[Segment]:
+def worst_segments(clips: Mapping[str, Measurement], most: int = WORST) -> list[WorstSegment]:
     """The segments with most wrong about them, worst first; one with nothing wrong is not among them."""
     found = [_judge(unit) for unit in bootstrap.units_of(clips, "segments")]
     bad = [segment for segment in found if segment.reasons]
     return sorted(bad, key=lambda segment: -segment.badness)[:most]
 
 
-def _judge(unit: Unit) -> Segment:
+def _judge(unit: Unit) -> WorstSegment:
     """Each reason weighs how far it is beyond what is tolerable; being silent weighs most."""
     row, reasons, badness = unit.segment, [], 0.0
     assert row is not None  # units of segments have one
@@ -307,10 +307,10 @@ def _judge(unit: Unit) -> Segment:
     lost = bootstrap.sample("truncated_words", [unit], 1)
     if lost is not None and lost.value > 0:
         tell(f"{lost.value:.0f} word{'s' * (lost.value > 1)} missing at the end", 2 * lost.value)
-    return Segment(unit.clip, unit, tuple(reasons), badness)
+    return WorstSegment(unit.clip, unit, tuple(reasons), badness)
 
 
-def _sounds(segment: Segment, files: Mapping[str, tuple[Path, Path]]) -> tuple[str, str] | None:
+def _sounds(segment: WorstSegment, files: Mapping[str, tuple[Path, Path]]) -> tuple[str, str] | None:
     """The segment in the source and in the dub, as data URIs; ``None`` where the files are not at hand."""
     row = segment.unit.segment
     if segment.clip not in files or row is None or row.start is None or row.end is None:

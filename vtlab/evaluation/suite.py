@@ -67,7 +67,7 @@ LOSSES = (
     "loss_timings_bleu",
 )
 
-Path_ = tuple[str, ...]  # of keys in the YAML file, list indices as text
+KeyPath = tuple[str, ...]  # of keys in the YAML file, list indices as text
 
 
 class _Part(BaseModel):
@@ -220,7 +220,7 @@ class Suite(_Part):
             return load_settings(file, environment={}).model_dump(mode="json", exclude_unset=True)
         return nested(self.settings)
 
-    def _variants(self) -> Iterator[tuple[str, dict[str, Any], list[Path_]]]:
+    def _variants(self) -> Iterator[tuple[str, dict[str, Any], list[KeyPath]]]:
         """Name, overrides and the places in the file of each configuration."""
         if self.listed is not None:
             for number, listed in enumerate(self.listed):
@@ -288,7 +288,7 @@ def _merge(into: dict[str, Any], data: Mapping[str, Any]) -> None:
             into[key] = json.loads(json.dumps(value, default=str)) if isinstance(value, Mapping) else value
 
 
-def _axis(key: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], Path_]]:
+def _axis(key: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], KeyPath]]:
     """The values of an axis: name, settings, place in the file."""
     if isinstance(values, Mapping):
         for name, value in values.items():
@@ -325,7 +325,7 @@ class _Where:
     """Lines of a file by the path of keys that leads there."""
 
     file: Path
-    lines: Mapping[Path_, int]
+    lines: Mapping[KeyPath, int]
 
     def __call__(self, place: Sequence[Any]) -> str:
         """``file, line n`` of the place, or of the nearest one above it."""
@@ -335,11 +335,11 @@ class _Where:
         return f"{self.file}, line {self.lines[path]}" if path else str(self.file)
 
 
-def _lines(text: str, file: Path) -> dict[Path_, int]:
+def _lines(text: str, file: Path) -> dict[KeyPath, int]:
     """Where every key of the file stands, from 1; a key given twice is an error, of which YAML would keep the last."""
-    lines: dict[Path_, int] = {}
+    lines: dict[KeyPath, int] = {}
 
-    def visit(node: yaml.Node, path: Path_) -> None:
+    def visit(node: yaml.Node, path: KeyPath) -> None:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 below = (*path, str(getattr(key, "value", "")))
@@ -409,7 +409,7 @@ def _check_names(suite: Suite, where: _Where) -> None:
                 raise _wrong(
                     f"{place}: {wanted} If it names a choice, give each value a name and a mapping of settings."
                 )
-    seen: dict[str, list[Path_]] = {}
+    seen: dict[str, list[KeyPath]] = {}
     for name, _, places in suite._variants():
         if not NAME.fullmatch(name) or name in (".", ".."):
             raise _wrong(f"{where(places[0])}: {name!r} names a folder; use letters, digits and - _ . = + only.")
@@ -490,7 +490,7 @@ def _check_languages(data: Mapping[str, Any]) -> None:
             raise SettingsError(f"{key} is that of each clip; remove it.")
 
 
-def _named_in(error: Exception, places: Sequence[Path_], where: _Where) -> Path_:
+def _named_in(error: Exception, places: Sequence[KeyPath], where: _Where) -> KeyPath:
     """Of the places that a configuration is made of the one whose key the error names, else the first."""
     named = re.search(r"'([\w.:/-]+)'", str(error))
     last = named[1].rpartition(".")[2] if named else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from pydantic import BaseModel
 
@@ -29,12 +29,12 @@ class Sentence:
 
 
 class Translator(Protocol):
-    """A translator for one pair of languages, built as ``Engine(options, source, target, threads)``."""
+    """A translator for one pair of languages, built as ``Engine(options, source, target, threads)``.
 
-    @property
-    def listens(self) -> bool:
-        """Whether it translates from the speech rather than the text."""
-        ...
+    ``listens``: whether it translates from the speech rather than the text; the class says so, too.
+    """
+
+    listens: bool
 
     def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
         """For each sentence at least one translation, best first, at most ``candidates`` of them."""
@@ -43,6 +43,8 @@ class Translator(Protocol):
 
 class TranslatorClass(EngineClass, Protocol):
     """What the class of a translator says of itself before it is built; ``weights`` takes the pair, too."""
+
+    listens: ClassVar[bool]
 
     @classmethod
     def speaks(cls, options: BaseModel, source: str, target: str) -> bool:
