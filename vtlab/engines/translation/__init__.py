@@ -29,12 +29,12 @@ class Sentence:
 
 
 class Translator(Protocol):
-    """A translator for one pair of languages, built as ``Engine(options, source, target, threads)``.
+    """A translator for one pair of languages, built as ``Engine(options, source, target, threads)``."""
 
-    ``listens``: whether it translates from the speech rather than the text; the class says so, too.
-    """
-
-    listens: bool
+    @property
+    def listens(self) -> bool:
+        """Whether it translates from the speech rather than the text; an attribute of the class, too."""
+        ...
 
     def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
         """For each sentence at least one translation, best first, at most ``candidates`` of them."""
