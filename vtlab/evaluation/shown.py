@@ -61,7 +61,7 @@ def span(name: str, low: float | None, high: float | None, signed: bool = False)
 
 
 def probability(p: float | None) -> str:
-    return ABSENT if p is None else f"{p:.3f}"
+    return ABSENT if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def summary(pairing: Pairing) -> str:
