@@ -26,7 +26,7 @@ from vtlab.run import STAGES
 from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
 
 # what differs between two runs that make the same dub
-OF_THE_RUN = {"created", "stages", "wall_s", "peak_rss_mb"}
+OF_THE_RUN = {"created", "stages", "wall_s", "first_line_s", "peak_rss_mb"}
 OF_THE_STORE = {*OF_THE_RUN, "settings"}  # which name the store's folder
 
 

@@ -14,7 +14,7 @@ def record(seconds: float, *stages: tuple[str, float, float]) -> Record:
         "fingerprint": "", "engines": [], "segments": [], "speech": [], "findings": [],
         "stages": [{"stage": stage, "seconds": wall, "cpu_s": cpu, "load_s": 0.5, "reused": 2, "computed": 1,
                     "from_store": False} for stage, wall, cpu in stages],
-        "loudness_lufs": None, "true_peak_dbtp": None, "completeness": 1.0, "degraded": False, "wall_s": 12.0,
+        "loudness_lufs": None, "true_peak_dbtp": None, "completeness": 1.0, "degraded": False, "wall_s": 12.0, "first_line_s": 3.5,
         "peak_rss_mb": 700.0, "outputs": [],
     }  # fmt: skip
     return Record.model_validate_json(json.dumps(data))
@@ -30,6 +30,7 @@ def test_costs_of_a_record() -> None:
             ("tts", 9.0, 15.0),
         )
     )
+    assert found["time_to_preview_s"] == 3.5
     assert found["wall_s"] == 12 and found["rtf"] == pytest.approx(0.25) and found["peak_rss_mb"] == 700
     assert found["stage_tts_s"] == 9 and found["stage_audio_extraction_s"] == 1
     assert found["cpu_s"] == pytest.approx(1.5 + 15)  # three stages run side by side; each has all of it
