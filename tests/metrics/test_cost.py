@@ -14,8 +14,8 @@ def record(seconds: float, *stages: tuple[str, float, float]) -> Record:
         "fingerprint": "", "engines": [], "segments": [], "speech": [], "findings": [],
         "stages": [{"stage": stage, "seconds": wall, "cpu_s": cpu, "load_s": 0.5, "reused": 2, "computed": 1,
                     "from_store": False} for stage, wall, cpu in stages],
-        "loudness_lufs": None, "true_peak_dbtp": None, "completeness": 1.0, "degraded": False, "wall_s": 12.0, "first_line_s": 3.5,
-        "peak_rss_mb": 700.0, "outputs": [],
+        "loudness_lufs": None, "true_peak_dbtp": None, "completeness": 1.0, "degraded": False, "wall_s": 12.0,
+        "first_line_s": 3.5, "peak_rss_mb": 700.0, "outputs": [],
     }  # fmt: skip
     return Record.model_validate_json(json.dumps(data))
 
