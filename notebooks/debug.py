@@ -9,6 +9,7 @@ app = marimo.App(width="full", app_title="vtlab debug")
 def _():
     from pathlib import Path
     from threading import Event, Lock
+    from time import monotonic
 
     import marimo as mo
 
@@ -21,7 +22,7 @@ def _():
 
     return (
         Event, Lock, Path, STAGES, VtlabError, check_options, controls, debugging, fingerprint, languages,
-        load_settings, mo, player, sounds,
+        load_settings, mo, monotonic, player, sounds,
     )  # fmt: skip
 
 
@@ -181,21 +182,23 @@ def _(
 
 
 @app.cell
-def _(Event, Path, VtlabError, debugging, dubbing, floating, get_asked, mo, page, pool, set_failed, set_shown):
+def _(
+    Event, Path, VtlabError, debugging, dubbing, floating, get_asked, mo, monotonic, page, pool, set_failed, set_shown,
+):  # fmt: skip
     # in a thread of its own, so that knobs turn and buttons work meanwhile
     mo.stop(get_asked() is None)
 
     def _dub(video, settings, stop, button):
-        thread = mo.current_thread()
+        thread, told = mo.current_thread(), [monotonic()]
 
         def show(phrase, share):
             if thread.should_exit:  # something else was asked for meanwhile
                 stop.set()
-            else:
+            elif monotonic() - told[0] > 0.3:  # what is quick is not told: drawing that takes longer
+                told[0] = monotonic()
                 mo.output.replace(floating(1, button, mo.md(f"{share:.0%} {phrase}")))
 
         with dubbing:  # the one before it has ended
-            show("beginning", 0.0)
             try:
                 folder = debugging.results_folder(Path(page.name), video, "current")
                 made = debugging.dubbed(video, settings, folder, pool, debugging.progress(show), stop)

@@ -36,9 +36,15 @@ def _():
     mo.md("Nothing")
     return
 """
-VIDEO = "document.querySelector('video')"
-ADDRESS = f"() => {VIDEO} && ({VIDEO}.currentSrc || {VIDEO}.src)"
-PLAYABLE = f"old => {VIDEO} && {VIDEO}.currentSrc && {VIDEO}.currentSrc !== old && {VIDEO}.readyState >= 2"
+# a widget's video is in a root of its own
+VIDEO = """(function video(root) {
+  for (const at of root.querySelectorAll("*")) {
+    const found = at.tagName === "VIDEO" ? at : at.shadowRoot && video(at.shadowRoot);
+    if (found) return found;
+  }
+})(document)"""
+ADDRESS = f"() => {VIDEO}?.currentSrc"
+PLAYABLE = f"old => {{ const at = {VIDEO}; return at?.currentSrc && at.currentSrc !== old && at.readyState >= 2; }}"
 
 
 class Memory:
@@ -103,7 +109,7 @@ def turned(page: Page, value: str) -> float:
     old = page.evaluate(ADDRESS)
     began = time.perf_counter()
     knob.press("Enter")
-    page.wait_for_function(PLAYABLE, arg=old)
+    page.wait_for_function(PLAYABLE, arg=old, polling=20)
     return time.perf_counter() - began
 
 

@@ -61,7 +61,7 @@ def explained(name: str, section: Section, controls: dictionary) -> Html:
                 for engine in own
                 if own[engine].elements
             }
-            rows.append(mo.accordion(parts, multiple=True))
+            rows.append(mo.accordion(parts, multiple=True, lazy=True))
         else:
             said = "; ".join(part for part in (field.description, _range(field)) if part)
             rows.append(mo.vstack([control, mo.md(f"<small>{said}</small>")], gap=0))

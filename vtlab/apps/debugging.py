@@ -115,7 +115,7 @@ def dubbed(
     settings = settings.model_copy(
         update={"audio_sync": settings.audio_sync.model_copy(update={"keep_speech_track": True})}
     )
-    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
 
     def checkpoint() -> None:
         if stopped.is_set():
@@ -125,10 +125,12 @@ def dubbed(
         work = executor.submit(
             pipeline.dub, video, settings, folder, on_event=events.put, checkpoint=checkpoint, pool=pool
         )
+        work.add_done_callback(lambda _: events.put(None))  # the end is no later than the last event
         try:
             while not work.done() or not events.empty():
                 with suppress(queue.Empty):
-                    show(events.get(timeout=SHOWN_EVERY_S))
+                    if (event := events.get(timeout=SHOWN_EVERY_S)) is not None:
+                        show(event)
         except BaseException:
             stopped.set()
             raise
