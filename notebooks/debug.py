@@ -267,7 +267,7 @@ def _(mo, sounds):
         """What ``draw`` draws, once it comes into view."""
 
         def drawn():
-            from vtlab.evaluation import plots
+            from vtlab import plots
 
             figure = draw()
             return mo.image(sounds.data_url(plots.png(figure), "image/png"), alt=figure.get_suptitle())
@@ -323,8 +323,7 @@ def _(mo, record, section):
 @app.cell
 def _(picture, record, section, shown_video):
     def _waveform():
-        from vtlab import media
-        from vtlab.evaluation import plots
+        from vtlab import media, plots
         from vtlab.segments import Interval
 
         info = media.probe(shown_video)
@@ -355,7 +354,7 @@ def _(page_s, minute, mo, picture, record, section, shown_video, sounds):
         return mo.audio(sounds.wav(sounds.snippet(video, start, end)))
 
     def _words():
-        from vtlab.evaluation import plots
+        from vtlab import plots
 
         return plots.words(record, minute.value * page_s, min(record.source.seconds, (minute.value + 1) * page_s))
 
@@ -437,7 +436,7 @@ def _(dub, mo, record, shown_video, sounds):
 @app.cell
 def _(debugging, mo, picture, record, section, timeline):
     def _speeds():
-        from vtlab.evaluation import plots
+        from vtlab import plots
 
         return plots.speeds(record)
 
@@ -495,9 +494,8 @@ def _(dub, part, picture, player, record, section, shown_settings):
 
     # drawn when this cell has ended, and its names are gone
     def _loudness(file=_file, target=shown_settings.audio_sync.loudness_lufs):
-        from vtlab import media
+        from vtlab import media, plots
         from vtlab.audio import LoudnessMeter
-        from vtlab.evaluation import plots
 
         info = media.probe(file)
         stream = info.audio[0]

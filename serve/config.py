@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from serve import promotion
-from serve.promotion import Release
 from serve.sessions import Folders, Limits, Served
 from vtlab.errors import SettingsError, UserError
+from vtlab.releases import store as promotion
+from vtlab.releases.store import Release
 from vtlab.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, fingerprint, load_settings
 
 log = logging.getLogger(__name__)

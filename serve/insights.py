@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from serve.progress import Insight, Quality, State, Status
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 from vtlab.languages import language_name
 from vtlab.metrics import METRICS
 

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from serve.progress import State, Status
 from vtlab.errors import SettingsError
-from vtlab.events import Event, Found, Log, SegmentDone, StageFinished, StageStarted
-from vtlab.findings import Severity
+from vtlab.events import Event, Found, Log, SegmentDone, Severity, StageFinished, StageStarted
 
 log = logging.getLogger(__name__)
 

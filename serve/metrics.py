@@ -18,8 +18,7 @@ from serve.config import InForce
 from serve.progress import Result, State, Status
 from serve.sessions import Sessions
 from vtlab.errors import SettingsError
-from vtlab.events import Event, Found, StageFinished
-from vtlab.findings import Severity
+from vtlab.events import Event, Found, Severity, StageFinished
 from vtlab.resources import MB
 
 BUCKETS_S = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000)

@@ -20,7 +20,7 @@ from serve.beside import Beside, Checkpoint
 from serve.files import publish
 from vtlab import media
 from vtlab.audio import Audio
-from vtlab.findings import Finding
+from vtlab.events import Finding
 from vtlab.segments import Cue, SpokenSegment
 from vtlab.settings import Settings
 from vtlab.stages import audio_extraction, audio_sync, subtitle_generation, video_combination

@@ -19,8 +19,8 @@ from serve.progress import Quality
 from vtlab import media, resources
 from vtlab.audio import Audio
 from vtlab.errors import VtlabError
-from vtlab.findings import Finding
-from vtlab.measure import DubbedLine, measure, measure_speech
+from vtlab.events import Finding
+from vtlab.measurement.inspection import DubbedLine, measure, measure_speech
 from vtlab.metrics import quality
 from vtlab.metrics.sound import VoiceMos
 from vtlab.segments import Interval, PlacedSegment

@@ -19,8 +19,7 @@ from serve.progress import Hardware, Insight, Level, LogLine, Quality, Result, S
 from serve.registry import Phase, Registry, Row
 from serve.stages import LINE_STAGES, NAMES, Tracker
 from serve.worker import Worker, event_from_json
-from vtlab.events import Event, Found, Log, StageFinished, StageStarted
-from vtlab.findings import Finding, Severity
+from vtlab.events import Event, Finding, Found, Log, Severity, StageFinished, StageStarted
 from vtlab.run import STAGES
 from vtlab.settings import Settings
 

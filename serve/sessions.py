@@ -28,7 +28,7 @@ from vtlab import resources
 from vtlab.errors import LanguageError, SettingsError, VtlabError
 from vtlab.languages import language_code, language_name
 from vtlab.settings import Settings, settings_from_dict
-from vtlab.store import Store
+from vtlab.store.results import Store
 
 __all__ = ["Folders", "Limits", "Listener", "Served", "Sessions"]
 

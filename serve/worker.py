@@ -31,8 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtlab import resources
 from vtlab.errors import Cancelled, InputError, ResourceError, UserError, VtlabError
-from vtlab.events import Event, Found, Log, SegmentDone, StageFinished, StageStarted, event_to_json
-from vtlab.findings import Finding, Severity
+from vtlab.events import Event, Finding, Found, Log, SegmentDone, Severity, StageFinished, StageStarted, event_to_json
 
 if TYPE_CHECKING:
     from serve.preview import EarlyPreview

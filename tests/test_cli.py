@@ -18,7 +18,7 @@ from vtlab.cli import app, dubbing, terminal
 from vtlab.errors import Cancelled, InputError, SettingsError
 from vtlab.record import FindingRecord, Record
 from vtlab.settings import Settings, load_settings
-from vtlab.store import Store
+from vtlab.store.results import Store
 
 FOX = Path(vtlab.__file__).parents[1] / "datasets" / "people" / "clips" / "fox_pt.flac"
 

@@ -9,17 +9,18 @@ import pytest
 from vtlab.events import (
     SHARES,
     Event,
+    Finding,
     Found,
     JsonLines,
     Log,
     PlainLines,
     ProgressBar,
     SegmentDone,
+    Severity,
     StageFinished,
     StageStarted,
     ignore,
 )
-from vtlab.findings import Finding, Severity
 
 NOTE = Finding("tts", "voice", Severity.INFO, "piper speaks")
 RUSHED = Finding("audio_sync", "rushed", Severity.WARNING, "faster than 1.3", segment=4, value=1.4, limit=1.3)

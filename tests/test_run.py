@@ -10,11 +10,10 @@ import pytest
 
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, LineError
-from vtlab.events import Event, Found, SegmentDone, StageFinished
-from vtlab.findings import Finding, Severity
+from vtlab.events import Event, Finding, Found, SegmentDone, Severity, StageFinished
 from vtlab.run import Run
 from vtlab.settings import Settings
-from vtlab.store import Store
+from vtlab.store.results import Store
 
 
 @dataclass(frozen=True)

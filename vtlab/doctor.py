@@ -13,7 +13,7 @@ from vtlab import resources
 from vtlab.engines import KINDS, chosen, engine_class, engine_options, table
 from vtlab.errors import EngineError, UserError, WeightsError
 from vtlab.settings import Settings
-from vtlab.store import Store
+from vtlab.store.results import Store
 from vtlab.weights import CARRIED, packaged
 
 USER_EXIT = UserError.exit_code

@@ -11,9 +11,29 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, TextIO
 
-from vtlab.findings import Finding, Severity
+
+class Severity(StrEnum):
+    """What a failed check does to the dub."""
+
+    INFO = "info"  # worth knowing
+    WARNING = "warning"  # worth looking at; the dub is whole
+    DEGRADED = "degraded"  # something is missing from the dub
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One result of a check. ``code`` is stable (``rushed``), ``segment`` the id of the line it is about."""
+
+    stage: str
+    code: str
+    severity: Severity
+    message: str
+    segment: int | None = None
+    value: float | None = None
+    limit: float | None = None
 
 
 @dataclass(frozen=True)

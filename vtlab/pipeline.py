@@ -25,13 +25,11 @@ from typing import Any
 
 from vtlab import __version__, media, resources
 from vtlab.audio import Audio, cut
+from vtlab.engines.choice.pivot import Pivot
 from vtlab.engines.pool import EnginePool
-from vtlab.engines.translation.kept import load_glossary
-from vtlab.engines.translation.pivot import Pivot
 from vtlab.engines.tts import Voice
 from vtlab.errors import InputError, ResourceError
-from vtlab.events import Listener, ignore
-from vtlab.findings import Severity
+from vtlab.events import Listener, Severity, ignore
 from vtlab.record import EngineRun, Output, Record, SegmentRecord, Source, WordRecord
 from vtlab.run import STAGES, LineListener, Run
 from vtlab.segments import (
@@ -57,8 +55,7 @@ from vtlab.stages import (
     video_combination,
 )
 from vtlab.stages.initialization import Cast, Choice, Leg
-from vtlab.store import Store
-from vtlab.stored import (
+from vtlab.store.engines import (
     Identity,
     OnFirstUse,
     StoredSynthesizer,
@@ -67,6 +64,8 @@ from vtlab.stored import (
     StoredVoiceActivity,
     sound_hash,
 )
+from vtlab.store.results import Store
+from vtlab.text.glossary import load_glossary
 from vtlab.weights import content_hash
 
 MIX_SETTINGS = {"background", "audio_bitrate_kbps"}  # of video_combination: what the mix depends on

@@ -12,17 +12,16 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from vtlab.background import in_background
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled
-from vtlab.events import Found, Listener, Log, SegmentDone, StageFinished, StageStarted
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Found, Listener, Log, SegmentDone, Severity, StageFinished, StageStarted
+from vtlab.prefetch import prefetch
 from vtlab.record import FindingRecord, StageRecord
 from vtlab.resources import Watch, cpu_s
 from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
 from vtlab.settings import Settings
-from vtlab.store import Store
-from vtlab.stored import OnFirstUse, Tally
+from vtlab.store.engines import OnFirstUse, Tally
+from vtlab.store.results import Store
 
 STAGES = (
     "initialization",
@@ -114,7 +113,7 @@ class Run:
     def ahead(self, lines: Iterable[Line]) -> Iterator[Iterator[Line]]:
         """The same lines, made in a thread of their own. Where the reader fails, that thread and those behind it stop
         at their next line; at the end of the block none is left."""
-        with closing(in_background(lines)) as reader:
+        with closing(prefetch(lines)) as reader:
             try:
                 yield reader
             except BaseException:

@@ -8,7 +8,7 @@ from vtlab.cli import app
 from vtlab.cli.measuring import _reference, shown
 from vtlab.errors import InputError
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.measured import Measurement
+from vtlab.measurement.rows import Measurement
 
 PEOPLE = Path(__file__).parents[2] / "datasets" / "people"
 CLIP = PEOPLE / "clips" / "hello_video_en.mp4"

@@ -14,13 +14,13 @@ import pytest
 from evaluation.made_up import measurement
 from typer.testing import CliRunner, Result
 
-from serve import promotion
 from vtlab.cli import app, releasing
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation import tracking
 from vtlab.evaluation.results import ClipResult, corpus
 from vtlab.evaluation.suite import Gate
 from vtlab.evaluation.tracking import TrackedRun
+from vtlab.releases import store as promotion
 from vtlab.settings import fingerprint, settings_from_dict
 
 GATES = {"wer": Gate(max=0.5), "sync_within_150ms": Gate(min=0.5)}

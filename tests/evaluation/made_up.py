@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 
-from vtlab.measured import CueMeasure, LineMeasure, Measurement, SegmentMeasure
+from vtlab.measurement.rows import CueMeasure, LineMeasure, Measurement, SegmentMeasure
 from vtlab.metrics import METRICS
 from vtlab.metrics.corpus import from_rows
 

@@ -26,8 +26,8 @@ from vtlab.audio import Audio
 from vtlab.engines import engine_class
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation.dataset import Clip, load_dataset
-from vtlab.measure import Ear, measure
-from vtlab.measured import Measurement
+from vtlab.measurement.inspection import Ear, measure
+from vtlab.measurement.rows import Measurement
 from vtlab.metrics import METRICS
 from vtlab.pipeline import dub
 from vtlab.record import Record

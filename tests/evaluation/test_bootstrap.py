@@ -13,7 +13,7 @@ from sacrebleu.significance import PairedTest
 
 from vtlab.evaluation import bootstrap
 from vtlab.evaluation.bootstrap import draw, estimators, interval, p_value, sample, sample_both, units_of
-from vtlab.measured import Measurement, SegmentMeasure
+from vtlab.measurement.rows import Measurement, SegmentMeasure
 from vtlab.metrics import METRICS
 from vtlab.metrics.corpus import pooled
 

@@ -26,7 +26,7 @@ from vtlab.evaluation.compare import (
 )
 from vtlab.evaluation.listening import Vote
 from vtlab.evaluation.results import ClipResult, write_result
-from vtlab.measured import Measurement
+from vtlab.measurement.rows import Measurement
 from vtlab.metrics.corpus import pooled
 
 SAMPLES = 200

@@ -12,9 +12,9 @@ from evaluation.planted_defects import GROUPS, ROOT, RULES, alarms, measured, vo
 
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.measure import Ear
+from vtlab.measurement.inspection import Ear
 from vtlab.pipeline import Dub
-from vtlab.store import Store
+from vtlab.store.results import Store
 
 FOUND_BY = {
     "shifted": "sync_within_150ms",

@@ -11,9 +11,9 @@ import pytest
 from browser import needs_browser, opened
 from evaluation.made_up import clips, measurement
 
-from vtlab import media
+from vtlab import media, plots
 from vtlab.errors import InputError
-from vtlab.evaluation import plots, report
+from vtlab.evaluation import report
 from vtlab.evaluation.compare import Candidate, compare
 from vtlab.evaluation.report import Page, comparison_page, load_page, run_page, worst_segments, write
 from vtlab.evaluation.suite import Gate

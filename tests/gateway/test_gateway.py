@@ -23,7 +23,7 @@ import grpc
 import pytest
 from gateway.nest import HERE, Call, Gateway, Message, Server, gateway, older, wait_for
 
-from serve.promotion import Candidate, Evidence, promote, rollback
+from vtlab.releases.store import Candidate, Evidence, promote, rollback
 from vtlab.settings import fingerprint, settings_from_dict
 
 PROJECT = HERE.parents[1]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtlab.measured import CueMeasure, LineMeasure, Measurement, SegmentMeasure
+from vtlab.measurement.rows import CueMeasure, LineMeasure, Measurement, SegmentMeasure
 from vtlab.metrics import METRICS
 from vtlab.metrics.corpus import from_rows, pooled
 

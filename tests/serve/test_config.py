@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from serve import promotion
 from serve.config import STATE, Config, InForce, load_config, make_folders
-from serve.promotion import Candidate, Difference, Evidence, GateOutcome, Release
 from vtlab.errors import SettingsError, UserError
+from vtlab.releases import store as promotion
+from vtlab.releases.store import Candidate, Difference, Evidence, GateOutcome, Release
 from vtlab.settings import Settings, fingerprint, settings_from_dict
 
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)

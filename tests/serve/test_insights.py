@@ -6,7 +6,7 @@ import pytest
 
 from serve.insights import KINDS, insights_of
 from serve.progress import Insight, Quality, State, Status
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 
 BEGUN, FOUND, ENDED = (f"2026-01-01T00:0{minute}:00.000000Z" for minute in range(3))
 

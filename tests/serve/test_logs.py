@@ -12,8 +12,7 @@ from serving import STARTED
 from serve import logs
 from serve.progress import State, Status
 from vtlab.errors import SettingsError
-from vtlab.events import Event, Found, Log, SegmentDone, StageFinished, StageStarted
-from vtlab.findings import Finding, Severity
+from vtlab.events import Event, Finding, Found, Log, SegmentDone, Severity, StageFinished, StageStarted
 
 SECRET = "what was said in the video"
 DEGRADED = Finding("tts", "unspoken", Severity.DEGRADED, f"Nobody could say {SECRET!r}.", 4, 0.5, 1.0)

@@ -12,8 +12,7 @@ from serve.config import InForce
 from serve.metrics import Metrics, serve_metrics
 from serve.progress import Result, Status
 from vtlab.errors import SettingsError
-from vtlab.events import Found, StageFinished
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Found, Severity, StageFinished
 
 FINDING = Finding("tts", "unspoken", Severity.DEGRADED, "", segment=4)
 

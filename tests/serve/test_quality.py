@@ -1,4 +1,4 @@
-"""Scores measured beside the dub are those that ``vtlab.measure`` finds in its files."""
+"""Scores measured beside the dub are those that ``vtlab.measurement.inspection`` finds in its files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from serve_sessioning import CLIP, settings
 
 from serve.quality import OF_SPEECH, Judge, measured_speech, result_of
 from vtlab.errors import Cancelled
-from vtlab.measure import measure
+from vtlab.measurement.inspection import measure
 from vtlab.pipeline import Dub, dub
 from vtlab.segments import PlacedSegment
 from vtlab.settings import Settings

@@ -14,8 +14,7 @@ from serving import STARTED
 
 from serve.progress import Status
 from serve.telemetry import Telemetry
-from vtlab.events import Found, StageFinished, StageStarted
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Found, Severity, StageFinished, StageStarted
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):

@@ -31,7 +31,7 @@ import numpy as np
 
 from vtlab.audio import Audio, loudness_lufs, mono, resample
 from vtlab.evaluation.dataset import Clip, load_dataset
-from vtlab.measure import DubbedLine, measure_speech
+from vtlab.measurement.inspection import DubbedLine, measure_speech
 from vtlab.metrics.sound import true_peak_dbtp
 from vtlab.metrics.sync import percentile
 from vtlab.metrics.text import chrf, error_rates, resegment

@@ -7,7 +7,7 @@ import pytest
 
 from vtlab import media
 from vtlab.errors import InputError
-from vtlab.findings import Finding
+from vtlab.events import Finding
 from vtlab.settings import AudioExtractionSettings
 from vtlab.stages.audio_extraction import extract, speech_of
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vtlab.audio import Audio, loudness_lufs
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
 from vtlab.settings import AudioSyncSettings
 from vtlab.stages.audio_sync import synchronise

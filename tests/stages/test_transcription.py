@@ -13,7 +13,7 @@ from vtlab.engines.transcription.faster_whisper import FasterWhisper
 from vtlab.engines.voice_activity.silero import Silero
 from vtlab.errors import InputError
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.findings import Finding
+from vtlab.events import Finding
 from vtlab.media import choose_audio, decode_speech, probe
 from vtlab.segments import Interval, Segment, Word
 from vtlab.settings import TranscriptionSettings, VoiceActivitySettings

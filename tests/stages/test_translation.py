@@ -12,7 +12,7 @@ from vtlab.engines.translation import Sentence
 from vtlab.engines.translation.firefox import Firefox, FirefoxOptions
 from vtlab.engines.translation.reference import Reference, ReferenceOptions
 from vtlab.errors import LineError
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 from vtlab.segments import Segment
 from vtlab.settings import TranslationSettings
 from vtlab.stages.translation import split_by_shares, tidy, translate

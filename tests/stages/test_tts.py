@@ -13,7 +13,7 @@ from vtlab.audio import Audio
 from vtlab.engines.tts import Voice
 from vtlab.engines.tts.piper import Piper
 from vtlab.errors import LineError, TransientError
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 from vtlab.segments import Segment, SpokenSegment, TranslatedSegment
 from vtlab.settings import AudioSyncSettings, TtsSettings
 from vtlab.stages.tts import VoiceEngine, speak

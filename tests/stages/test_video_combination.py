@@ -15,7 +15,7 @@ import pytest
 from vtlab import media
 from vtlab.audio import Audio, loudness_lufs
 from vtlab.errors import Cancelled, VtlabError
-from vtlab.findings import Finding
+from vtlab.events import Finding
 from vtlab.media import Extraction, SubtitleTrack
 from vtlab.metrics.sound import true_peak_dbtp
 from vtlab.segments import Cue, Interval, PlacedSegment, Segment, SpokenSegment, TranslatedSegment

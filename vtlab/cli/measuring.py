@@ -10,7 +10,7 @@ import typer
 from vtlab.cli.terminal import AsJson, Debug, say
 
 if TYPE_CHECKING:
-    from vtlab.measured import Measurement, ReferenceSegment
+    from vtlab.measurement.rows import Measurement, ReferenceSegment
     from vtlab.record import Record
     from vtlab.segments import Cue
 
@@ -54,7 +54,7 @@ def measure(
     A record that lies beside DUBBED is used where it is of that very file; with it come its subtitles and speech track.
     """
     from vtlab.languages import language_code
-    from vtlab.measure import measure as measured
+    from vtlab.measurement.inspection import measure as measured
 
     own = Path(f"{dubbed.with_suffix('')}.dub.json")
     made = _record(record) if record is not None else _record_of(dubbed, own)
@@ -116,7 +116,7 @@ def _output(record: Record | None, folder: Path, kind: str) -> Path | None:
 def _reference(file: Path, source: Path) -> tuple[list[ReferenceSegment], list[Cue] | None]:
     """The lines of the reference; cues where it is a subtitle file, whose times are those of reading, not of speech."""
     from vtlab.errors import InputError
-    from vtlab.measured import ReferenceSegment
+    from vtlab.measurement.rows import ReferenceSegment
     from vtlab.metrics.subtitles import read_subtitles
 
     if file.suffix.lower() in (".srt", ".vtt"):
@@ -140,7 +140,7 @@ def _of_manifest(content: str, file: Path, source: Path) -> list[ReferenceSegmen
     from pydantic import ValidationError
 
     from vtlab.errors import InputError
-    from vtlab.measured import ReferenceSegment
+    from vtlab.measurement.rows import ReferenceSegment
 
     try:
         try:

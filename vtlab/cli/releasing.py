@@ -13,10 +13,10 @@ import typer
 from vtlab.cli.terminal import GATE_EXIT, AsJson, Debug, print_lines, say
 
 if TYPE_CHECKING:
-    from serve.promotion import Candidate, Contest, GateOutcome, Move, Release
     from vtlab.evaluation.results import ClipResult
     from vtlab.evaluation.suite import Gate
     from vtlab.evaluation.tracking import TrackedRun
+    from vtlab.releases.store import Candidate, Contest, GateOutcome, Move, Release
 
 SHOWN_OBJECTIONS = 20
 
@@ -49,8 +49,8 @@ def promote(
     gates' metrics in this order: asr_chrf, asr_bleu, chrf, bleu, wer, sync_within_150ms, sync_onset_mean_abs_ms. The
     tracking store gets the release as a version of the registered model vtlab-dub.
     """
-    from serve import promotion
     from vtlab.evaluation.tracking import load_run
+    from vtlab.releases import store as promotion
 
     folder = releases or promotion.releases_folder()
     tracked = load_run(run)
@@ -75,7 +75,7 @@ def rollback(
 
     Again, it goes back one more. The tracking store follows where it can be reached.
     """
-    from serve import promotion
+    from vtlab.releases import store as promotion
 
     release = promotion.rollback(releases or promotion.releases_folder(), _who(), _now(), reason, to)
     print(f"Release {release.number} is in force again: {release.suite}/{release.name}")
@@ -84,7 +84,7 @@ def rollback(
 
 def releases(releases: Releases = None, as_json: AsJson = False) -> None:
     """Show every release: what it is, how it did, who released it and when, and which one is in force."""
-    from serve import promotion
+    from vtlab.releases import store as promotion
 
     folder = releases or promotion.releases_folder()
     moves = promotion.history(folder)
@@ -114,7 +114,7 @@ def releases(releases: Releases = None, as_json: AsJson = False) -> None:
 
 
 def _loaded(folder: Path, number: int) -> Release | str:
-    from serve import promotion
+    from vtlab.releases import store as promotion
 
     try:
         return promotion.load(folder, number)
@@ -141,9 +141,9 @@ def _candidate(
     tracked: TrackedRun, limits: Mapping[str, Gate], decides: str, force: str | None, folder: Path
 ) -> Candidate:
     """The run as a candidate; ends the command where something speaks against it and nobody gave a reason."""
-    from serve.promotion import Candidate, Evidence, GateOutcome, ReleasedWeights
     from vtlab import __version__
     from vtlab.evaluation.results import corpus, gate_outcomes
+    from vtlab.releases.store import Candidate, Evidence, GateOutcome, ReleasedWeights
     from vtlab.settings import settings_from_dict
 
     settings = settings_from_dict(tracked.settings)
@@ -259,7 +259,7 @@ def _contests(tracked: TrackedRun, metrics: Sequence[str], folder: Path) -> tupl
 
     The first metric decides: it must be better there, by more than chance.
     """
-    from serve import promotion
+    from vtlab.releases import store as promotion
 
     try:
         release = promotion.current(folder)
@@ -282,8 +282,8 @@ def _contests(tracked: TrackedRun, metrics: Sequence[str], folder: Path) -> tupl
 def _compared(
     release: Release, results: Sequence[ClipResult], tracked: TrackedRun, metrics: Sequence[str]
 ) -> tuple[list[Contest], list[str]]:
-    from serve.promotion import Contest
     from vtlab.evaluation.compare import Candidate, compare
+    from vtlab.releases.store import Contest
 
     ours, theirs = (
         {one.clip: one.measurement for one in some if one.measurement is not None}
@@ -331,9 +331,9 @@ def _results_in_force(release: Release, tracked: TrackedRun) -> Sequence[ClipRes
     """The results of the release in force on the candidate's data set: its own evidence, else those of a newer run."""
     from pydantic import ValidationError
 
-    from serve import promotion
     from vtlab.evaluation.results import ClipResult
     from vtlab.evaluation.tracking import find_runs, load_run
+    from vtlab.releases import store as promotion
 
     if release.dataset_digest == tracked.dataset_digest:
         try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vtlab.languages import UNSPACED
-from vtlab.measured import CueMeasure, LineMeasure, Measurement, SegmentMeasure
+from vtlab.measurement.rows import CueMeasure, LineMeasure, Measurement, SegmentMeasure
 from vtlab.metrics import METRICS, subtitles, sync, text
 from vtlab.metrics.corpus import has_words
 from vtlab.segments import Cue, Interval, joined

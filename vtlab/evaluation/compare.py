@@ -20,7 +20,7 @@ from vtlab.evaluation import bootstrap, listening
 from vtlab.evaluation.bootstrap import SAMPLES, SEED, Over, Sampled
 from vtlab.evaluation.listening import Vote
 from vtlab.evaluation.results import PERFECT_BLEU, RESULT, ClipResult, Gold
-from vtlab.measured import Measurement
+from vtlab.measurement.rows import Measurement
 from vtlab.metrics import METRICS, chosen
 from vtlab.metrics.corpus import pooled
 

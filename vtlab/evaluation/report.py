@@ -17,16 +17,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vtlab import __version__, media
+from vtlab import __version__, media, plots
 from vtlab.audio import Audio, cut, fade
 from vtlab.errors import InputError
-from vtlab.evaluation import bootstrap, listening, plots, shown
+from vtlab.evaluation import bootstrap, listening, shown
 from vtlab.evaluation.bootstrap import Unit
 from vtlab.evaluation.compare import STAGES_LOST, Candidate, Comparison, Loss, Pairing, load, losses
 from vtlab.evaluation.results import RESULT, ClipResult, read_result
 from vtlab.evaluation.suite import Gate
 from vtlab.languages import language_name
-from vtlab.measured import Measurement
+from vtlab.measurement.rows import Measurement
 from vtlab.metrics import METRICS
 from vtlab.metrics.corpus import pooled
 from vtlab.record import Record

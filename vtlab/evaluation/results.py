@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.evaluation.suite import Gate
-from vtlab.measured import Measurement
+from vtlab.measurement.rows import Measurement
 from vtlab.record import Record
 from vtlab.run import STAGES
 
@@ -171,7 +171,7 @@ def added(counts: Iterable[Mapping[str, StageCount]]) -> dict[str, StageCount]:
 
 def corpus(results: Sequence[ClipResult]) -> Corpus:
     """Values over all clips that could be measured, losses among them; no value of a clip that failed counts."""
-    from vtlab.measure import pool
+    from vtlab.measurement.inspection import pool
 
     measured = [result.measurement for result in results if result.measurement is not None]
     values, signatures = pool(measured) if measured else ({}, {})
@@ -214,7 +214,7 @@ def gate_outcomes(gates: Mapping[str, Gate], values: Mapping[str, float]) -> lis
 
 
 def _pooled(metric: str, measurements: Iterable[Measurement | None]) -> float | None:
-    from vtlab.measure import pool
+    from vtlab.measurement.inspection import pool
 
     measured = [one for one in measurements if one is not None]
     return pool(measured)[0].get(metric) if measured else None

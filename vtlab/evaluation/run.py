@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vtlab import __version__
 from vtlab.engines.pool import EnginePool
-from vtlab.engines.translation.kept import load_glossary
 from vtlab.errors import Cancelled, UserError, VtlabError
 from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
 from vtlab.evaluation.results import (
@@ -61,10 +60,11 @@ from vtlab.stages import (
     tts,
     video_combination,
 )
+from vtlab.text.glossary import load_glossary
 
 if TYPE_CHECKING:
-    from vtlab.measure import Ear
-    from vtlab.measured import Measurement
+    from vtlab.measurement.inspection import Ear
+    from vtlab.measurement.rows import Measurement
 
 VERSION = 1  # of what is done here; rises when results of the same settings would be others
 FAULT = "E_INTERNAL"
@@ -226,7 +226,7 @@ def result_key(job: Job, configuration: Configuration, clip: Clip) -> str:
 @cache
 def code_of_measuring() -> str:
     """A hash of the code that measures: what other code has measured is measured again."""
-    files = [PACKAGE / "measure.py", *sorted((PACKAGE / "metrics").glob("*.py"))]
+    files = sorted(file for room in ("measurement", "metrics") for file in (PACKAGE / room).glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -316,7 +316,7 @@ def _with(settings: Settings, section: str, **changes: Any) -> Settings:
 
 
 def _measured(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], bench: Bench) -> Measurement:
-    from vtlab.measure import Ear, measure
+    from vtlab.measurement.inspection import Ear, measure
 
     if bench.ear is None:
         bench.ear = Ear(threads=bench.threads)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vtlab.errors import EngineError
-from vtlab.measured import CueMeasure, LineMeasure, Measurement, SegmentMeasure
+from vtlab.measurement.rows import CueMeasure, LineMeasure, Measurement, SegmentMeasure
 from vtlab.metrics import METRICS, subtitles, sync, text
 from vtlab.segments import Cue, Interval, joined
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from vtlab.languages import UNSPACED
 from vtlab.metrics.sync import mean
-from vtlab.sentences import COMPARED_WORDS, copied_share, has_letters, looped
+from vtlab.text.sentences import COMPARED_WORDS, copied_share, has_letters, looped
 
 LENGTH_RATIO = (0.5, 1.5)  # translation ÷ source characters beyond which something was lost or invented
 COPIED_SHARE = 0.5  # of the source's words standing unchanged in its translation: it was not translated

@@ -15,7 +15,7 @@ from vtlab.errors import InputError
 from vtlab.metrics.sync import percentile
 from vtlab.metrics.text import library
 from vtlab.segments import Cue
-from vtlab.sentences import columns, ends_sentence
+from vtlab.text.sentences import columns, ends_sentence
 
 WHOLE_COLUMNS, WHOLE_S = 84, 7.0  # a sentence of this size fits one cue: two lines of 42, seven seconds
 ARROW = re.compile(r"^[\d:.,]+\s+-->\s+[\d:.,]+", re.MULTILINE)

@@ -16,7 +16,7 @@ from typing import Any
 
 from vtlab.errors import EngineError
 from vtlab.languages import UNSPACED
-from vtlab.sentences import SENTENCE_ENDS
+from vtlab.text.sentences import SENTENCE_ENDS
 
 NORMALISER = "vtlab-2"  # rises with every change of what `normalise` answers
 ENGLISH = "whisper-normalizer"  # English goes through Whisper's own normaliser, where contractions and spellings agree

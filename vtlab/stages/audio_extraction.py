@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from vtlab.audio import Audio, levels_db, loudness_lufs, peak_db
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 from vtlab.languages import language_name
 from vtlab.media import Extraction, MediaInfo, choose_audio, decode_speech
 from vtlab.settings import AudioExtractionSettings

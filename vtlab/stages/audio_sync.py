@@ -1,6 +1,6 @@
 """Stage 6: every line at its place: where it starts, how fast it goes, how loud it is.
 
-All lines are placed at once on the picture's clock (``vtlab.timeline``). What the voice's own rate did not do is done
+All lines are placed at once on the picture's clock (``vtlab.placement``). What the voice's own rate did not do is done
 by a pitch-keeping stretch; then each line is brought to one level, following the original's, and faded at its edges.
 No line is ever cut.
 """
@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from vtlab.audio import AUDIBLE_DB, FRAME_S, Audio, cut, fade, gain, levels_db, loudness_lufs, peak_db, stretch
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
+from vtlab.placement import Placement, place
 from vtlab.segments import Interval, PlacedSegment, SpokenSegment
 from vtlab.settings import AudioSyncSettings
-from vtlab.timeline import Placement, place
 
 STAGE = "audio_sync"
 VERSION = 2

@@ -13,11 +13,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from vtlab.engines import engine_class, engine_options
-from vtlab.engines.translation.route import choose as choose_route
+from vtlab.engines.choice.casting import choose_voices as cast_voices
+from vtlab.engines.choice.route import choose as choose_route
 from vtlab.engines.tts import Voice
-from vtlab.engines.tts.casting import choose_voices as cast_voices
 from vtlab.errors import EngineError, LanguageError, ResourceError, SettingsError, WeightsError
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 from vtlab.languages import language_name
 from vtlab.resources import check_disk
 from vtlab.settings import EngineOptions, InitializationSettings, Settings

@@ -18,10 +18,10 @@ from itertools import accumulate
 from pathlib import Path
 
 from vtlab.errors import VtlabError
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 from vtlab.segments import Cue, PlacedSegment, Segment
-from vtlab.sentences import columns
 from vtlab.settings import SubtitleSettings
+from vtlab.text.sentences import columns
 
 STAGE = "subtitle_generation"
 VERSION = 3

@@ -18,11 +18,11 @@ from vtlab.audio import FRAME_S, Audio, cut, levels_db
 from vtlab.engines.transcription import Transcriber, Utterance
 from vtlab.engines.voice_activity import VoiceActivity
 from vtlab.errors import InputError
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 from vtlab.languages import UNSPACED
 from vtlab.segments import Interval, Segment, Word, joined
-from vtlab.sentences import CLOSING, SENTENCE_ENDS, ends_sentence
 from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
+from vtlab.text.sentences import CLOSING, SENTENCE_ENDS, ends_sentence
 
 STAGE = "transcription"
 VERSION = 2

@@ -3,7 +3,7 @@
 Each segment becomes one ``TranslatedSegment``, in order and as soon as possible. Segments that cut one sentence in
 two are translated together and the translation is cut again; segments of several sentences are translated sentence by
 sentence. What has no letters passes unchanged; addresses, codes, numbers and glossary terms are kept
-(``vtlab.engines.translation.kept``); the same sentence gets the same translation. What looks wrong is redone by
+(``vtlab.text.glossary``); the same sentence gets the same translation. What looks wrong is redone by
 clauses once, and is a finding where that does not help. A line that cannot be translated keeps its source text.
 """
 
@@ -15,7 +15,12 @@ from dataclasses import dataclass
 
 from vtlab.audio import Audio
 from vtlab.engines.translation import Sentence, Translator
-from vtlab.engines.translation.kept import (
+from vtlab.errors import LineError
+from vtlab.events import Finding, Severity
+from vtlab.languages import UNSPACED, language_name
+from vtlab.segments import Segment, TranslatedSegment
+from vtlab.settings import TranslationSettings
+from vtlab.text.glossary import (
     CODE_WORDS,
     TAG,
     Kept,
@@ -25,12 +30,7 @@ from vtlab.engines.translation.kept import (
     masked,
     unmasked,
 )
-from vtlab.engines.translation.shorter import shorter
-from vtlab.errors import LineError
-from vtlab.findings import Finding, Severity
-from vtlab.languages import UNSPACED, language_name
-from vtlab.segments import Segment, TranslatedSegment
-from vtlab.sentences import (
+from vtlab.text.sentences import (
     CLOSING,
     COMPARED_WORDS,
     clauses,
@@ -42,7 +42,7 @@ from vtlab.sentences import (
     truncated,
     word_count,
 )
-from vtlab.settings import TranslationSettings
+from vtlab.text.shortening import shorter
 
 STAGE = "translation"
 VERSION = 1

@@ -26,16 +26,16 @@ from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
 from vtlab.audio import Audio, silence, trim
+from vtlab.engines.choice.casting import LAST_RESORT
 from vtlab.engines.tts import Synthesizer, Voice
-from vtlab.engines.tts.casting import LAST_RESORT
 from vtlab.errors import LineError, TransientError
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 from vtlab.languages import UNSPACED
+from vtlab.placement import NO_WINDOW_S, plan_rates
 from vtlab.segments import SpokenSegment, TranslatedSegment
-from vtlab.sentences import clauses, split_clauses, split_sentences, word_count
 from vtlab.settings import AudioSyncSettings, TtsSettings
-from vtlab.spoken_text import speakable, spell_out
-from vtlab.timeline import NO_WINDOW_S, plan_rates
+from vtlab.text.sentences import clauses, split_clauses, split_sentences, word_count
+from vtlab.text.verbalization import speakable, spell_out
 
 STAGE = "tts"
 VERSION = 3

@@ -17,7 +17,7 @@ import numpy as np
 from vtlab import media
 from vtlab.audio import LoudnessMeter, resample
 from vtlab.errors import InputError, VtlabError
-from vtlab.findings import Finding, Severity
+from vtlab.events import Finding, Severity
 from vtlab.segments import Interval, PlacedSegment
 from vtlab.settings import AudioSyncSettings, VideoCombinationSettings
 

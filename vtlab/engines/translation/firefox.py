@@ -20,8 +20,8 @@ from vtlab import weights
 from vtlab.engines import Status
 from vtlab.engines.translation import Sentence
 from vtlab.errors import LineError, WeightsError
-from vtlab.sentences import clauses, looped, split_clauses, split_sentences, truncated
 from vtlab.settings import Section
+from vtlab.text.sentences import clauses, looped, split_clauses, split_sentences, truncated
 from vtlab.weights import Weights
 
 MAX_WORDS = 80  # in one call; well below the 200 at which these models were seen to loop

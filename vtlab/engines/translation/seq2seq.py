@@ -20,8 +20,8 @@ from pydantic import Field
 
 from vtlab import weights
 from vtlab.errors import EngineError, SettingsError, WeightsError
-from vtlab.sentences import clauses, looped, split_clauses, split_sentences, truncated, word_count
 from vtlab.settings import Section
+from vtlab.text.sentences import clauses, looped, split_clauses, split_sentences, truncated, word_count
 from vtlab.weights import Weights
 
 FILES = ("*.json", "*.spm", "*.model", "*.txt", "*.safetensors", "pytorch_model*.bin")

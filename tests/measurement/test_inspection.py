@@ -7,14 +7,14 @@ import pytest
 from vtlab.audio import Audio
 from vtlab.errors import SettingsError
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.measure import DubbedLine, Ear, measure, measure_speech, pool
-from vtlab.measured import Measurement, ReferenceSegment
+from vtlab.measurement.inspection import DubbedLine, Ear, measure, measure_speech, pool
+from vtlab.measurement.rows import Measurement, ReferenceSegment
 from vtlab.metrics import METRICS
 from vtlab.segments import Interval
-from vtlab.store import Store
+from vtlab.store.results import Store
 
 RATE = 16_000
-SPOKEN = Path(__file__).parents[1] / "datasets" / "spoken"
+SPOKEN = Path(__file__).parents[2] / "datasets" / "spoken"
 
 
 def test_a_clip_as_its_own_dub_is_in_sync() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtlab.sentences import (
+from vtlab.text.sentences import (
     clauses,
     copied_share,
     ends_sentence,

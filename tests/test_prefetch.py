@@ -3,11 +3,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from vtlab.background import in_background
+from vtlab.prefetch import prefetch
 
 
 def test_the_same_items_in_order() -> None:
-    assert list(in_background(range(5000), ahead=10)) == list(range(5000))
+    assert list(prefetch(range(5000), ahead=10)) == list(range(5000))
 
 
 def test_items_are_made_while_the_reader_is_busy() -> None:
@@ -18,7 +18,7 @@ def test_items_are_made_while_the_reader_is_busy() -> None:
         made.set()
         yield 2
 
-    reader = in_background(items())
+    reader = prefetch(items())
     assert next(reader) == 1
     assert made.wait(60)
     assert list(reader) == [2]
@@ -29,7 +29,7 @@ def test_an_error_reaches_the_reader() -> None:
         yield 1
         raise KeyError("lost")
 
-    reader = in_background(items())
+    reader = prefetch(items())
     assert next(reader) == 1
     with pytest.raises(KeyError, match="lost"):
         next(reader)
@@ -43,7 +43,7 @@ def test_a_reader_that_stops_stops_the_maker() -> None:
             asked.append(number)
             yield number
 
-    reader = in_background(items(), ahead=5)
+    reader = prefetch(items(), ahead=5)
     next(reader)
     reader.close()  # type: ignore[attr-defined]
     assert threading.active_count() < 20

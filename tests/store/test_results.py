@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 from vtlab.audio import Audio
 from vtlab.errors import ResourceError
 from vtlab.settings import StoreSettings
-from vtlab.store import Entry, Store, store_folder, to_evict
+from vtlab.store.results import Entry, Store, store_folder, to_evict
 
 PARTS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -164,7 +164,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from vtlab.audio import Audio
-from vtlab.store import Store
+from vtlab.store.results import Store
 
 store, me, source = Store(Path(sys.argv[1])), sys.argv[2], Path(sys.argv[3])
 for number in range(40):
@@ -203,7 +203,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from vtlab.audio import Audio
-from vtlab.store import Store
+from vtlab.store.results import Store
 
 store = Store(Path(sys.argv[1]))
 print("ready", flush=True)
@@ -234,7 +234,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from vtlab.errors import ResourceError
-from vtlab.store import Store
+from vtlab.store.results import Store
 
 # a limit on file sizes stops a write in its middle as a full disk does
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

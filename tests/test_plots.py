@@ -13,15 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from vtlab import plots
 from vtlab.audio import LoudnessMeter
 from vtlab.errors import InputError
-from vtlab.evaluation import plots
-from vtlab.evaluation.plots import BLUE, GREY, ORANGE, RED, SHADE, Change, Estimate, Point
-from vtlab.measured import Measurement, SegmentMeasure
+from vtlab.measurement.rows import Measurement, SegmentMeasure
+from vtlab.plots import BLUE, GREY, ORANGE, RED, SHADE, Change, Estimate, Point
 from vtlab.record import Record, SegmentRecord, Source, WordRecord
 from vtlab.segments import Interval
 
-CASES = Path(__file__).parents[1] / "cases"
+CASES = Path(__file__).parent / "cases"
 
 
 def test_drift_draws_each_line_where_and_as_late_as_it_is() -> None:

@@ -24,7 +24,7 @@ from vtlab.engines.translation import Sentence, Translator
 from vtlab.engines.tts import Synthesizer, SynthesizerClass, Voice
 from vtlab.engines.voice_activity import VoiceActivity
 from vtlab.segments import Interval, Word
-from vtlab.store import Store
+from vtlab.store.results import Store
 from vtlab.weights import Weights
 
 Engine = TypeVar("Engine")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vtlab.placement import place, plan_rates
 from vtlab.segments import Interval
 from vtlab.settings import AudioSyncSettings
-from vtlab.timeline import place, plan_rates
 
 CASES = Path(__file__).parent / "cases"
 DEFAULTS = AudioSyncSettings()

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 _END = object()
 
 
-def in_background(items: Iterable[Item], ahead: int = 1000) -> Generator[Item, None, None]:
+def prefetch(items: Iterable[Item], ahead: int = 1000) -> Generator[Item, None, None]:
     """The same items, made in a thread while the reader is busy, at most ``ahead`` of them in advance.
 
     What ``items`` raises is raised here. Closed early, it waits until the thread has made the item it is at and has

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from vtlab.engines.translation.route import Leg, choose
+from vtlab.engines.choice.route import Leg, choose
 from vtlab.errors import EngineError, LanguageError, SettingsError
 from vtlab.settings import TranslationSettings
 

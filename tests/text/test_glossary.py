@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtlab.engines.translation.kept import (
+from vtlab.errors import SettingsError
+from vtlab.text.glossary import (
     CODE_WORDS,
     TAG,
     kept_spans,
@@ -12,7 +13,6 @@ from vtlab.engines.translation.kept import (
     masked,
     unmasked,
 )
-from vtlab.errors import SettingsError
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from vtlab.engines.translation.shorter import shorter
+from vtlab.text.shortening import shorter
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ from vtlab.engines.translation import Sentence
 from vtlab.engines.tts import Voice
 from vtlab.segments import Interval, Word
 from vtlab.settings import Section
-from vtlab.store import Store
-from vtlab.stored import (
+from vtlab.store.engines import (
     Identity,
     OnFirstUse,
     StoredSynthesizer,
@@ -25,6 +24,7 @@ from vtlab.stored import (
     StoredVoiceActivity,
     Tally,
 )
+from vtlab.store.results import Store
 
 
 class Options(Section):

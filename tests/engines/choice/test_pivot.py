@@ -1,6 +1,6 @@
+from vtlab.engines.choice.pivot import Pivot
 from vtlab.engines.translation import Sentence, Translator
 from vtlab.engines.translation.firefox import Firefox, FirefoxOptions
-from vtlab.engines.translation.pivot import Pivot
 from vtlab.engines.translation.reference import Reference, ReferenceOptions
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 
-from vtlab.number_gender import agreeing
+from vtlab.text.number_gender import agreeing
 
 # written without a meaning of their own in speech, or with one that is read ("20 °C", "№ 5")
 READ_SYMBOLS = frozenset("°©®™№℃℉")

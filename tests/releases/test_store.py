@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from serve import promotion
-from serve.promotion import (
+from vtlab.releases import store as promotion
+from vtlab.releases.store import (
     Candidate,
     Contest,
     Evidence,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtlab.audio import Audio, LoudnessMeter, cut, levels_db, loudness_lufs, mono, resample
 from vtlab.errors import EngineError, WeightsError
-from vtlab.measured import CueMeasure, LineMeasure, Measurement, ReferenceSegment, SegmentMeasure
+from vtlab.measurement.rows import CueMeasure, LineMeasure, Measurement, ReferenceSegment, SegmentMeasure
 from vtlab.media import AudioStream, MediaInfo, choose_audio, count_frames, decode_blocks, decode_speech, probe
 from vtlab.metrics import METRICS, chosen, corpus, subtitles
 from vtlab.metrics.background import background_loss_db
@@ -32,7 +32,7 @@ from vtlab.segments import Cue, Interval, Word
 if TYPE_CHECKING:
     from vtlab.engines.voice_activity.silero import Silero
     from vtlab.record import Record, SegmentRecord
-    from vtlab.store import Store
+    from vtlab.store.results import Store
 
 __all__ = [
     "DubbedLine",
@@ -153,7 +153,7 @@ class Ear:
     def __init__(self, store: Store | None = None, threads: int | None = None) -> None:
         from vtlab.resources import cores
         from vtlab.settings import StoreSettings
-        from vtlab.store import Store
+        from vtlab.store.results import Store
 
         self._store = Store.of(StoreSettings()) if store is None else store
         self._threads = threads or cores()
@@ -175,7 +175,7 @@ class Ear:
     def hear(self, speech: Audio, language: str) -> tuple[Word, ...]:
         """The words of the sound with their times. Raises ``WeightsError`` where the model is not here, ``EngineError``
         for a language that Whisper does not know."""
-        from vtlab.stored import sound_hash
+        from vtlab.store.engines import sound_hash
 
         sound = resample(mono(speech), SPEECH_RATE_HZ)
         key = self._store.key("ear", self.VERSION, self._weights.sha256, self.BEAM, sound_hash(sound), language)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vtlab import weights
-from vtlab.engines.tts.casting import Casting, choose_voices
+from vtlab.engines.choice.casting import Casting, choose_voices
 from vtlab.errors import EngineError, LanguageError, SettingsError
 from vtlab.settings import TtsSettings
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtlab.spoken_text import WORDS, speakable, spell_out
+from vtlab.text.verbalization import WORDS, speakable, spell_out
 
-CASES = json.loads((Path(__file__).parent / "cases" / "unspeakable_lines.json").read_text(encoding="utf-8"))
+CASES = json.loads((Path(__file__).parents[1] / "cases" / "unspeakable_lines.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("text", CASES["silent"], ids=repr)

@@ -1,0 +1,1 @@
+"""Which engines do the work: the way through translators, and the voices."""

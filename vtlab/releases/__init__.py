@@ -1,0 +1,1 @@
+"""Configurations in production: what is in force, its evidence, and its history."""

@@ -1,0 +1,1 @@
+"""Results kept under a hash of everything they depend on."""
