@@ -366,7 +366,7 @@ def test_cancelled_it_is_quiet_and_leaves_nothing(serving: Serving, moment: str)
 
 @pytest.mark.parametrize("moment", ["initialization", "tts", "video_combination"])
 def test_killed_worker_costs_nothing_but_time(serving: Serving, moment: str) -> None:
-    """The others are in ``tests/speed/server_chaos.py``."""
+    """The others are in ``benchmarks/server_chaos.py``."""
 
     async def killed() -> list[State]:
         async with serving.sessions() as sessions:

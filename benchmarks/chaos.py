@@ -3,7 +3,7 @@
 Processes are killed at any moment, run beside each other, and find a store that lost a part of itself. What comes out
 in the end must be what an undisturbed run makes.
 
-    python tests/speed/chaos.py [--rounds N] [--seed N]
+    python benchmarks/chaos.py [--rounds N] [--seed N]
 
 A round starts one or two dubs of the same clip, kills most of them with -9 after a random time, sometimes damages or
 deletes entries of the store, and then lets one finish. Ends with 1 at the first round whose result differs, that leaves
@@ -21,7 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-CLIP = Path(__file__).parents[1] / "cases" / "delayed_audio.mp4"
+CLIP = Path(__file__).parents[1] / "tests" / "cases" / "delayed_audio.mp4"
 LONGEST_S = 8.0  # about what an undisturbed run takes: kills fall anywhere in it
 DAMAGED_SHARE = 0.3  # of the entries, in a round that damages the store
 LIMIT_S = 300.0

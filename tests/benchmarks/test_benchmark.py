@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from benchmark import Figures, pooled, shown, speed_needed, tables, vtlab_result  # noqa: E402
 
@@ -55,7 +55,7 @@ def test_a_tool_that_failed_is_named_and_not_counted() -> None:
 
 
 def test_the_record_of_a_dub_is_read(tmp_path: Path) -> None:
-    clip = load_dataset(HERE.parents[1] / "datasets" / "people").clip("fox_pt")
+    clip = load_dataset(ROOT / "datasets" / "people").clip("fox_pt")
     segment = SegmentRecord(
         id=0, start=0.4, end=3.6, text="Uma raposa.", words=[], speaker=None, confidence=0.9, translation="A fox.",
         candidates=["A fox."], spoken_text="A fox!", voice="joe", engine="piper", attempts=1, failed=None, rate=1.1,
@@ -84,8 +84,8 @@ def test_the_record_of_a_dub_is_read(tmp_path: Path) -> None:
 
 
 def test_the_straight_script_dubs_a_sentence(tmp_path: Path) -> None:
-    clip = HERE.parents[1] / "datasets" / "people" / "clips" / "fox_pt.flac"
-    command = [sys.executable, str(HERE / "straight_script.py"), str(clip), "--from", "pt", "--to", "en"]
+    clip = ROOT / "datasets" / "people" / "clips" / "fox_pt.flac"
+    command = [sys.executable, str(ROOT / "benchmarks" / "straight_script.py"), str(clip), "--from", "pt", "--to", "en"]
     subprocess.run([*command, "--out", str(tmp_path)], check=True, timeout=300)
     (spoken,) = json.loads((tmp_path / "fox_pt.en.lines.json").read_text(encoding="utf-8"))["lines"]
     assert "fox" in spoken["translation"].lower()

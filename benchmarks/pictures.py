@@ -1,6 +1,6 @@
 """The pictures of the README, made from a real dub.
 
-    python tests/speed/pictures.py [--out FOLDER]
+    python benchmarks/pictures.py [--out FOLDER]
 
 Dubs one clip of ``spoken``, then draws ``timeline.png`` (where the source and the dub speak, and how fast each line
 goes) and ``frame.png`` (a frame of the dub with its subtitles burned in).
@@ -24,7 +24,7 @@ from vtlab.pipeline import dub
 from vtlab.record import Record
 from vtlab.settings import load_settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 CLIP = "pt_two_friends"
 SHOWN_S = 28.0
 SOURCE, DUB = "#7f7f7f", "#0072b2"  # apart for the colour-blind, too (Okabe and Ito)
@@ -32,7 +32,7 @@ SOURCE, DUB = "#7f7f7f", "#0072b2"  # apart for the colour-blind, too (Okabe and
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     clip = load_dataset(ROOT / "datasets" / "spoken").clip(CLIP)

@@ -1,6 +1,6 @@
 """The dub a plain script makes: the same models as vtlab's defaults, called one after another.
 
-    python tests/speed/straight_script.py VIDEO --from pt --to en --out FOLDER
+    python benchmarks/straight_script.py VIDEO --from pt --to en --out FOLDER
 
 What vtlab is measured against. Recognition with beam 5, word times and voice activity; every recognised segment
 translated; the voice at its natural rate, sped up by at most 1.1 where it is longer than its segment; put at the

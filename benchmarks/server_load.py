@@ -1,6 +1,6 @@
 """Three sessions at once and a hundred waiting: does each end in the right state, and what does it take?
 
-    python tests/speed/server_load.py [--workers 3] [--sessions 103] [--clip FILE --pair en pt]
+    python benchmarks/server_load.py [--workers 3] [--sessions 103] [--clip FILE --pair en pt]
 
 Every fourth session is cancelled while it waits. Prints how long the loop took to answer (as a health check waits for
 it), the longest pause between two messages, how long cancelling took, and the most memory. Ends with 1 where a session
@@ -22,7 +22,7 @@ from serve.sessions import Folders, Limits, Served, Sessions
 from vtlab.resources import rss_mb
 from vtlab.settings import load_settings
 
-CLIP = Path(__file__).parents[1] / "cases" / "delayed_audio.mp4"
+CLIP = Path(__file__).parents[1] / "tests" / "cases" / "delayed_audio.mp4"
 SETTINGS = ("tts.engines=[espeak]", "video_combination.burn_subtitles=true", "initialization.threads=1")
 CANCELLED_EVERY = 4
 

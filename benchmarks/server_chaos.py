@@ -1,6 +1,6 @@
 """Kills workers and the server with -9 at each of the eight stages, and compares what comes out in the end.
 
-    python tests/speed/server_chaos.py [--clip FILE --pair en pt]
+    python benchmarks/server_chaos.py [--clip FILE --pair en pt]
 
 Ends with 1 where a result differs from an undisturbed session's, or where a process is left behind.
 """
@@ -29,7 +29,7 @@ from vtlab.events import Event, StageStarted
 from vtlab.run import STAGES
 from vtlab.settings import load_settings
 
-CLIP = Path(__file__).parents[1] / "cases" / "delayed_audio.mp4"
+CLIP = Path(__file__).parents[1] / "tests" / "cases" / "delayed_audio.mp4"
 SETTINGS = ("tts.engines=[espeak]", "video_combination.burn_subtitles=true")
 LEFT_S = 30.0  # how long processes of a dead server may take to end
 

@@ -1,6 +1,6 @@
 """Kills a sweep with -9 at random moments, then lets it finish: it must equal an undisturbed one, metric for metric.
 
-    python tests/speed/killed_sweeps.py [SUITE] [--kills N] [--seed N] [--longest S]
+    python benchmarks/killed_sweeps.py [SUITE] [--kills N] [--seed N] [--longest S]
 
 Without SUITE it is a small one that loads no models. Both sweeps begin with an empty store. Ends with 1 where a number
 differs, apart from times and memory; the seed repeats it.
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1] / "tests"
 sys.path.insert(0, str(TESTS))
 
 import sweeping  # noqa: E402

@@ -1,6 +1,6 @@
 """vtlab against the straight script, on every Portuguese and English clip of the data sets.
 
-    python tests/speed/benchmark.py [--clips a,b] [--datasets spoken,people] [--runs N] [--out FOLDER]
+    python benchmarks/benchmark.py [--clips a,b] [--datasets spoken,people] [--runs N] [--out FOLDER]
 
 Both run as programs of their own, one after the other on the same machine, vtlab with an empty store and then once
 more with the full one. What is measured comes from the files they wrote. Writes ``benchmark.json`` (every figure of
@@ -39,7 +39,7 @@ from vtlab.record import Record
 from vtlab.segments import Interval
 from vtlab.weights import fetch
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PAIRS = {("pt", "en"), ("en", "pt")}
 LONG_S = 120.0  # clips of this length or more are the ones speed is measured on
 GAP_S = 0.03  # between lines, left out when asking how fast a crowded stretch must be

@@ -1,6 +1,6 @@
 """Dubs short clips again and again in one process, as a server would, and looks for what grows.
 
-    python tests/speed/soak.py [--dubs N] [--grow-mb MB]
+    python benchmarks/soak.py [--dubs N] [--grow-mb MB]
 
 Each dub has an empty store of its own, so that everything is computed; engines stay loaded between dubs. After
 the first ones memory, threads and open files should stay where they are. Ends with 1 where they do not.
@@ -22,7 +22,7 @@ from vtlab.pipeline import dub, memory_budget_mb
 from vtlab.resources import rss_mb
 from vtlab.settings import settings_from_dict
 
-CLIPS = Path(__file__).parents[2] / "datasets" / "people" / "clips"
+CLIPS = Path(__file__).parents[1] / "datasets" / "people" / "clips"
 JOBS = ((CLIPS / "fox_pt.flac", "pt", "en"), (CLIPS / "hello_video_en.mp4", "en", "pt"))
 
 

@@ -1,6 +1,6 @@
 """How soon ``vtlab debug`` shows a dub that is in the store, how soon a turned knob is heard, and the memory it takes.
 
-    PYTHONPATH=tests python tests/speed/app_speed.py [CLIP --pair pt en] [--settings FILE] [--rounds 3] [--turns 4]
+    PYTHONPATH=tests python benchmarks/app_speed.py [CLIP --pair pt en] [--settings FILE] [--rounds 3] [--turns 4]
 
 Needs Debian's chromium. The first view is compared with that of an app that shows one word. A knob of stage 6 is
 turned to values that were never dubbed; the new sound is there when the page's player can play the new video.
@@ -25,7 +25,7 @@ import psutil
 from browser import free_port, opened, served
 from playwright.sync_api import Page, expect
 
-CLIP = Path(__file__).parents[2] / "datasets" / "people" / "clips" / "sentences_pt.mp4"
+CLIP = Path(__file__).parents[1] / "datasets" / "people" / "clips" / "sentences_pt.mp4"
 EMPTY = """
 import marimo
 app = marimo.App(width="full")

@@ -1,6 +1,6 @@
 """A session of the server against ``vtlab dub`` of the same clip, both with warm models: what does serving cost?
 
-    python tests/speed/server_ratio.py [CLIP --pair en pt] [--rounds 3]
+    python benchmarks/server_ratio.py [CLIP --pair en pt] [--rounds 3]
 
 Both run what is served by default, each with an empty store, in turn in one run. Prints seconds of wall clock and of
 processor time (ffmpeg's included), and the ratios of their medians.
@@ -27,7 +27,7 @@ from vtlab import pipeline
 from vtlab.engines.pool import EnginePool
 from vtlab.settings import Settings, StoreSettings
 
-CLIP = Path(__file__).parents[2] / "datasets" / "people" / "clips" / "story_city_en.mp4"
+CLIP = Path(__file__).parents[1] / "datasets" / "people" / "clips" / "story_city_en.mp4"
 
 Cost = tuple[float, float]  # seconds of wall clock, of processor time
 

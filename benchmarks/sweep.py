@@ -1,6 +1,6 @@
 """A sweep of three recognisers, two translators and two voices against twelve runs of the same work.
 
-    python tests/speed/sweep.py [--dataset spoken] [--clips a,b] [--jobs N] [--out FILE]
+    python benchmarks/sweep.py [--dataset spoken] [--clips a,b] [--jobs N] [--out FILE]
 
 The sweep is one process with an empty store; then each of its twelve configurations is a suite of its own in a process
 of its own with an empty store, one after the other on the same machine. Prints the ratio of their times (aim: 0.35 or
@@ -28,7 +28,7 @@ from vtlab.evaluation.run import sweep
 from vtlab.evaluation.suite import load_suite
 from vtlab.evaluation.workers import in_processes
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 AIM = 0.35
 EARS, TRANSLATORS, VOICES = (1, 3, 5), ("firefox", "whisper_translate"), (("piper", None), ("kokoro", "af_heart"))
 MATRIX = {

@@ -1,6 +1,6 @@
 """How soon a cancelled session is quiet, cancelled at each of the eight stages and while its quality is measured.
 
-    python tests/speed/server_cancel.py [CLIP --pair en pt]
+    python benchmarks/server_cancel.py [CLIP --pair en pt]
 
 Prints seconds until the cancel is answered, and until the server's processes rest: less than a tenth of a core in use.
 """
@@ -24,7 +24,7 @@ from serve.sessions import STORE, Folders, Limits, Sessions
 from vtlab.events import Event, StageFinished, StageStarted
 from vtlab.run import STAGES
 
-CLIP = Path(__file__).parents[2] / "datasets" / "people" / "clips" / "story_city_en.mp4"
+CLIP = Path(__file__).parents[1] / "datasets" / "people" / "clips" / "story_city_en.mp4"
 LOOK_S, QUIET_SHARE = 0.2, 0.1
 AFTER = "measuring"
 
