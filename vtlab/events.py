@@ -25,7 +25,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One result of a check. ``code`` is stable (``rushed``), ``segment`` the id of the line it is about."""
+    """One result of a check.
+
+    ``code`` is stable (``rushed``), ``segment`` the id of the line it is about, ``start`` and ``end`` the seconds of the
+    source where it is about a stretch of it.
+    """
 
     stage: str
     code: str
@@ -34,6 +38,8 @@ class Finding:
     segment: int | None = None
     value: float | None = None
     limit: float | None = None
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class FindingRecord(_Part):
     segment: int | None
     value: float | None
     limit: float | None
+    start: float | None = Field(None, description="where the source has what it is about, if it is about a stretch")
+    end: float | None = None
 
 
 class WordRecord(_Part):
