@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vtlab.evaluation.suite import Gate
+from vtlab.evaluation.suite.model import Gate
 from vtlab.measurement.rows import Measurement
 from vtlab.record import Record
 from vtlab.run import STAGES

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab.errors import EngineError, ResourceError
-from vtlab.evaluation.results import ClipResult, clip_folder, read_result, write_result
-from vtlab.evaluation.run import Bench, Job, Task, evaluate, failed, result_key
-from vtlab.evaluation.workers import GONE
+from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, write_result
+from vtlab.evaluation.sweep.run import Bench, Job, Task, evaluate, failed, result_key
+from vtlab.evaluation.sweep.workers import GONE
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -14,12 +14,12 @@ import numpy as np
 
 from vtlab import media, plots
 from vtlab.audio import Audio, cut, fade, silence
-from vtlab.evaluation.bootstrap import intervals
-from vtlab.evaluation.compare import COSTS, QUALITIES, first_of_all, losses, of_results, undominated
+from vtlab.evaluation.compare.bootstrap import intervals
+from vtlab.evaluation.compare.comparison import COSTS, QUALITIES, first_of_all, losses, of_results, undominated
 from vtlab.evaluation.dataset import Dataset
-from vtlab.evaluation.report import lost
-from vtlab.evaluation.results import ClipResult, added, corpus, gate_outcomes
-from vtlab.evaluation.suite import Configuration, Gate, Suite
+from vtlab.evaluation.show.pages import lost
+from vtlab.evaluation.suite.model import Configuration, Gate, Suite
+from vtlab.evaluation.sweep.results import ClipResult, added, corpus, gate_outcomes
 from vtlab.measurement.rows import Measurement, SegmentMeasure
 from vtlab.metrics import METRICS
 from vtlab.metrics.corpus import pooled as over_clips

@@ -2,7 +2,7 @@
 
 ``compare`` takes candidates, whatever they came from: runs in MLflow, folders of results, files of ``vtlab measure
 --json`` (any tool's dub). Each is compared with the baseline on the clips and segments that both have, by the paired
-bootstrap of ``vtlab.evaluation.bootstrap``. Where the interval of a difference holds 0, no difference is shown.
+bootstrap of ``vtlab.evaluation.compare.bootstrap``. Where the interval of a difference holds 0, no difference is shown.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from vtlab.errors import InputError, nearest
-from vtlab.evaluation import bootstrap, listening
-from vtlab.evaluation.bootstrap import SAMPLES, SEED, Over, Sampled
-from vtlab.evaluation.listening import Vote
-from vtlab.evaluation.results import PERFECT_BLEU, RESULT, ClipResult, Gold
+from vtlab.evaluation.compare import bootstrap, listening
+from vtlab.evaluation.compare.bootstrap import SAMPLES, SEED, Over, Sampled
+from vtlab.evaluation.compare.listening import Vote
+from vtlab.evaluation.sweep.results import PERFECT_BLEU, RESULT, ClipResult, Gold
 from vtlab.measurement.rows import Measurement
 from vtlab.metrics import METRICS, chosen
 from vtlab.metrics.corpus import pooled
@@ -230,7 +230,7 @@ def listened(
             continue
         up = 1 if METRICS[name].better == "higher" else -1
         better_a = {
-            f"{unit.clip}:{unit.segment.index}": up * (a - b)  # as vtlab.evaluation.listening names its pairs
+            f"{unit.clip}:{unit.segment.index}": up * (a - b)  # as vtlab.evaluation.compare.listening names its pairs
             for unit, a, b in bootstrap.each(name, ours, theirs)
             if unit.segment is not None
         }
@@ -245,7 +245,7 @@ def listened(
 
 
 def losses(candidate: Candidate, samples: int = SAMPLES, seed: int = SEED) -> list[Loss]:
-    """Where the end-to-end loss comes from, by the names and definitions of ``vtlab.evaluation.results.losses``."""
+    """Where the end-to-end loss comes from, as ``vtlab.evaluation.sweep.results.losses`` defines it."""
     transcript, translation, timings = (
         candidate.gold.get(kind, {}) for kind in ("gold_transcript", "gold_translation", "gold_timings")
     )
@@ -317,7 +317,7 @@ def load(run: str, *, uri: str | None = None) -> list[Candidate]:
                 code="E_RUN",
             )
         return [_of_folder(folder) for folder in folders]
-    from vtlab.evaluation import tracking
+    from vtlab.evaluation.tracking import runs as tracking
 
     tracked = tracking.load_run(run, uri=uri)
     return [of_results(f"{tracked.suite}/{tracked.name}", tracked.results)]
@@ -325,7 +325,7 @@ def load(run: str, *, uri: str | None = None) -> list[Candidate]:
 
 def load_suite_runs(suite: str, *, uri: str | None = None) -> list[Candidate]:
     """The newest run of each configuration of a suite, oldest first; ``InputError`` where there is none."""
-    from vtlab.evaluation import tracking
+    from vtlab.evaluation.tracking import runs as tracking
 
     newest: dict[str, str] = {}
     for run in tracking.find_runs(suite, uri=uri):

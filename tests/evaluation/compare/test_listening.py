@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtlab.errors import InputError, UserError
-from vtlab.evaluation import listening
-from vtlab.evaluation.bootstrap import MIN_UNITS
-from vtlab.evaluation.compare import Candidate, listened
-from vtlab.evaluation.listening import Pair, Ratings, Span, Vote
-from vtlab.evaluation.results import ClipResult, clip_folder, write_result
+from vtlab.evaluation.compare import listening
+from vtlab.evaluation.compare.bootstrap import MIN_UNITS
+from vtlab.evaluation.compare.comparison import Candidate, listened
+from vtlab.evaluation.compare.listening import Pair, Ratings, Span, Vote
+from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result
 from vtlab.measurement.rows import Measurement, SegmentMeasure
 
 SPAN = Span(Path("dub.mp4"), 0.0, 1.0, "k")

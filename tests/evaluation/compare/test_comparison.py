@@ -11,10 +11,9 @@ from typer.testing import CliRunner
 
 from vtlab.cli import app
 from vtlab.errors import InputError, SettingsError
-from vtlab.evaluation import compare as comparing
-from vtlab.evaluation import results as counted
-from vtlab.evaluation.bootstrap import each, units_of
-from vtlab.evaluation.compare import (
+from vtlab.evaluation.compare import comparison as comparing
+from vtlab.evaluation.compare.bootstrap import each, units_of
+from vtlab.evaluation.compare.comparison import (
     Candidate,
     candidates_of,
     compare,
@@ -24,8 +23,9 @@ from vtlab.evaluation.compare import (
     shortened,
     undominated,
 )
-from vtlab.evaluation.listening import Vote
-from vtlab.evaluation.results import ClipResult, write_result
+from vtlab.evaluation.compare.listening import Vote
+from vtlab.evaluation.sweep import results as counted
+from vtlab.evaluation.sweep.results import ClipResult, write_result
 from vtlab.measurement.rows import Measurement
 from vtlab.metrics.corpus import pooled
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sweeping import Lines, numbers, run, suite_data, write_dataset, write_suite
 
-from vtlab.evaluation.run import sweep
-from vtlab.evaluation.suite import load_suite
+from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.sweep.run import sweep
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'vtlab[ray]'")
 
@@ -58,7 +58,7 @@ def test_with_a_node_killed_in_the_middle_it_equals_a_local_one(
     monkeypatch.setenv("VTLAB_STORE", str(tmp_path / "local-store"))
     local, _ = run(suite, tmp_path / "local")
     monkeypatch.setenv("VTLAB_STORE", str(tmp_path / "store"))
-    from vtlab.evaluation.cluster import on_ray
+    from vtlab.evaluation.sweep.cluster import on_ray
 
     doomed = cluster.add_node(**node())
     cluster.wait_for_nodes()

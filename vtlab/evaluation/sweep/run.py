@@ -30,7 +30,8 @@ from vtlab import __version__
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, UserError, VtlabError
 from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
-from vtlab.evaluation.results import (
+from vtlab.evaluation.suite.model import Configuration, Suite
+from vtlab.evaluation.sweep.results import (
     ClipResult,
     Corpus,
     GateOutcome,
@@ -45,7 +46,6 @@ from vtlab.evaluation.results import (
     stage_counts,
     write_result,
 )
-from vtlab.evaluation.suite import Configuration, Suite
 from vtlab.metrics import metrics_of
 from vtlab.pipeline import Dub, dub, memory_budget_mb
 from vtlab.record import Record
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of what is done here; rises when results of the same settings would be others
 FAULT = "E_INTERNAL"
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 TIMED = frozenset(metrics_of("cost"))
 POLL_S = 0.1  # how often a program that is timed is looked after
 Checkpoint = Callable[[], None]

@@ -36,8 +36,8 @@ from pydantic import TypeAdapter
 
 from vtlab import __version__
 from vtlab.errors import InputError, UserError, nearest
-from vtlab.evaluation.results import ClipResult, clip_folder
-from vtlab.evaluation.suite import Configuration, Gate, Suite
+from vtlab.evaluation.suite.model import Configuration, Gate, Suite
+from vtlab.evaluation.sweep.results import ClipResult, clip_folder
 from vtlab.metrics import METRICS
 from vtlab.record import Record
 
@@ -256,7 +256,7 @@ def log_configuration(
     ``folder`` holds the suites' results, ``<suite>/<configuration>/<clip>/``; ``load`` comes from ``watched``.
     Where these very results are in the store, nothing is written.
     """
-    from vtlab.evaluation import artifacts
+    from vtlab.evaluation.tracking import artifacts
 
     address = tracking_uri(uri)
     client = _client(address)
@@ -336,7 +336,7 @@ def attach_trade(runs: Mapping[str, Sequence[ClipResult]], *, uri: str | None = 
 
     ``runs``: the results of each configuration by its run's id.
     """
-    from vtlab.evaluation import artifacts
+    from vtlab.evaluation.tracking import artifacts
 
     with tempfile.TemporaryDirectory(prefix="vtlab-") as made:
         file = Path(made) / "pareto.png"
@@ -422,7 +422,7 @@ def _run_tags(
 @functools.cache
 def code_version() -> tuple[str, bool] | None:
     """Commit of the running code and whether files differ from it; ``None`` where it is no checkout."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", *words], cwd=package, capture_output=True, text=True, check=True, timeout=60)

@@ -12,10 +12,10 @@ from evaluation.logged import CLIPS, ROOT, a_result, a_suite
 from evaluation.made_up import measurement
 
 from vtlab.errors import InputError, UserError
-from vtlab.evaluation import tracking
 from vtlab.evaluation.dataset import Dataset
-from vtlab.evaluation.results import ClipResult, corpus
-from vtlab.evaluation.suite import Configuration, Suite
+from vtlab.evaluation.suite.model import Configuration, Suite
+from vtlab.evaluation.sweep.results import ClipResult, corpus
+from vtlab.evaluation.tracking import runs as tracking
 from vtlab.settings import settings_from_dict
 
 CASE = json.loads((ROOT / "tests" / "cases" / "tracking_store.json").read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ def test_processes_that_start_at_once_on_an_absent_store(tmp_path):
     each, after = CASE["each"], CASE["after"]
     values = each["metrics"] | {name: float(said) for name, said in each["metrics_that_could_not_be_computed"].items()}
     context = multiprocessing.get_context("forkserver")  # with the imports done, all of them are there at once
-    context.set_forkserver_preload(["vtlab.evaluation.tracking", "mlflow.store.tracking.sqlalchemy_store"])
+    context.set_forkserver_preload(["vtlab.evaluation.tracking.runs", "mlflow.store.tracking.sqlalchemy_store"])
     processes = [
         context.Process(
             target=tracking.log_run, args=("case", str(number), each["params"], values, {}), kwargs={"uri": address}

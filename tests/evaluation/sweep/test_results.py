@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from vtlab.evaluation.results import (
+from vtlab.evaluation.suite.model import Gate
+from vtlab.evaluation.sweep.results import (
     ClipResult,
     StageCount,
     added,
@@ -14,7 +15,6 @@ from vtlab.evaluation.results import (
     read_result,
     write_result,
 )
-from vtlab.evaluation.suite import Gate
 from vtlab.measurement.rows import Measurement, SegmentMeasure
 
 REFERENCE = "the cat sat on the mat in the old house"

@@ -13,10 +13,10 @@ from evaluation.made_up import clips, measurement
 
 from vtlab import media, plots
 from vtlab.errors import InputError
-from vtlab.evaluation import report
-from vtlab.evaluation.compare import Candidate, compare
-from vtlab.evaluation.report import Page, comparison_page, load_page, run_page, worst_segments, write
-from vtlab.evaluation.suite import Gate
+from vtlab.evaluation.compare.comparison import Candidate, compare
+from vtlab.evaluation.show import pages as report
+from vtlab.evaluation.show.pages import Page, comparison_page, load_page, run_page, worst_segments, write
+from vtlab.evaluation.suite.model import Gate
 
 NAME = "<b>a & b</b>"  # of a configuration: text, not markup
 

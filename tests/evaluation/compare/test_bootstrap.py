@@ -11,8 +11,8 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.significance import PairedTest
 
-from vtlab.evaluation import bootstrap
-from vtlab.evaluation.bootstrap import draw, estimators, interval, p_value, sample, sample_both, units_of
+from vtlab.evaluation.compare import bootstrap
+from vtlab.evaluation.compare.bootstrap import draw, estimators, interval, p_value, sample, sample_both, units_of
 from vtlab.measurement.rows import Measurement, SegmentMeasure
 from vtlab.metrics import METRICS
 from vtlab.metrics.corpus import pooled

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from vtlab import resources
 from vtlab.errors import Cancelled, VtlabError
-from vtlab.evaluation.results import ClipResult, clip_folder, read_result, write_result
-from vtlab.evaluation.run import Bench, Job, Task, evaluate, failed, result_key
+from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, write_result
+from vtlab.evaluation.sweep.run import Bench, Job, Task, evaluate, failed, result_key
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnContext

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from vtlab.evaluation import shown
-from vtlab.evaluation.artifacts import Pooled
-from vtlab.evaluation.compare import Comparison, Pairing
-from vtlab.evaluation.results import ClipResult, added
+from vtlab.evaluation.compare.comparison import Comparison, Pairing
+from vtlab.evaluation.show import terminal as shown
+from vtlab.evaluation.sweep.results import ClipResult, added
+from vtlab.evaluation.tracking.artifacts import Pooled
 from vtlab.metrics import METRICS
 from vtlab.record import Record
 

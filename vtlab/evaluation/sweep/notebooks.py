@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
 
     from vtlab.evaluation.dataset import Dataset
-    from vtlab.evaluation.suite import Configuration, Suite
+    from vtlab.evaluation.suite.model import Configuration, Suite
 
 TAG = "parameters"
 # where the notebooks of this project are: in a checkout, or where the installed package put them
-FOLDERS = (Path(__file__).parents[2] / "notebooks", Path(sysconfig.get_path("data")) / "share" / "vtlab" / "notebooks")
+FOLDERS = (Path(__file__).parents[3] / "notebooks", Path(sysconfig.get_path("data")) / "share" / "vtlab" / "notebooks")
 ARROW = re.compile(r"^-+> \d+ (.*)$", re.MULTILINE)  # IPython's mark of the failing line
 HANGS_S = 600  # a kernel that is silent for so long is dead; papermill's 60 s and 4 s are short on a busy machine
 SHOWN_CHARS = 80  # of the failing line, in the message
@@ -136,7 +136,7 @@ def evaluate(
     ``folder`` holds the suites' results, and the notebook with them. ``limit``: the first clips only; 0: all. Where the
     notebook fails, the configuration has a failed run that holds the notebook and says why.
     """
-    from vtlab.evaluation import tracking
+    from vtlab.evaluation.tracking import runs as tracking
 
     address = tracking.tracking_uri(uri)
     out = folder / suite.name / configuration.name / "evaluate.ipynb"

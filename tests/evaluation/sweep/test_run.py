@@ -11,11 +11,11 @@ import sweeping
 from sweeping import numbers, run, suite_data, write_dataset, write_suite
 
 from vtlab.errors import Cancelled, EngineError
-from vtlab.evaluation.results import clip_folder, read_result
-from vtlab.evaluation.run import Sweep, evaluate, result_key, timed_record
-from vtlab.evaluation.suite import load_suite
+from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.sweep.results import clip_folder, read_result
+from vtlab.evaluation.sweep.run import Sweep, evaluate, result_key, timed_record
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 FRAGILE = "sweeping:Fragile"
 
 
@@ -88,7 +88,7 @@ def test_made_anew_when_asked_by_two_processes(undisturbed: Sweep, suite: Path, 
 
 
 def test_the_key_follows_all_that_the_result_depends_on(suite: Path, home: Path) -> None:
-    from vtlab.evaluation.run import Job
+    from vtlab.evaluation.sweep.run import Job
 
     def key(**more: Any) -> str:
         file = write_suite(home / "other.yaml", suite_data(home / "data", **more))

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 from vtlab import __version__, media, plots
 from vtlab.audio import Audio, cut, fade
 from vtlab.errors import InputError
-from vtlab.evaluation import bootstrap, listening, shown
-from vtlab.evaluation.bootstrap import Unit
-from vtlab.evaluation.compare import STAGES_LOST, Candidate, Comparison, Loss, Pairing, load, losses
-from vtlab.evaluation.results import RESULT, ClipResult, read_result
-from vtlab.evaluation.suite import Gate
+from vtlab.evaluation.compare import bootstrap, listening
+from vtlab.evaluation.compare.bootstrap import Unit
+from vtlab.evaluation.compare.comparison import STAGES_LOST, Candidate, Comparison, Loss, Pairing, load, losses
+from vtlab.evaluation.show import terminal as shown
+from vtlab.evaluation.suite.model import Gate
+from vtlab.evaluation.sweep.results import RESULT, ClipResult, read_result
 from vtlab.languages import language_name
 from vtlab.measurement.rows import Measurement
 from vtlab.metrics import METRICS
@@ -139,7 +140,7 @@ def lost(found: Sequence[Loss]) -> Figure | None:
 
 
 def load_page(run: str, results: Path = Path("out/eval"), *, uri: str | None = None) -> Page:
-    """What the page of a run needs, whatever its name means (see ``vtlab.evaluation.compare.load``).
+    """What the page of a run needs, whatever its name means (see ``vtlab.evaluation.compare.comparison.load``).
 
     Sounds come from a folder of results: the run's own, or ``results``, where ``vtlab eval`` left it.
     """
@@ -185,7 +186,7 @@ def _page_of_folder(candidate: Candidate, folder: Path) -> Page:
 def _page_of_tracked(candidate: Candidate, run: str, results: Path, uri: str | None) -> Page:
     import yaml
 
-    from vtlab.evaluation import tracking
+    from vtlab.evaluation.tracking import runs as tracking
 
     tracked = tracking.load_run(run, uri=uri)
     folder = results / tracked.suite / tracked.name
@@ -327,7 +328,7 @@ def _snippet(audio: Audio, start: float, end: float) -> Audio:
 
 @cache
 def _decoded(file: Path) -> Audio:
-    from vtlab.evaluation.artifacts import decoded
+    from vtlab.evaluation.tracking.artifacts import decoded
 
     return decoded(file)
 

@@ -24,8 +24,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.errors import InputError, UserError
-from vtlab.evaluation.bootstrap import LEVEL, MIN_UNITS
-from vtlab.evaluation.results import load_results
+from vtlab.evaluation.compare.bootstrap import LEVEL, MIN_UNITS
+from vtlab.evaluation.sweep.results import load_results
 from vtlab.measurement.rows import SegmentMeasure
 
 Which = Literal["a", "b"]
@@ -374,7 +374,7 @@ def log_outcome(run_a: str, run_b: str, outcome: Outcome, votes: Path) -> str:
 
     Raises ``InputError`` (``E_VOTES``) where nobody voted.
     """
-    from vtlab.evaluation import tracking
+    from vtlab.evaluation.tracking import runs as tracking
 
     if not outcome.votes:
         raise InputError(f"There are no votes on {run_a} and {run_b} as they are now, so none to log.", code="E_VOTES")
