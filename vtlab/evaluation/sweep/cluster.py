@@ -115,7 +115,6 @@ def _connect(ray: Any, address: str) -> bool:
     """Joins or starts the cluster; whether it was this call that did."""
     if ray.is_initialized():
         return False
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options = {"include_dashboard": False} if address == HERE else {"address": address}
     try:
         ray.init(**options, log_to_driver=False, logging_level="ERROR")

@@ -128,8 +128,7 @@ def _sqlite_file(uri: str) -> Path | None:
 @functools.lru_cache(maxsize=8)
 def _client(address: str) -> MlflowClient:
     """A client whose store is there: made on first use in each process, while no other process makes or opens it."""
-    # read when mlflow is imported: neither usage statistics nor minutes of retries against a server that is not there
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # read when mlflow is imported: no minutes of retries against a server that is not there
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -571,7 +570,6 @@ def _search(client: MlflowClient, experiments: list[str], wanted: str) -> list[R
 @contextmanager
 def watched() -> Iterator[list[Sample]]:
     """Samples of the machine's load while the body runs, as MLflow measures it: processor, memory, disk, network."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
     from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
     from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
