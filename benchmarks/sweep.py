@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.results import ClipResult, added
 from vtlab.evaluation.sweep.run import sweep
 from vtlab.evaluation.sweep.workers import in_processes

@@ -22,7 +22,7 @@ from pydantic import Field
 from vtlab.audio import Audio
 from vtlab.engines.transcription import Utterance, reference
 from vtlab.errors import EngineError
-from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.results import ClipResult
 from vtlab.evaluation.sweep.run import Sweep, sweep
 from vtlab.evaluation.sweep.workers import in_processes

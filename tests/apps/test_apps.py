@@ -16,7 +16,7 @@ from vtlab.apps import debugging
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation.compare import listening
 from vtlab.evaluation.show.pages import load_page, run_page
-from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.run import evaluate
 from vtlab.evaluation.tracking import runs as tracking
 from vtlab.pipeline import Dub

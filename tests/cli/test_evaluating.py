@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from vtlab.cli.evaluating import as_data, table
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.evaluation.suite.model import Suite, load_suite
+from vtlab.evaluation.suite.loader import load_suite
+from vtlab.evaluation.suite.model import Suite
 from vtlab.evaluation.sweep.results import ClipResult, Corpus, StageCount, gate_outcomes
 from vtlab.evaluation.sweep.run import Outcome, Sweep
 

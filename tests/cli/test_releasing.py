@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from vtlab.cli import app, releasing
 from vtlab.errors import InputError, UserError
-from vtlab.evaluation.suite.model import Gate
+from vtlab.releases.evidence import Gate
 from vtlab.evaluation.sweep.results import ClipResult, corpus
 from vtlab.evaluation.tracking import runs as tracking
 from vtlab.evaluation.tracking.runs import TrackedRun

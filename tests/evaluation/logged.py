@@ -8,7 +8,8 @@ from pathlib import Path
 from evaluation.made_up import measurement
 
 from vtlab.evaluation.dataset import Dataset
-from vtlab.evaluation.suite.model import Configuration, Suite, load_suite
+from vtlab.evaluation.suite.loader import load_suite
+from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import ClipResult, StageCount, clip_folder
 
 ROOT = Path(__file__).parents[2]

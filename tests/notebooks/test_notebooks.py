@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from vtlab.errors import InputError, SettingsError, UserError, VtlabError
 from vtlab.evaluation.show import terminal as shown
-from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep import notebooks
 from vtlab.evaluation.sweep.results import load_results
 from vtlab.evaluation.tracking import runs as tracking
@@ -159,7 +159,7 @@ def test_evaluate_and_compare(bench, tmp_path, monkeypatch):
     monkeypatch.setenv("VTLAB_STORE", str(bench / "store"))
     uri = f"sqlite:///{bench}/mlflow.db"
     suite = load_suite(bench / "short.yaml")
-    configuration, dataset = notebooks.configuration_of(suite, "quick"), suite.load_dataset()
+    configuration, dataset = suite.configuration("quick"), suite.load_dataset()
     run_id = notebooks.evaluate(suite, configuration, dataset, bench / "eval", uri=uri)
     run = tracking.load_run("short/quick", uri=uri)
     assert run.run_id == run_id
@@ -181,7 +181,7 @@ def test_evaluate_and_compare(bench, tmp_path, monkeypatch):
 def test_a_failed_evaluation_is_a_failed_run_with_its_notebook(bench, monkeypatch):
     uri = f"sqlite:///{bench}/mlflow.db"
     suite = load_suite(bench / "short.yaml")
-    configuration, dataset = notebooks.configuration_of(suite, "quick"), suite.load_dataset()
+    configuration, dataset = suite.configuration("quick"), suite.load_dataset()
     lost = suite.model_copy(update={"file": bench / "gone.yaml", "name": "gone"})
     with pytest.raises(UserError, match=r"evaluate\.ipynb failed in cell 3 .*gone\.yaml cannot be read"):
         notebooks.evaluate(lost, configuration, dataset, bench / "eval", uri=uri)

@@ -42,7 +42,7 @@ def evaluate(
     taken from the store, also with --no-resume. On a cluster, the results and the store (VTLAB_STORE) are in folders
     that all machines share. Exit code 3: a clip failed, or no configuration passes its gates.
     """
-    from vtlab.evaluation.suite.model import load_suite
+    from vtlab.evaluation.suite.loader import load_suite
     from vtlab.evaluation.sweep import notebooks
     from vtlab.evaluation.sweep.run import sweep
     from vtlab.evaluation.tracking import runs as tracking

@@ -13,7 +13,7 @@ import typer
 from vtlab.cli.terminal import GATE_EXIT, AsJson, Debug, print_lines, say
 
 if TYPE_CHECKING:
-    from vtlab.evaluation.suite.model import Gate
+    from vtlab.releases.evidence import Gate
     from vtlab.evaluation.sweep.results import ClipResult
     from vtlab.evaluation.tracking.runs import TrackedRun
     from vtlab.releases.store import Candidate, Contest, GateOutcome, Move, Release
@@ -228,7 +228,7 @@ def _gates_in(file: Path) -> dict[str, Gate]:
     from pydantic import TypeAdapter, ValidationError
 
     from vtlab.errors import SettingsError, nearest
-    from vtlab.evaluation.suite.model import Gate
+    from vtlab.releases.evidence import Gate
     from vtlab.metrics import METRICS
 
     try:

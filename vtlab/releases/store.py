@@ -4,7 +4,7 @@
       history.jsonl       a move a line: which release was put in force, by promotion or rollback; the last one is
       0001/release.json   what was measured, on what, by whom; hashes of the weights, and of the files beside it
       0001/settings.yaml
-      0001/results.jsonl  the evidence clip by clip: what the next candidate is compared with
+      0001/results.jsonl  the evidence clip by clip: what the next proposal is compared with
       0001/glossary.yaml  where the settings name one
 
 A release is written in a folder of another name, which is renamed when it is whole; then the history is replaced, in
@@ -33,6 +33,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.errors import EngineError, LanguageError, SettingsError, UserError, WeightsError
+from vtlab.releases.evidence import Evidence
 from vtlab.settings import Settings, StoreSettings, dump_yaml, settings_from_dict
 
 if TYPE_CHECKING:
@@ -63,45 +64,7 @@ class ReleasedWeights(_Part):
     sha256: str
 
 
-class GateOutcome(_Part):
-    """A limit that the suite sets, and whether the run keeps it."""
-
-    metric: str
-    limit: str = Field(description="as people read it: at least 20")
-    value: float | None = Field(description="null: not measured, so not passed")
-    passed: bool
-
-
-class Contest(_Part):
-    """The candidate against the release that was in force, on the segments that both have."""
-
-    release: int
-    metric: str
-    baseline: float = Field(description="of the release that was in force, over those segments")
-    value: float = Field(description="of the candidate")
-    difference: float
-    low: float | None = Field(description="95 % interval of the difference; null: the metric has none")
-    high: float | None
-    p: float | None
-    verdict: str = Field(description="better, worse, no difference shown …")
-
-
-class Evidence(_Part):
-    """What was measured before this configuration was released."""
-
-    values: dict[str, float] = Field(description="over the whole data set; what was not measured is absent")
-    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict, description="95 %, by metric")
-    signatures: dict[str, str] = Field(default_factory=dict, description="how each value was computed")
-    gates: tuple[GateOutcome, ...] = ()
-    contests: tuple[Contest, ...] = Field(
-        (), description="the one that decides first; empty: nothing in force to compare with, or not comparable"
-    )
-    objections: tuple[str, ...] = Field((), description="what spoke against it, overruled by the reason given")
-    clips: int
-    failed_clips: int = 0
-
-
-class Candidate(_Part):
+class Proposal(_Part):
     """A configuration with its evidence, about to become a release."""
 
     name: str = Field(description="of the configuration in its suite")
@@ -123,7 +86,7 @@ class Candidate(_Part):
     results: tuple[str, ...] = Field((), exclude=True, repr=False, description="JSON of each clip's result")
 
 
-class Release(Candidate):
+class Release(Proposal):
     """A configuration as it is or was in production; ``results`` stay on disk, see ``results_of``."""
 
     number: int
@@ -143,7 +106,7 @@ class Move(_Part):
 
 
 @dataclass(frozen=True)
-class Difference:
+class WeightsMismatch:
     """Weights that are not on this machine what they were when the release was evaluated; ``found`` is their hash."""
 
     name: str
@@ -232,7 +195,7 @@ def results_of(release: Release) -> list[str]:
     return _verified(release.folder / RESULTS, release.files[RESULTS], release.number).decode().splitlines()
 
 
-def verify(release: Release) -> list[Difference]:
+def verify(release: Release) -> list[WeightsMismatch]:
     """Weights of the release that are missing here or are others than those evaluated; empty where all is as it was.
 
     They are looked for as a dub of each evaluated pair of languages looks for them: hashed, not loaded.
@@ -257,7 +220,7 @@ def verify(release: Release) -> list[Difference]:
             )
         else:
             continue
-        differences.append(Difference(weights.name, weights.sha256, here, message))
+        differences.append(WeightsMismatch(weights.name, weights.sha256, here, message))
     return differences
 
 
@@ -279,18 +242,18 @@ def _looks(release: Release) -> Iterator[Callable[[], Iterable[Choice]]]:
 # ---------------------------------------------------------------- writing
 
 
-def promote(folder: Path, propose: Callable[[], Candidate]) -> Release:
+def promote(folder: Path, propose: Callable[[], Proposal]) -> Release:
     """Writes what ``propose`` returns as a new release and puts it in force.
 
     Promotions and rollbacks wait for each other, and ``propose`` is called when it is this one's turn: the release that
     it finds in force is the one it replaces. What it raises ends the promotion, and nothing has changed.
     """
     with _alone(folder):
-        candidate = propose()
+        proposal = propose()
         moves = history(folder)
         with _writing(folder):
-            release = _write(folder, _next_number(folder, moves), candidate)
-            _put_in_force(folder, moves, release, "promotion", candidate.who, candidate.when, candidate.forced)
+            release = _write(folder, _next_number(folder, moves), proposal)
+            _put_in_force(folder, moves, release, "promotion", proposal.who, proposal.when, proposal.forced)
     return release
 
 
@@ -333,16 +296,16 @@ def _next_number(folder: Path, moves: Sequence[Move]) -> int:
     return 1 + max([move.release for move in moves] + folders, default=0)
 
 
-def _write(folder: Path, number: int, candidate: Candidate) -> Release:
+def _write(folder: Path, number: int, proposal: Proposal) -> Release:
     """The release in its folder, whole, but not in force."""
     home = _home(folder, number)
     made = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
-    settings = candidate.settings
+    settings = proposal.settings
     # sessions name their languages and the server its store
     settings = settings.model_copy(
         update={"source_language": None, "target_language": None, "store": StoreSettings(folder=None)}
     )
-    contents = {RESULTS: "".join(f"{line}\n" for line in candidate.results).encode()}
+    contents = {RESULTS: "".join(f"{line}\n" for line in proposal.results).encode()}
     if settings.translation.glossary is not None:
         try:
             contents[GLOSSARY] = settings.translation.glossary.read_bytes()
@@ -351,7 +314,7 @@ def _write(folder: Path, number: int, candidate: Candidate) -> Release:
         settings = _with_glossary(settings, Path(GLOSSARY))
     contents[SETTINGS] = dump_yaml(settings).encode()
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    data = {**candidate.model_dump(mode="json"), "number": number, "files": hashes}
+    data = {**proposal.model_dump(mode="json"), "number": number, "files": hashes}
     contents[RELEASE] = (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode()
     for name, content in contents.items():
         _write_file(made / name, content)

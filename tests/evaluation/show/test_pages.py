@@ -16,7 +16,7 @@ from vtlab.errors import InputError
 from vtlab.evaluation.compare.comparison import Candidate, compare
 from vtlab.evaluation.show import pages as report
 from vtlab.evaluation.show.pages import Page, comparison_page, load_page, run_page, worst_segments, write
-from vtlab.evaluation.suite.model import Gate
+from vtlab.releases.evidence import Gate
 
 NAME = "<b>a & b</b>"  # of a configuration: text, not markup
 

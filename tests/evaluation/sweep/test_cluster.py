@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sweeping import Lines, numbers, run, suite_data, write_dataset, write_suite
 
-from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.run import sweep
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'vtlab[ray]'")

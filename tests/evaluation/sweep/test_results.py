@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from vtlab.evaluation.suite.model import Gate
+from vtlab.releases.evidence import Gate
 from vtlab.evaluation.sweep.results import (
     ClipResult,
     StageCount,

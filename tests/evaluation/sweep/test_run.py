@@ -11,7 +11,7 @@ import sweeping
 from sweeping import numbers, run, suite_data, write_dataset, write_suite
 
 from vtlab.errors import Cancelled, EngineError
-from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.results import clip_folder, read_result
 from vtlab.evaluation.sweep.run import Sweep, evaluate, result_key, timed_record
 

@@ -24,7 +24,7 @@ from vtlab.evaluation.compare import bootstrap, listening
 from vtlab.evaluation.compare.bootstrap import Unit
 from vtlab.evaluation.compare.comparison import STAGES_LOST, Candidate, Comparison, Loss, Pairing, load, losses
 from vtlab.evaluation.show import terminal as shown
-from vtlab.evaluation.suite.model import Gate
+from vtlab.releases.evidence import Gate
 from vtlab.evaluation.sweep.results import RESULT, ClipResult, read_result
 from vtlab.languages import language_name
 from vtlab.measurement.rows import Measurement

@@ -18,7 +18,8 @@ from vtlab.evaluation.compare.bootstrap import intervals
 from vtlab.evaluation.compare.comparison import COSTS, QUALITIES, first_of_all, losses, of_results, undominated
 from vtlab.evaluation.dataset import Dataset
 from vtlab.evaluation.show.pages import lost
-from vtlab.evaluation.suite.model import Configuration, Gate, Suite
+from vtlab.evaluation.suite.model import Configuration, Suite
+from vtlab.releases.evidence import Gate
 from vtlab.evaluation.sweep.results import ClipResult, added, corpus, gate_outcomes
 from vtlab.measurement.rows import Measurement, SegmentMeasure
 from vtlab.metrics import METRICS

@@ -36,7 +36,8 @@ from pydantic import TypeAdapter
 
 from vtlab import __version__
 from vtlab.errors import InputError, UserError, nearest
-from vtlab.evaluation.suite.model import Configuration, Gate, Suite
+from vtlab.evaluation.suite.model import Configuration, Suite
+from vtlab.releases.evidence import Gate
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder
 from vtlab.metrics import METRICS
 from vtlab.record import Record
