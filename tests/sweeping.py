@@ -26,7 +26,7 @@ from vtlab.evaluation.results import ClipResult
 from vtlab.evaluation.run import Sweep, sweep
 from vtlab.evaluation.suite import load_suite
 from vtlab.evaluation.workers import in_processes
-from vtlab.metrics import metrics_of
+from vtlab.metrics.registry import metrics_of
 from vtlab.segments import Interval
 
 MEDIA = Path(__file__).parent / "cases" / "odd_names_plain.mp4"

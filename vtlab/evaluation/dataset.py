@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from vtlab.errors import InputError, LanguageError, nearest
 from vtlab.languages import language_code
-from vtlab.measurement.rows import ReferenceSegment
+from vtlab.metrics.rows import ReferenceSegment
 
 DATASETS = Path("datasets")  # where a bare name is looked for, under the working folder
 MANIFEST = "manifest.jsonl"

@@ -46,7 +46,7 @@ from vtlab.evaluation.results import (
     write_result,
 )
 from vtlab.evaluation.suite import Configuration, Suite
-from vtlab.metrics import metrics_of
+from vtlab.metrics.registry import metrics_of
 from vtlab.pipeline import Dub, dub, memory_budget_mb
 from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, dump_yaml, fingerprint
@@ -63,8 +63,8 @@ from vtlab.stages import (
 from vtlab.text.glossary import load_glossary
 
 if TYPE_CHECKING:
-    from vtlab.measurement.inspection import Ear
-    from vtlab.measurement.rows import Measurement
+    from vtlab.measurement.recognizer import Recognizer
+    from vtlab.measurement.results import Measurement
 
 VERSION = 1  # of what is done here; rises when results of the same settings would be others
 FAULT = "E_INTERNAL"
@@ -97,7 +97,7 @@ class Bench:
 
     pool: EnginePool | None = None
     threads: int | None = None  # per engine, where several processes share the cores
-    ear: Ear | None = field(default=None)
+    recognizer: Recognizer | None = field(default=None)
 
 
 @dataclass(frozen=True)
@@ -316,10 +316,11 @@ def _with(settings: Settings, section: str, **changes: Any) -> Settings:
 
 
 def _measured(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], bench: Bench) -> Measurement:
-    from vtlab.measurement.inspection import Ear, measure
+    from vtlab.measurement.inspection import measure
+    from vtlab.measurement.recognizer import Recognizer
 
-    if bench.ear is None:
-        bench.ear = Ear(threads=bench.threads)
+    if bench.recognizer is None:
+        bench.recognizer = Recognizer(threads=bench.threads)
     dubbed = made.outputs["video" if "video" in made.outputs else "audio"]
     return measure(
         dubbed,
@@ -331,7 +332,7 @@ def _measured(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], ben
         speech_track=made.outputs["speech_track"],
         subtitles=made.outputs[f"subtitles_{clip.target_language}_srt"],
         metrics=sorted(wanted),
-        ear=bench.ear,
+        recognizer=bench.recognizer,
     )
 
 

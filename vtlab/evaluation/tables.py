@@ -11,7 +11,7 @@ from vtlab.evaluation import shown
 from vtlab.evaluation.artifacts import Pooled
 from vtlab.evaluation.compare import Comparison, Pairing
 from vtlab.evaluation.results import ClipResult, added
-from vtlab.metrics import METRICS
+from vtlab.metrics.registry import METRICS
 from vtlab.record import Record
 
 VERDICTS = {True: "met", False: "missed", None: ""}
