@@ -18,9 +18,9 @@ from pathlib import Path
 
 import psutil
 
-from serve.config import InForce
-from serve.progress import State, Status
-from serve.sessions import STORE, Folders, Limits, Sessions
+from serve.config import ActiveRelease
+from serve.sessions.sessions import STORE, Folders, Limits, Sessions
+from serve.state import State, Status
 from vtlab.events import Event, StageFinished, StageStarted
 from vtlab.run import STAGES
 
@@ -49,7 +49,7 @@ async def cancelled(stage: str, clip: Path, pair: tuple[str, str], root: Path) -
                 reached.set()
 
     folders = Folders(root / "artifacts", root / "temp_work", root / "state")
-    served = InForce(root / "releases", unmeasured=True)
+    served = ActiveRelease(root / "releases", unmeasured=True)
     async with Sessions(folders, served, Limits(), heard) as sessions:
         await sessions.start(stage, clip, *pair)
         await reached.wait()

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import psutil
 
-from serve.progress import State, Status
-from serve.sessions import Folders, Limits, Served, Sessions
+from serve.sessions.sessions import Folders, Limits, Served, Sessions
+from serve.state import State, Status
 from vtlab.events import Event, StageStarted
 from vtlab.run import STAGES
 from vtlab.settings import load_settings

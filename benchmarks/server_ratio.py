@@ -20,9 +20,9 @@ from pathlib import Path
 
 import psutil
 
-from serve.config import InForce
-from serve.progress import Status
-from serve.sessions import STORE, Folders, Limits, Sessions
+from serve.config import ActiveRelease
+from serve.sessions.sessions import STORE, Folders, Limits, Sessions
+from serve.state import Status
 from vtlab import pipeline
 from vtlab.engines.pool import EnginePool
 from vtlab.settings import Settings, StoreSettings
@@ -62,7 +62,7 @@ def _cpu_s(pids: list[int]) -> float:
 
 
 async def compare(clip: Path, pair: tuple[str, str], rounds: int, root: Path) -> None:
-    in_force = InForce(root / "releases", unmeasured=True)
+    in_force = ActiveRelease(root / "releases", unmeasured=True)
     languages = {"source_language": pair[0], "target_language": pair[1]}
     settings = in_force.served.settings.model_copy(update=languages)
     folders = Folders(root / "artifacts", root / "temp_work", root / "state")

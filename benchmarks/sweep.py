@@ -24,10 +24,10 @@ from typing import Any
 import yaml
 from provenance import provenance
 
-from vtlab.evaluation.results import ClipResult, added
-from vtlab.evaluation.run import sweep
-from vtlab.evaluation.suite import load_suite
-from vtlab.evaluation.workers import in_processes
+from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.sweep.results import ClipResult, added
+from vtlab.evaluation.sweep.run import sweep
+from vtlab.evaluation.sweep.workers import in_processes
 
 ROOT = Path(__file__).parents[1]
 AIM = 0.35
