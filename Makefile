@@ -42,20 +42,20 @@ lint: setup
 
 # the speed and quality of vtlab and of a straight script, on the same clips in one run; takes a while
 benchmark: setup
-	$(BIN)/python tests/speed/benchmark.py --out out/benchmark
-	$(BIN)/python tests/speed/sweep.py
-	$(BIN)/python tests/speed/server_ratio.py
-	PYTHONPATH=tests $(BIN)/python tests/speed/app_speed.py
+	$(BIN)/python benchmarks/benchmark.py --out out/benchmark
+	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/server_ratio.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/app_speed.py
 
 # many dubs in one process: does memory, or anything else, grow? And dubs, sweeps and servers that are killed, and a
 # server with many sessions: do they end as they should?
 soak: setup
-	$(BIN)/python tests/speed/soak.py
-	$(BIN)/python tests/speed/chaos.py
-	$(BIN)/python tests/speed/killed_sweeps.py
-	$(BIN)/python tests/speed/server_chaos.py
-	$(BIN)/python tests/speed/server_load.py
-	$(BIN)/python tests/speed/server_cancel.py
+	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/chaos.py
+	$(BIN)/python benchmarks/killed_sweeps.py
+	$(BIN)/python benchmarks/server_chaos.py
+	$(BIN)/python benchmarks/server_load.py
+	$(BIN)/python benchmarks/server_cancel.py
 
 clean:
 	rm -rf .venv out build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
