@@ -27,6 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vtlab import __version__
+from vtlab.engines.choice import choose_listeners
+from vtlab.engines.choice.translators import choose_translators
+from vtlab.engines.choice.voices import choose_voices
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, UserError, VtlabError
 from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
@@ -244,9 +247,9 @@ def chosen_engines(settings: Settings) -> list[tuple[str, str, Sequence[Any]]]:
     """Kind, name and weights of each engine; raises the ``UserError`` of the stage that finds none."""
     source, target = settings.source_language, initialization.target_language(settings)
     assert source is not None  # clips name theirs
-    choices = [*initialization.choose_listeners(settings)]
-    choices += [leg.choice for leg in initialization.choose_translators(settings, source, target)]
-    choices += [cast.choice for cast in initialization.choose_voices(settings, target, lambda finding: None)]
+    choices = [*choose_listeners(settings)]
+    choices += [leg.choice for leg in choose_translators(settings, source, target)]
+    choices += [cast.choice for cast in choose_voices(settings, target, lambda finding: None)]
     return [(choice.kind, choice.name, choice.weights) for choice in choices]
 
 
