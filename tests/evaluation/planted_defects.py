@@ -1,6 +1,6 @@
 """Can the numbers be trusted? Defects planted into good dubs, and which metric finds them.
 
-    PYTHONPATH=tests python tests/evaluation/planted_defects.py [--out FOLDER] [--clips a,b] [--readme evals/README.md]
+    PYTHONPATH=tests python tests/evaluation/planted_defects.py [--out FOLDER] [--clips a,b] [--readme FILE]
 
 Dubs every Portuguese and English clip of up to a minute of ``datasets/spoken`` and ``datasets/people`` in several ways
 (``WAYS``), plants the ten defects of ``defects.py``, at each of their strengths, into the first of them, and measures
