@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from pydantic import ValidationError
 from vtlab.errors import InputError
 from vtlab.evaluation.dataset.manifest import LENGTH_TOLERANCE_S, MANIFEST, Clip, read_manifest
 from vtlab.evaluation.dataset.transcripts import Cue, join, read_transcript, trim
-from vtlab.files import atomic_write, locked, unfinished_name
 from vtlab.languages import language_code
 from vtlab.measurement.rows import ReferenceSegment
 
@@ -89,17 +89,18 @@ def new(folder: Path | str, clips: Sequence[NewClip], *, link: bool = False, exa
     folder = Path(folder)
     made = [_prepared(clip, exact) for clip in clips]
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        _refuse_taken(folder, made)
-        with ExitStack() as undo:
-            for given, added in zip(clips, made, strict=True):
-                _place(given.video, folder / added.clip.file, link)
-                undo.callback((folder / added.clip.file).unlink)
-            manifest = folder / MANIFEST
-            before = manifest.read_text(encoding="utf-8-sig") if manifest.is_file() else ""
-            lines = [*before.splitlines(), *(added.clip.model_dump_json(exclude_none=True) for added in made)]
-            atomic_write(manifest, "\n".join(lines) + "\n")
-            undo.pop_all()
+    _refuse_taken(folder, made)
+    with ExitStack() as undo:
+        for given, added in zip(clips, made, strict=True):
+            _place(given.video, folder / added.clip.file, link)
+            undo.callback((folder / added.clip.file).unlink)
+        manifest = folder / MANIFEST
+        before = manifest.read_text(encoding="utf-8-sig") if manifest.is_file() else ""
+        lines = [*before.splitlines(), *(added.clip.model_dump_json(exclude_none=True) for added in made)]
+        unfinished = _unfinished(manifest)
+        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        unfinished.replace(manifest)
+        undo.pop_all()
     return [
         AddedClip(added.clip.model_copy(update={"path": folder / added.clip.file}), added.warnings) for added in made
     ]
@@ -109,7 +110,7 @@ def new(folder: Path | str, clips: Sequence[NewClip], *, link: bool = False, exa
 
 
 def _prepared(given: NewClip, exact: bool) -> AddedClip:
-    from vtlab.media import probe
+    from vtlab.media.streams import probe
 
     source, target = language_code(given.source_language), language_code(given.target_language)
     if source == target:
@@ -193,7 +194,8 @@ def _trimmed(
     if all(segment.start is None for segment in segments):
         return segments
     from vtlab.measurement.inspection import voice_activity
-    from vtlab.media import choose_audio, decode_speech, probe
+    from vtlab.media.decoding import decode_speech
+    from vtlab.media.streams import choose_audio, probe
 
     info = probe(video)
     speech = voice_activity(decode_speech(video, choose_audio(info, None, language), info.duration_s))
@@ -233,9 +235,13 @@ def _place(video: Path, into: Path, link: bool) -> None:
     if link:
         into.symlink_to(video.resolve())
         return
-    unfinished = unfinished_name(into)
+    unfinished = _unfinished(into)
     try:
         shutil.copyfile(video, unfinished)
         unfinished.rename(into)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}-{uuid.uuid4().hex}")

@@ -103,7 +103,7 @@ def _errors(line: Line) -> Iterator[str]:
         yield f"source and target language are both {clip.source_language!r}; correct one."
     if not clip.path.is_file():
         return
-    from vtlab.media import probe
+    from vtlab.media.streams import probe
 
     try:
         seconds = probe(clip.path).duration_s
