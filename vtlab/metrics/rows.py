@@ -16,13 +16,15 @@ class _Part(BaseModel):
 
 
 class ReferenceSegment(_Part):
-    """A line of a clip; ``start`` and ``end`` are its first and last audible moment in seconds, or both null."""
+    """A segment of a clip's reference."""
 
-    start: float | None = Field(None, ge=0)
-    end: float | None = Field(None, gt=0)
-    text: str = Field(description="the transcript; empty where only the translation is known")
-    translation: str | None = None
-    speaker: str | None = None
+    start: float | None = Field(
+        None, ge=0, description="Its first audible moment in seconds; null, as `end`, where nobody knows."
+    )
+    end: float | None = Field(None, gt=0, description="Its last audible moment in seconds.")
+    text: str = Field(description="What is said. It is empty only where `vtlab measure` is given a translation alone.")
+    translation: str | None = Field(None, description="How it ought to be translated; null where nobody knows.")
+    speaker: str | None = Field(None, description="Who says it, by any name that is the same throughout the clip.")
 
     @model_validator(mode="after")
     def _span(self) -> Self:
