@@ -20,7 +20,7 @@ from vtlab.errors import InputError
 from vtlab.evaluation.dataset.manifest import LENGTH_TOLERANCE_S, MANIFEST, Clip, read_manifest
 from vtlab.evaluation.dataset.transcripts import Cue, join, read_transcript, trim
 from vtlab.languages import language_code
-from vtlab.measurement.rows import ReferenceSegment
+from vtlab.metrics.rows import ReferenceSegment
 
 CLIPS = "clips"
 LINGERS_S = 2.0  # a last cue may stay this much longer than the clip; then it is cut
