@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from provenance import provenance
 
 from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.results import ClipResult, added
@@ -63,7 +64,7 @@ def main() -> int:
             listed = [{"name": one.name, "settings": one.overrides}]
             alone.append(_timed(home / str(number), {**base, "configurations": listed}, 1))
             print(f"{one.name} alone: {alone[-1]['seconds']:.1f} s", flush=True)
-    found = _compared(together, alone, len(clips))
+    found = {"of": provenance(), **_compared(together, alone, len(clips))}
     text = json.dumps(found, indent=1)
     print(text)
     if arguments.out:

@@ -465,10 +465,10 @@ def detect(file: Path, settings: Settings, pool: EnginePool) -> tuple[str, float
 @contextlib.contextmanager
 def _listeners(settings: Settings, pool: EnginePool) -> Iterator[tuple[Any, Any]]:
     """Voice activity and recogniser, borrowed from the pool."""
+    from vtlab.engines.choice import choose_listeners
     from vtlab.pipeline import pooled
-    from vtlab.stages import initialization
 
-    borrowed = [pooled(settings, choice) for choice in initialization.choose_listeners(settings)]
+    borrowed = [pooled(settings, choice) for choice in choose_listeners(settings)]
     activity, recogniser = (pool.borrow(key, build) for key, build in borrowed)
     try:
         yield activity, recogniser

@@ -25,8 +25,8 @@ from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, InputError
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, load_dataset
 from vtlab.events import Event, Listener
-from vtlab.measurement.rows import ReferenceSegment
-from vtlab.metrics import Metric
+from vtlab.metrics.metric import Metric
+from vtlab.metrics.rows import ReferenceSegment
 from vtlab.pipeline import Dub
 from vtlab.record import FindingRecord, Record
 from vtlab.run import STAGES
@@ -241,7 +241,7 @@ def metric_differences(
 ) -> list[dict[str, Any]]:
     """What can be measured in a moment, of both dubs and their difference; text too, where there is a reference."""
     from vtlab.measurement.inspection import measure
-    from vtlab.metrics import METRICS
+    from vtlab.metrics.registry import METRICS
 
     asked = QUICKLY_MEASURED if reference is None else (*WITH_REFERENCE, *QUICKLY_MEASURED)
 

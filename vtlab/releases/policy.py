@@ -9,7 +9,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from vtlab.errors import EngineError, SettingsError, UserError, nearest
-from vtlab.metrics import METRICS
+from vtlab.metrics.registry import METRICS
 from vtlab.metrics.display import format_p
 from vtlab.releases.evidence import Contest, Evidence, Gate
 

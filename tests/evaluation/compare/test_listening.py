@@ -16,7 +16,8 @@ from vtlab.evaluation.compare.bootstrap import MIN_UNITS
 from vtlab.evaluation.compare.comparison import Candidate, listened
 from vtlab.evaluation.compare.listening import Pair, Ratings, Span, Vote
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result
-from vtlab.measurement.rows import Measurement, SegmentMeasure
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.rows import SegmentMeasure
 
 SPAN = Span(Path("dub.mp4"), 0.0, 1.0, "k")
 PAIRS = [Pair("clip", number, f"line {number}", SPAN, SPAN) for number in range(20)]

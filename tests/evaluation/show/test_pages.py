@@ -102,8 +102,8 @@ def test_the_worst_come_first_with_reasons() -> None:
     late = {"dubbed_start": start + 0.3, "dubbed_end": end + 0.3, "onset_ms": 300.0, "offset_ms": 300.0}
     silent = {"dubbed_start": None, "dubbed_end": None, "onset_ms": None, "offset_ms": None, "heard": ""}
     rows[1], rows[2] = rows[1].model_copy(update=late), rows[2].model_copy(update=silent)
-    lines = [line.model_copy(update={"speed": 1.5 if line.id == 3 else 1.0}) for line in made.lines]
-    found = worst_segments({"clip": made.model_copy(update={"segments": tuple(rows), "lines": tuple(lines)})})
+    lines = [line.model_copy(update={"speed": 1.5 if line.id == 3 else 1.0}) for line in made.dub_segments]
+    found = worst_segments({"clip": made.model_copy(update={"segments": tuple(rows), "dub_segments": tuple(lines)})})
     assert [(one.unit.segment.index, one.reasons) for one in found if one.unit.segment] == [
         (2, ("not heard in the dub",)),
         (3, ("spoken at 1.50 times the natural speed",)),

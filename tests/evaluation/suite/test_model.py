@@ -9,7 +9,7 @@ from vtlab.errors import InputError, UserError
 from vtlab.evaluation.dataset import load_dataset
 from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.suite.model import LOSSES, name_part, nested
-from vtlab.metrics import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
 
 ROOT = Path(__file__).parents[3]
 

@@ -17,9 +17,9 @@ from vtlab.evaluation.compare.listening import Listening, relate_votes
 from vtlab.evaluation.compare.losses import Loss, find_losses
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import Vote
-from vtlab.measurement.rows import Measurement
-from vtlab.metrics import METRICS, chosen
-from vtlab.metrics.corpus import pooled
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.registry import METRICS, chosen
+from vtlab.metrics.pooling import pool
 from vtlab.releases.policy import QUALITIES
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def compare_systems(
     pairings = [_pair(first, other, wanted, samples, seed) for other in named[1:]]
     shared = [clip for clip in first.clips if all(clip in other.clips for other in named)]
     over = [{clip: system.clips[clip] for clip in shared} for system in named]
-    values = [pooled(list(clips.values())).values if clips else {} for clips in over]
+    values = [pool(list(clips.values())).values if clips else {} for clips in over]
     quality = first_shared([name for name in QUALITIES if metrics is None or name in wanted], values)
     cost = first_shared(COSTS, values)
     best = pareto_set(values, quality, cost)
@@ -231,7 +231,7 @@ def _pair(first: System, other: System, wanted: Sequence[str], samples: int, see
     kinds: tuple[Over, ...] = ("segments", "clips")
     units = {over: [bootstrap.units_of(side, over) for side in both] for over in kinds}
     keys = {unit.key for unit in units["segments"][0]} & {unit.key for unit in units["segments"][1]}
-    extremes = [pooled(list(side.values())).values for side in both]
+    extremes = [pool(list(side.values())).values for side in both]
     differences = []
     table = bootstrap.estimators()
     for name in wanted:

@@ -9,7 +9,7 @@ from vtlab import plots
 from vtlab.evaluation.compare.comparison import ComparisonData, Pairing, pareto_set
 from vtlab.evaluation.compare.losses import Loss
 from vtlab.evaluation.suite.losses import LOSSES
-from vtlab.metrics import METRICS
+from vtlab.metrics.registry import METRICS
 from vtlab.metrics.display import format_interval, format_unit, format_value
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from vtlab.evaluation.compare import bootstrap
 from vtlab.evaluation.compare.bootstrap import LEVEL, MIN_UNITS, SEED
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import SCALES, Vote, Which, current_votes, hash_results
-from vtlab.metrics import METRICS
+from vtlab.metrics.registry import METRICS
 
 RESAMPLES = 1000
 PERMUTATIONS = 9999  # of a rank correlation; up to seven pairs have fewer, and there all are taken

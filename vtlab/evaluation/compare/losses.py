@@ -8,7 +8,7 @@ from vtlab.evaluation.compare import bootstrap
 from vtlab.evaluation.compare.bootstrap import SAMPLES, SEED, Sampled
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.suite.losses import LOSS_METRIC, LOSSES, PERFECT_BLEU, Gold
-from vtlab.measurement.rows import Measurement
+from vtlab.measurement.results import Measurement
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from vtlab import media
 from vtlab.audio import Audio, cut, fade, silence
-from vtlab.measurement.rows import Measurement
+from vtlab.measurement.results import Measurement
 
 LISTENING_HZ = 24_000
 MOST_S = 30.0  # of source and dub in turn

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from vtlab.errors import InputError
 from vtlab.evaluation.suite.losses import Gold
 from vtlab.evaluation.sweep.results import RESULT, ClipResult
-from vtlab.measurement.rows import Measurement
+from vtlab.measurement.results import Measurement
 
 _RESULTS = TypeAdapter(list[ClipResult])
 

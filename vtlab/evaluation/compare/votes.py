@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.sweep.results import load_results
-from vtlab.measurement.rows import SegmentMeasure
+from vtlab.metrics.rows import SegmentMeasure
 
 Which = Literal["a", "b"]
 SCALES = ("naturalness", "intelligibility", "sync")

@@ -23,7 +23,7 @@ from vtlab.evaluation.suite.model import (
     is_setting,
     merge,
 )
-from vtlab.metrics import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
 from vtlab.releases.evidence import Gate
 from vtlab.settings import Settings, settings_from_dict
 

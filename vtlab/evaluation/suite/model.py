@@ -48,7 +48,7 @@ from vtlab.errors import SettingsError, nearest
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, Dataset, load_dataset
 from vtlab.evaluation.suite.losses import LOSS_METRIC, LOSS_VALUES
 from vtlab.languages import language_code
-from vtlab.metrics import GROUPS, metrics_of
+from vtlab.metrics.registry import GROUPS, metrics_of
 from vtlab.releases.evidence import Gate
 from vtlab.settings import Settings, fingerprint, load_settings, settings_from_dict
 

@@ -19,13 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab import __version__
+from vtlab.engines.choice import choose_listeners
+from vtlab.engines.choice.translators import choose_translators
+from vtlab.engines.choice.voices import choose_voices
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, UserError, VtlabError
 from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import ClipResult, Gold, clip_folder, read_result, stage_counts, write_result
 from vtlab.evaluation.sweep.timing import time_dub, with_costs_of
-from vtlab.metrics import metrics_of
+from vtlab.metrics.registry import metrics_of
 from vtlab.pipeline import Dub, dub, memory_budget_mb
 from vtlab.record import Record
 from vtlab.settings import Settings, fingerprint
@@ -42,8 +45,8 @@ from vtlab.stages import (
 from vtlab.text.glossary import load_glossary
 
 if TYPE_CHECKING:
-    from vtlab.measurement.inspection import Ear
-    from vtlab.measurement.rows import Measurement
+    from vtlab.measurement.recognizer import Recognizer
+    from vtlab.measurement.results import Measurement
 
 VERSION = 1  # of this module's work; rises when the same settings would give other results
 FAULT = "E_INTERNAL"
@@ -67,7 +70,7 @@ class Bench:
 
     pool: EnginePool | None = None
     threads: int | None = None  # per engine, where several processes share the cores
-    ear: Ear | None = field(default=None)
+    recognizer: Recognizer | None = field(default=None)
 
 
 def evaluate_clip(
@@ -164,9 +167,9 @@ def choose_engines(settings: Settings) -> list[tuple[str, str, Sequence[Any]]]:
     """Return kind, name and weights of each engine a dub would use; raise the `UserError` of a stage without one."""
     source, target = settings.source_language, initialization.target_language(settings)
     assert source is not None  # each clip names its own
-    choices = [*initialization.choose_listeners(settings)]
-    choices += [leg.choice for leg in initialization.choose_translators(settings, source, target)]
-    choices += [cast.choice for cast in initialization.choose_voices(settings, target, lambda finding: None)]
+    choices = [*choose_listeners(settings)]
+    choices += [leg.choice for leg in choose_translators(settings, source, target)]
+    choices += [cast.choice for cast in choose_voices(settings, target, lambda finding: None)]
     return [(choice.kind, choice.name, choice.weights) for choice in choices]
 
 
@@ -232,10 +235,11 @@ def _dub(clip: Clip, settings: Settings, out: Path, *, bench: Bench, checkpoint:
 
 
 def _measure(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], bench: Bench) -> Measurement:
-    from vtlab.measurement.inspection import Ear, measure
+    from vtlab.measurement.inspection import measure
+    from vtlab.measurement.recognizer import Recognizer
 
-    if bench.ear is None:
-        bench.ear = Ear(threads=bench.threads)
+    if bench.recognizer is None:
+        bench.recognizer = Recognizer(threads=bench.threads)
     dubbed = made.outputs["video" if "video" in made.outputs else "audio"]
     return measure(
         dubbed,
@@ -247,7 +251,7 @@ def _measure(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], benc
         speech_track=made.outputs["speech_track"],
         subtitles=made.outputs[f"subtitles_{clip.target_language}_srt"],
         metrics=sorted(wanted),
-        ear=bench.ear,
+        recognizer=bench.recognizer,
     )
 
 

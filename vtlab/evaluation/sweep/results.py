@@ -16,7 +16,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.evaluation.suite.losses import GOLD_BLEU, LOSS_METRIC, LOSSES, PERFECT_BLEU, Gold
-from vtlab.measurement.rows import Measurement
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.pooling import pool
 from vtlab.record import Record
 from vtlab.run import STAGES
 
@@ -162,12 +163,10 @@ def add_counts(counts: Iterable[Mapping[str, StageCount]]) -> dict[str, StageCou
 
 def pool_results(results: Sequence[ClipResult]) -> Corpus:
     """Return the values over all clips that were measured, with the losses per stage."""
-    from vtlab.measurement.inspection import pool
-
     measured = [result.measurement for result in results if result.measurement is not None]
-    values, signatures = pool(measured) if measured else ({}, {})
-    values = {**values, **losses(results)}
-    return Corpus(values, signatures, len(measured), sum(result.status == "failed" for result in results))
+    scores = pool(measured)
+    values = {**scores.values, **losses(results)}
+    return Corpus(values, scores.signatures, len(measured), sum(result.status == "failed" for result in results))
 
 
 def losses(results: Sequence[ClipResult]) -> dict[str, float]:
@@ -188,10 +187,8 @@ def losses(results: Sequence[ClipResult]) -> dict[str, float]:
 
 
 def _pooled(metric: str, measurements: Iterable[Measurement | None]) -> float | None:
-    from vtlab.measurement.inspection import pool
-
     measured = [one for one in measurements if one is not None]
-    return pool(measured)[0].get(metric) if measured else None
+    return pool(measured).values.get(metric)
 
 
 def _gained(after: Sequence[Measurement | None], before: Sequence[Measurement | None]) -> float | None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtlab import weights
-from vtlab.engines.tts.durations import cut_before, rate_for, session
+from vtlab.engines.backends.durations import cut_before, rate_for, session
 from vtlab.errors import WeightsError
 
 

@@ -2,56 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from vtlab.engines import Status, engine_class, engine_options, table
+from vtlab.engines.choice import Choice, resolve
 from vtlab.engines.tts import Voice
-from vtlab.errors import EngineError, LanguageError, SettingsError, nearest
+from vtlab.errors import EngineError, LanguageError, SettingsError, WeightsError, nearest
+from vtlab.events import Finding, Severity
 from vtlab.languages import language_name
-from vtlab.settings import TtsSettings
+from vtlab.settings import Settings, TtsSettings
 
+STAGE = "initialization"  # the stage of the findings
 LAST_RESORT = frozenset({"espeak"})  # understood, but nobody takes it for a person
 
 
 @dataclass(frozen=True)
-class CastEngine:
-    """An engine that is ready, and its voices of the language in the order in which speakers get them."""
+class Cast:
+    """An engine that speaks the target language, and its voices in the order in which speakers get them.
+
+    A speaker whom the settings name has the voice named there. The others get the remaining ones in turn as they
+    appear, a different one each while they last; ``lead`` is the first of those.
+    """
+
+    choice: Choice
+    voices: tuple[Voice, ...]
+    named: Mapping[str, str]  # voice by speaker, of the settings
+    _order: dict[str | None, int] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def lead(self) -> Voice:
+        return _free(self.voices, self.named)[0]
+
+    def voice_of(self, speaker: str | None) -> Voice:
+        """Return the voice of a speaker, the same one each time; safe from several threads."""
+        with self._lock:
+            order = self._order.setdefault(speaker, len(self._order))
+        wanted = self.named.get(speaker) if speaker is not None else None
+        for voice in self.voices:
+            if voice.name == wanted:
+                return voice
+        free = _free(self.voices, self.named)
+        return free[order % len(free)]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An engine that is ready, and its voices of the language."""
 
     name: str
     voices: tuple[Voice, ...]
 
 
-@dataclass(frozen=True)
-class Casting:
-    """The engines that speak the language here, first the one that will; ``warnings`` are worth telling."""
+def choose_voices(settings: Settings, language: str, on_finding: Callable[[Finding], None]) -> tuple[Cast, ...]:
+    """Return every engine of the list that speaks ``language``, first the one that will, and their voices.
 
-    engines: tuple[CastEngine, ...]
-    speakers: dict[str, str]
-    warnings: tuple[str, ...] = ()
+    The first is the one of the list that is ready and has the voice or gender asked for; the others that are ready
+    follow as stand-ins. A voice that is only a last resort goes to ``on_finding``.
 
-    def voice(self, number: int, speaker: str | None, order: int) -> Voice:
-        """The voice of engine ``number`` for a speaker; ``order`` counts speakers as they appear, from 0.
-
-        A speaker named in the settings has the voice named there; the others get the remaining ones in turn, a
-        different one each while they last.
-        """
-        voices = self.engines[number].voices
-        wanted = self.speakers.get(speaker) if speaker is not None else None
-        for voice in voices:
-            if voice.name == wanted:
-                return voice
-        free = [voice for voice in voices if voice.name not in self.speakers.values()] or list(voices)
-        return free[order % len(free)]
-
-
-def choose_voices(settings: TtsSettings, language: str, offline: bool) -> Casting:
-    """The first engine of the list that is ready, speaks the language and has the voice or gender asked for.
-
-    The others that are ready follow as stand-ins. Raises ``SettingsError`` for a voice that nobody has, ``EngineError``
-    where no engine of the list is ready, ``LanguageError`` where none of them speaks the language; each says what was
-    tried and what mends it.
+    Raises:
+        SettingsError: Nobody has a voice that the settings name, or an option is wrong.
+        EngineError: No engine of the list is ready; says what was tried and what to install.
+        LanguageError: None of them speaks the language.
+        WeightsError: The weights of the first one are nowhere.
     """
+    section, initialization = settings.tts, settings.initialization
+    candidates, warnings = _candidates(section, language, initialization.offline)
+    for message in warnings:
+        on_finding(Finding(STAGE, "last_resort_voice", Severity.WARNING, message))
+    casts: list[Cast] = []
+    for number, engine in enumerate(candidates):
+        lead = _free(engine.voices, section.speakers)[0]
+        try:
+            choice = resolve("tts", engine.name, section.options, initialization, lead)
+        except WeightsError:
+            if number == 0:
+                raise
+            continue  # a stand-in whose weights are not here cannot stand in
+        casts.append(Cast(choice, engine.voices, section.speakers))
+    return tuple(casts)
+
+
+def _free(voices: Sequence[Voice], named: Mapping[str, str]) -> Sequence[Voice]:
+    """The voices that the settings give to nobody by name; all where that leaves none."""
+    return [voice for voice in voices if voice.name not in named.values()] or voices
+
+
+def _candidates(settings: TtsSettings, language: str, offline: bool) -> tuple[list[_Candidate], list[str]]:
+    """The engines that can speak, best first, and warnings about the first."""
     ready, refusals = [], []
     for name in _names(settings):
         engine, refusal = _asked(name, settings, language, offline)
@@ -77,7 +117,7 @@ def choose_voices(settings: TtsSettings, language: str, offline: bool) -> Castin
             )
     if ready[0].name in LAST_RESORT and settings.engines[0] not in LAST_RESORT:
         warnings.append(_robotic(ready[0].name, language, refusals))
-    return Casting(tuple(ready), dict(settings.speakers), tuple(warnings))
+    return ready, warnings
 
 
 def _names(settings: TtsSettings) -> Iterator[str]:
@@ -87,7 +127,7 @@ def _names(settings: TtsSettings) -> Iterator[str]:
         yield from (name for name in table("tts") if name not in settings.engines)
 
 
-def _asked(name: str, settings: TtsSettings, language: str, offline: bool) -> tuple[CastEngine | None, str]:
+def _asked(name: str, settings: TtsSettings, language: str, offline: bool) -> tuple[_Candidate | None, str]:
     """The engine where it can speak the language, else why it cannot."""
     engine = engine_class("tts", name)
     options = engine_options("tts", name, settings.options, offline=offline)
@@ -103,7 +143,7 @@ def _asked(name: str, settings: TtsSettings, language: str, offline: bool) -> tu
         voices += tuple(voice for name in sorted(asked) if (voice := engine.named(name, language)) is not None)
     if not voices:
         return None, f"it speaks {', '.join(status.languages[:12])}{' …' if len(status.languages) > 12 else ''}"
-    return CastEngine(name, voices), ""
+    return _Candidate(name, voices), ""
 
 
 def _nobody(language: str, refusals: Sequence[tuple[str, str]]) -> EngineError | LanguageError:
@@ -114,7 +154,7 @@ def _nobody(language: str, refusals: Sequence[tuple[str, str]]) -> EngineError |
     return EngineError(said)
 
 
-def _with_voices(ready: Sequence[CastEngine], wanted: Sequence[str], language: str) -> list[CastEngine]:
+def _with_voices(ready: Sequence[_Candidate], wanted: Sequence[str], language: str) -> list[_Candidate]:
     """The engines, first the one that has every voice asked for by name."""
     for name in wanted:
         if not any(name == voice.name for engine in ready for voice in engine.voices):
@@ -132,20 +172,20 @@ def _with_voices(ready: Sequence[CastEngine], wanted: Sequence[str], language: s
     )
 
 
-def _led_by(engine: CastEngine, name: str) -> CastEngine:
+def _led_by(engine: _Candidate, name: str) -> _Candidate:
     """The voice asked for is everybody's, unless ``tts.speakers`` says otherwise."""
     named = tuple(voice for voice in engine.voices if voice.name == name)
     return engine if not named else replace(engine, voices=named)
 
 
-def _by_gender(ready: Sequence[CastEngine], gender: str) -> list[CastEngine]:
+def _by_gender(ready: Sequence[_Candidate], gender: str) -> list[_Candidate]:
     """Voices of that gender first, and first of all an engine that has one; a robot does not lead for its gender."""
 
-    def sorted_voices(engine: CastEngine) -> CastEngine:
+    def sorted_voices(engine: _Candidate) -> _Candidate:
         fitting = tuple(voice for voice in engine.voices if voice.gender == gender)
         return replace(engine, voices=fitting) if fitting else engine
 
-    def rank(engine: CastEngine) -> tuple[bool, bool]:
+    def rank(engine: _Candidate) -> tuple[bool, bool]:
         return engine.name in LAST_RESORT, all(voice.gender != gender for voice in engine.voices)
 
     if ready[0].name in LAST_RESORT:

@@ -98,7 +98,7 @@ NO_NOUNS = _words("que para pero más con por che per mais sobre entre cada como
 MILLIONS = re.compile(r"lh(?:ão|ões)|ll[oó]n|lion[ei]|liard")
 
 
-def agreeing(said: str, language: str, before: str, after: str) -> str:
+def agree(said: str, language: str, before: str, after: str) -> str:
     """The number ``said`` in words, in the form that the noun at the start of ``after`` asks for.
 
     ``before`` is the text in front of the number, whose last word may be one that is numbered ("capítulo").

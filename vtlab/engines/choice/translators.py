@@ -6,43 +6,58 @@ from dataclasses import dataclass
 from typing import Any
 
 from vtlab.engines import engine_class, engine_options
+from vtlab.engines.choice import Choice, resolve
 from vtlab.errors import LanguageError, nearest
 from vtlab.languages import language_name
-from vtlab.settings import TranslationSettings
+from vtlab.settings import Settings, TranslationSettings
 
 
 @dataclass(frozen=True)
 class Leg:
-    """One engine, by its name in the settings, and the pair it translates."""
+    """A translator and the pair it translates."""
 
-    engine: str
+    choice: Choice
     source: str
     target: str
 
 
-def choose(settings: TranslationSettings, source: str, target: str, offline: bool) -> tuple[Leg, ...]:
-    """The way from ``source`` to ``target``: the first engine of the list that speaks the pair, else the first two that
-    meet in ``settings.pivot``.
+def choose_translators(settings: Settings, source: str, target: str) -> tuple[Leg, ...]:
+    """Return the first engine of the list that speaks the pair, else two that meet in ``translation.pivot``.
 
-    With ``offline`` nothing is asked of a network. Raises ``LanguageError`` that names the nearest pair and lists those
-    there are, ``EngineError`` and ``SettingsError`` for a wrong name or option in the settings.
+    Where ``initialization.offline`` is set nothing is asked of a network.
+
+    Raises:
+        LanguageError: No engine of the list speaks the pair; names the nearest pair and lists those there are.
+        EngineError: A name of the list is unknown, or a package is missing.
+        SettingsError: An option is unknown or out of range.
+        WeightsError: The weights of the engine chosen are nowhere.
     """
-    direct = _leg(settings, source, target, offline)
+    section, initialization = settings.translation, settings.initialization
+    return tuple(
+        Leg(resolve("translation", name, section.options, initialization, *pair), *pair)
+        for name, pair in _route(section, source, target, initialization.offline)
+    )
+
+
+def _route(settings: TranslationSettings, source: str, target: str, offline: bool) -> list[tuple[str, tuple[str, str]]]:
+    """Engine and pair of each leg."""
+    direct = _first(settings, source, target, offline)
     if direct is not None:
-        return (direct,)
-    if settings.pivot is not None and settings.pivot not in (source, target):
-        first = _leg(settings, source, settings.pivot, offline)
-        second = _leg(settings, settings.pivot, target, offline) if first is not None else None
+        return [(direct, (source, target))]
+    pivot = settings.pivot
+    if pivot is not None and pivot not in (source, target):
+        first = _first(settings, source, pivot, offline)
+        second = _first(settings, pivot, target, offline) if first is not None else None
         if first is not None and second is not None:
-            return (first, second)
+            return [(first, (source, pivot)), (second, (pivot, target))]
     raise _nobody(settings, source, target, offline)
 
 
-def _leg(settings: TranslationSettings, source: str, target: str, offline: bool) -> Leg | None:
+def _first(settings: TranslationSettings, source: str, target: str, offline: bool) -> str | None:
     for name in settings.engines:
         engine, options = _engine(settings, name, offline)
         if engine.speaks(options, source, target):
-            return Leg(name, source, target)
+            return name
     return None
 
 

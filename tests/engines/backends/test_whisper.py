@@ -6,7 +6,8 @@ import ctranslate2
 import faster_whisper
 import pytest
 
-from vtlab.engines import engine_class, engine_options, whisper
+from vtlab.engines import engine_class, engine_options
+from vtlab.engines.backends import whisper
 from vtlab.errors import SettingsError, WeightsError
 
 LISTENERS = [("transcription", "faster_whisper"), ("translation", "whisper_translate")]
