@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from browser import HANGS_S, free_port, needs_browser, opened
 from evaluation.logged import CLIPS, a_result, a_suite
 
+from vtlab.evaluation.tracking import lookup
 from vtlab.evaluation.tracking import runs as tracking
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def test_the_pages_show_runs_and_compare_them(tmp_path):
 def draw(uri: str, suite: str, picture: Path) -> None:
     """The picture of the newest runs of a suite, compared."""
     newest: dict[str, str] = {}
-    for run in tracking.find_runs(suite, uri=uri):
+    for run in lookup.find_runs(suite, uri=uri):
         newest.setdefault(run.name, run.run_id)
     experiment = tracking._client(uri).get_experiment_by_name(suite).experiment_id
     with tempfile.TemporaryDirectory() as folder, ui(uri, Path(folder)) as address, opened(address, 1100, 900) as page:

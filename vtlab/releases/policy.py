@@ -9,8 +9,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from vtlab.errors import EngineError, SettingsError, UserError, nearest
+from vtlab.metrics.display import format_interval, format_p, format_value
 from vtlab.metrics.registry import METRICS
-from vtlab.metrics.display import format_p
 from vtlab.releases.evidence import Contest, Evidence, Gate
 
 QUALITIES = ("asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms", "sync_onset_mean_abs_ms")
@@ -19,7 +19,7 @@ QUALITIES = ("asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms",
 _GATES = TypeAdapter(dict[str, Gate])
 
 
-class PromotionRefused(UserError):
+class PromotionError(UserError):
     """There are objections to a release, and no reason to overrule them was given."""
 
     code = "E_GATES"
@@ -78,7 +78,9 @@ def object_to_evidence(evidence: Evidence, failed: Sequence[str]) -> list[str]:
             f"{len(failed)} of {evidence.clips} clips failed, and the values leave them out: {', '.join(failed)}."
         )
     if not evidence.gates:
-        objections.append("Its suite sets no gates, so nothing says what is good enough. Add some, or give --gates FILE.")
+        objections.append(
+            "Its suite sets no gates, so nothing says what is good enough. Add some, or give --gates FILE."
+        )
     for outcome in evidence.gates:
         if not outcome.passed:
             value = "was not measured" if outcome.value is None else f"is {outcome.value:.4g}"
@@ -102,13 +104,13 @@ def object_to_contests(contests: Sequence[Contest], metric: str, release: int) -
 
 
 def describe_contest(contest: Contest) -> str:
-    """Return a contest in words: `31.5 against 29.5, +2 (+0.5 to +3.5, p 0.010): better`."""
-    interval = ""
+    """Return a contest in words: `31.5 against 29.5, +2.0 [+0.5, +3.5], p 0.010: better`."""
+    value, baseline = format_value(contest.metric, contest.value), format_value(contest.metric, contest.baseline)
+    words = f"{value} against {baseline}, {format_value(contest.metric, contest.difference, signed=True)}"
     if contest.low is not None and contest.high is not None:
-        p = "" if contest.p is None else f", p {format_p(contest.p)}"
-        interval = f" ({contest.low:+.4g} to {contest.high:+.4g}{p})"
-    values = f"{contest.value:.4g} against {contest.baseline:.4g}"
-    return f"{values}, {contest.difference:+.4g}{interval}: {contest.verdict}"
+        words += f" {format_interval(contest.metric, contest.low, contest.high, signed=True)}"
+        words += "" if contest.p is None else f", p {format_p(contest.p)}"
+    return f"{words}: {contest.verdict}"
 
 
 def read_gates(file: Path) -> dict[str, Gate]:

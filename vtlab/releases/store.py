@@ -16,10 +16,12 @@ release that was damaged or changed is told as such and never served.
 from __future__ import annotations
 
 import fcntl
+import getpass
 import hashlib
 import json
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -118,6 +120,15 @@ class WeightsMismatch:
 def releases_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """``$VTLAB_RELEASES``, else ``releases`` in the working folder."""
     return Path(environment.get("VTLAB_RELEASES") or "releases").expanduser()
+
+
+def author() -> str:
+    """Return `user@host`, for the history of releases."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
 
 
 # ---------------------------------------------------------------- reading

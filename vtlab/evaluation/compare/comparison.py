@@ -18,8 +18,8 @@ from vtlab.evaluation.compare.losses import Loss, find_losses
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import Vote
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.registry import METRICS, chosen
 from vtlab.metrics.pooling import pool
+from vtlab.metrics.registry import METRICS, chosen
 from vtlab.releases.policy import QUALITIES
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def compare_systems(
 
 
 def pareto_set(values: Sequence[Mapping[str, float]], quality: str | None, cost: str | None) -> set[int]:
-    """Return the indices of the Pareto set: no other has more quality at no more cost, or less cost at no less quality."""
+    """Return the indices of the Pareto set: whatever no other beats in one axis without losing in the other."""
     if quality is None or cost is None:
         return set()
     up = 1 if METRICS[quality].better == "higher" else -1
@@ -224,7 +224,8 @@ def _pair(first: System, other: System, wanted: Sequence[str], samples: int, see
     clips = [clip for clip in first.clips if clip in other.clips]
     if not clips:
         raise InputError(
-            f"{other.name} and {first.name} have no clip in common: {_list_some(other.clips)}; {_list_some(first.clips)}.",
+            f"{other.name} and {first.name} have no clip in common: {_list_some(other.clips)}; "
+            f"{_list_some(first.clips)}.",
             code="E_RUN",
         )
     both = [{clip: system.clips[clip] for clip in clips} for system in (first, other)]

@@ -9,8 +9,8 @@ from vtlab import plots
 from vtlab.evaluation.compare.comparison import ComparisonData, Pairing, pareto_set
 from vtlab.evaluation.compare.losses import Loss
 from vtlab.evaluation.suite.losses import LOSSES
-from vtlab.metrics.registry import METRICS
 from vtlab.metrics.display import format_interval, format_unit, format_value
+from vtlab.metrics.registry import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,9 +30,8 @@ def plot_differences(pairing: Pairing) -> Figure | None:
         changes.append(plots.Change(one.metric, one.difference, one.low, one.high, sign, text))
     if not changes:
         return None
-    return plots.differences(
-        changes[:MOST_DIFFERENCES], "Differences with 95 % intervals; filled where one is shown, a scale for each metric"
-    )
+    title = "Differences with 95 % intervals; filled where one is shown, a scale for each metric"
+    return plots.differences(changes[:MOST_DIFFERENCES], title)
 
 
 def plot_trade(found: ComparisonData) -> Figure | None:

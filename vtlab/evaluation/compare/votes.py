@@ -105,7 +105,7 @@ def find_spans(run: str | Path, folder: Path) -> dict[tuple[str, int], tuple[Spa
     found: dict[tuple[str, int], tuple[Span, SegmentMeasure]] = {}
     for result in load_results(home.parent.parent, home.parent.name, home.name):
         clip = home / result.clip
-        output = result.outputs.get("video") or result.outputs.get("audio")
+        output = result.dubbed
         if result.measurement is None or output is None or not (clip / output).is_file():
             continue
         for line in result.measurement.segments:

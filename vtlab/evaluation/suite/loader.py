@@ -56,10 +56,9 @@ def load_suite(path: Path | str) -> Suite:
     try:
         data, lines = yaml.safe_load(text), _lines(text, file)
     except yaml.YAMLError as error:
-        known_place = isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None
-        at = f"{file}, line {error.problem_mark.line + 1}" if known_place else str(file)
-        problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else None
-        raise _fault(f"{at}: this is no YAML: {problem or error}.") from error
+        marked = error if isinstance(error, yaml.MarkedYAMLError) else None
+        at = f"{file}, line {marked.problem_mark.line + 1}" if marked and marked.problem_mark else str(file)
+        raise _fault(f"{at}: this is no YAML: {(marked and marked.problem) or error}.") from error
     if not isinstance(data, dict):
         raise _fault(f"{file} holds no mapping; write 'dataset:', 'matrix:', 'metrics:' at its top.")
     where = _Where(file, lines)

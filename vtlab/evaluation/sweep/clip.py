@@ -25,8 +25,9 @@ from vtlab.engines.choice.voices import choose_voices
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, UserError, VtlabError
 from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
+from vtlab.evaluation.suite.losses import Gold
 from vtlab.evaluation.suite.model import Configuration, Suite
-from vtlab.evaluation.sweep.results import ClipResult, Gold, clip_folder, read_result, stage_counts, write_result
+from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, stage_counts, write_result
 from vtlab.evaluation.sweep.timing import time_dub, with_costs_of
 from vtlab.metrics.registry import metrics_of
 from vtlab.pipeline import Dub, dub, memory_budget_mb

@@ -28,7 +28,7 @@ PASSED_ON = ("VTLAB_STORE", "VTLAB_WEIGHTS", "VTLAB_FFMPEG")  # to tasks, as the
 _bench: Bench | None = None  # of a worker process of the cluster, from task to task
 
 
-def on_ray(
+def run_on_ray(
     address: str,
     job: Job,
     tasks: Sequence[Task],

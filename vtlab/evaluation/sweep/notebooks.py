@@ -1,7 +1,7 @@
 """Notebooks executed with parameters by papermill; its warnings on wrong parameters are errors here.
 
-A notebook has one cell tagged `parameters`: a name, maybe its type, a literal and a comment per line. `...` stands for a
-value that must be given. It runs in this interpreter and this working folder, whatever kernels are installed.
+A notebook has one cell tagged `parameters`: a name, maybe its type, a literal and a comment per line. `...` stands for
+a value that must be given. It runs in this interpreter and this working folder, whatever kernels are installed.
 """
 
 from __future__ import annotations

@@ -61,6 +61,11 @@ class ClipResult(_Part):
     outputs: dict[str, Path] = Field(default_factory=dict, description="files by kind, relative to the result's folder")
     record: Path | None = Field(None, description="the dub's record, relative to the result's folder")
 
+    @property
+    def dubbed(self) -> Path | None:
+        """The dubbed video, or the dubbed sound of a source without a picture."""
+        return self.outputs.get("video") or self.outputs.get("audio")
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -161,9 +166,14 @@ def add_counts(counts: Iterable[Mapping[str, StageCount]]) -> dict[str, StageCou
 # ---------------------------------------------------------------- values of a whole configuration
 
 
+def measurements(results: Iterable[ClipResult]) -> dict[str, Measurement]:
+    """Return the measurements by clip, of the clips that have one."""
+    return {result.clip: result.measurement for result in results if result.measurement is not None}
+
+
 def pool_results(results: Sequence[ClipResult]) -> Corpus:
     """Return the values over all clips that were measured, with the losses per stage."""
-    measured = [result.measurement for result in results if result.measurement is not None]
+    measured = list(measurements(results).values())
     scores = pool(measured)
     values = {**scores.values, **losses(results)}
     return Corpus(values, scores.signatures, len(measured), sum(result.status == "failed" for result in results))
@@ -172,17 +182,17 @@ def pool_results(results: Sequence[ClipResult]) -> Corpus:
 def losses(results: Sequence[ClipResult]) -> dict[str, float]:
     """Return the losses per stage, each over the clips that have both of its sides; without any it is absent."""
 
-    def measurements(gold: Gold | None) -> list[Measurement | None]:
+    def dubbed_from(gold: Gold | None) -> list[Measurement | None]:
         return [result.measurement if gold is None else result.gold.get(gold) for result in results]
 
-    found = {GOLD_BLEU: _pooled("bleu", measurements("gold_transcript"))}
+    found = {GOLD_BLEU: _pooled("bleu", dubbed_from("gold_transcript"))}
     for name, loss in LOSSES.items():
-        before = measurements(loss.before)
+        before = dubbed_from(loss.before)
         if loss.after is None:
             reached = _pooled(LOSS_METRIC, before)
             found[name] = None if reached is None else PERFECT_BLEU - reached
         else:
-            found[name] = _gained(measurements(loss.after), before)
+            found[name] = _gained(dubbed_from(loss.after), before)
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -34,7 +34,7 @@ STOP_S = 60.0  # to reach the next checkpoint when all is to stop
 WORKER_DIED = "E_WORKER"
 
 
-def in_processes(
+def run_in_processes(
     jobs: int, job: Job, tasks: Sequence[Task], take: Callable[[ClipResult], None], report: Callable[[str], None]
 ) -> None:
     """Do the tasks in `jobs` processes.
@@ -52,7 +52,7 @@ def in_processes(
     jobs = min(jobs, len(tasks))
     # longest first, so that none is left alone with the longest at the end
     left = deque(sorted(tasks, key=lambda task: -task.clip.seconds) if jobs > 1 else tasks)
-    workers = _Workers(context, job, jobs)
+    workers = _WorkerGroup(context, job, jobs)
     deaths: Counter[tuple[str, str]] = Counter()
     early_deaths = 0
     try:
@@ -152,7 +152,7 @@ class _Worker:
         return f"exit code {code}"
 
 
-class _Workers:
+class _WorkerGroup:
     """The processes of a sweep."""
 
     def __init__(self, context: SpawnContext, job: Job, jobs: int) -> None:
