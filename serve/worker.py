@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from serve.preview import EarlyPreview
     from serve.quality import Judge
     from vtlab.engines.pool import EnginePool
-    from vtlab.pipeline import Dub
+    from vtlab.outputs import Dub
     from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
     from vtlab.settings import Settings
 
@@ -294,6 +294,7 @@ class _Process:
                 checkpoint=checkpoint,
                 on_line=_Lines(send, preview, judge),
                 pool=self._engines(settings),
+                overwrite=True,  # the session's own folder
             )
         record = made.record
         pieces, more = self._pieces(made, folder / "previews")

@@ -18,7 +18,7 @@ from vtlab.evaluation import listening, tracking
 from vtlab.evaluation.report import load_page, run_page
 from vtlab.evaluation.run import evaluate
 from vtlab.evaluation.suite import load_suite
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 from vtlab.settings import StoreSettings, load_settings
 
 pytestmark = needs_browser

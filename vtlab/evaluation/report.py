@@ -25,6 +25,7 @@ from vtlab.evaluation.bootstrap import Unit
 from vtlab.evaluation.compare import STAGES_LOST, Candidate, Comparison, Loss, Pairing, load, losses
 from vtlab.evaluation.results import RESULT, ClipResult, read_result
 from vtlab.evaluation.suite import Gate
+from vtlab.files import atomic_write, check_kind
 from vtlab.languages import language_name
 from vtlab.measurement.rows import Measurement
 from vtlab.metrics import METRICS
@@ -76,8 +77,8 @@ class Page:
 def write(file: Path, page: str) -> None:
     """Writes a page; ``InputError`` where its folder cannot take it."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page, encoding="utf-8")
+        check_kind(file, "an HTML page", [b"<!doctype html", b"<html"])
+        atomic_write(file, page)
     except OSError as error:
         raise InputError(
             f"{file} cannot be written: {error.strerror}. Choose another file.", code="E_REPORT"

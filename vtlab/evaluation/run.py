@@ -47,7 +47,8 @@ from vtlab.evaluation.results import (
 )
 from vtlab.evaluation.suite import Configuration, Suite
 from vtlab.metrics import metrics_of
-from vtlab.pipeline import Dub, dub, memory_budget_mb
+from vtlab.outputs import Dub
+from vtlab.pipeline import dub, memory_budget_mb
 from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, dump_yaml, fingerprint
 from vtlab.stages import (
@@ -308,7 +309,7 @@ def _dubbed(clip: Clip, settings: Settings, out: Path, *, bench: Bench, checkpoi
     if bench.threads is not None and settings.initialization.threads is None:
         settings = _with(settings, "initialization", threads=bench.threads)
     settings = _with(settings, "audio_sync", keep_speech_track=True)
-    return dub(clip.path, settings, out, checkpoint=checkpoint, pool=bench.pool)
+    return dub(clip.path, settings, out, checkpoint=checkpoint, pool=bench.pool, overwrite=True)  # its own folder
 
 
 def _with(settings: Settings, section: str, **changes: Any) -> Settings:
@@ -344,7 +345,7 @@ def timed_record(settings: Settings, video: Path, checkpoint: Checkpoint) -> Rec
         home = Path(folder)
         alone = _with(settings, "store", folder=home / "store")
         (home / "settings.yaml").write_text(dump_yaml(alone), encoding="utf-8")
-        command = [sys.executable, "-m", "vtlab", "dub", "--json"]
+        command = [sys.executable, "-m", "vtlab", "dub", "--json", "--overwrite"]
         command += ["--settings", str(home / "settings.yaml"), "--out", str(home / "out"), "--", str(video.absolute())]
         kept = {
             name: value
