@@ -20,7 +20,10 @@ from typing import Any
 
 from vtlab import __version__, media, resources
 from vtlab.audio import Audio, cut
+from vtlab.engines.choice import Choice, choose_listeners
 from vtlab.engines.choice.pivot import Pivot
+from vtlab.engines.choice.translators import Leg, choose_translators
+from vtlab.engines.choice.voices import Cast, choose_voices
 from vtlab.engines.pool import EnginePool
 from vtlab.engines.tts import Voice
 from vtlab.errors import InputError
@@ -50,7 +53,6 @@ from vtlab.stages import (
     tts,
     video_combination,
 )
-from vtlab.stages.initialization import Cast, Choice, Leg
 from vtlab.store.engines import (
     Identity,
     OnFirstUse,
@@ -102,12 +104,12 @@ def _dub(run: Run, destination: Destination, began: float) -> Dub:
         initialization.check_room(video, info.duration_s, out, run.store.folder)
         suffix = video_combination.output_suffix(info, settings.video_combination)
         destination.check(settings.source_language, target, suffix, settings.audio_sync.keep_speech_track)
-        listeners = initialization.choose_listeners(settings)
-        voices = initialization.choose_voices(settings, target, run.found)
+        listeners = choose_listeners(settings)
+        voices = choose_voices(settings, target, run.found)
         run.note("initialization", f"voice: {voices[0].choice.name}, {voices[0].lead.name}")
         glossary = load_glossary(settings.translation.glossary)
         if settings.source_language is not None:
-            initialization.choose_translators(settings, settings.source_language, target)
+            choose_translators(settings, settings.source_language, target)
 
     with run.stage("audio_extraction"):
         extraction = audio_extraction.extract(info, settings.audio_extraction, settings.source_language, run.found)
@@ -115,7 +117,7 @@ def _dub(run: Run, destination: Destination, began: float) -> Dub:
 
     transcript = _transcribe(run, source, listeners)
     initialization.check_pair(transcript.language, target)
-    legs = initialization.choose_translators(settings, transcript.language, target)
+    legs = choose_translators(settings, transcript.language, target)
     translation_key = _translation_key(run, transcript, legs, glossary)
     run.start("translation")
     run.start("tts")

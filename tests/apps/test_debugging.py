@@ -9,7 +9,7 @@ from vtlab.apps import debugging
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import InputError
 from vtlab.events import Event
-from vtlab.metrics import METRICS
+from vtlab.metrics.registry import METRICS
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord
 from vtlab.run import STAGES

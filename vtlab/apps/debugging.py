@@ -26,8 +26,8 @@ from vtlab.errors import Cancelled, InputError, UserError
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, load_dataset
 from vtlab.events import Event, Listener
 from vtlab.files import atomic_write
-from vtlab.measurement.rows import ReferenceSegment
-from vtlab.metrics import Metric
+from vtlab.metrics.metric import Metric
+from vtlab.metrics.rows import ReferenceSegment
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
 from vtlab.run import STAGES
@@ -242,7 +242,7 @@ def metric_differences(
 ) -> list[dict[str, Any]]:
     """What can be measured in a moment, of both dubs and their difference; text too, where there is a reference."""
     from vtlab.measurement.inspection import measure
-    from vtlab.metrics import METRICS
+    from vtlab.metrics.registry import METRICS
 
     asked = QUICKLY_MEASURED if reference is None else (*WITH_REFERENCE, *QUICKLY_MEASURED)
 
