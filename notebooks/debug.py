@@ -16,7 +16,7 @@ def _():
     from vtlab import languages
     from vtlab.apps import controls, debugging, player, sounds
     from vtlab.errors import VtlabError
-    from vtlab.evaluation.suite import check_options
+    from vtlab.evaluation.suite.model import check_options
     from vtlab.run import STAGES
     from vtlab.settings import fingerprint, load_settings
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from serve.worker.preview import EarlyPreview
     from serve.worker.quality import Judge
     from vtlab.engines.pool import EnginePool
-    from vtlab.pipeline import Dub
+    from vtlab.outputs import Dub
     from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
     from vtlab.settings import Settings
 
@@ -294,6 +294,7 @@ class _Process:
                 checkpoint=checkpoint,
                 on_line=_Lines(send, preview, judge),
                 pool=self._engines(settings),
+                overwrite=True,  # the session's own folder
             )
         record = made.record
         pieces, more = self._pieces(made, folder / "previews")
@@ -465,10 +466,10 @@ def detect(file: Path, settings: Settings, pool: EnginePool) -> tuple[str, float
 @contextlib.contextmanager
 def _listeners(settings: Settings, pool: EnginePool) -> Iterator[tuple[Any, Any]]:
     """Voice activity and recogniser, borrowed from the pool."""
+    from vtlab.engines.choice import choose_listeners
     from vtlab.pipeline import pooled
-    from vtlab.stages import initialization
 
-    borrowed = [pooled(settings, choice) for choice in initialization.choose_listeners(settings)]
+    borrowed = [pooled(settings, choice) for choice in choose_listeners(settings)]
     activity, recogniser = (pool.borrow(key, build) for key, build in borrowed)
     try:
         yield activity, recogniser

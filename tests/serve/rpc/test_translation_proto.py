@@ -98,14 +98,14 @@ def test_fields_are_those_of_the_contract(name: str) -> None:
 def test_stubs_are_what_the_file_makes(tmp_path: Path) -> None:
     outputs = [f"--{kind}_out={tmp_path}" for kind in ("python", "pyi", "grpc_python")]
     made = subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, "serve/translation.proto"],
+        [sys.executable, "-m", "grpc_tools.protoc", "-I.", *outputs, "serve/rpc/translation.proto"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
     for name in STUBS:
         # another release of grpcio-tools may write other text: the one of constraints.txt is meant
-        assert (tmp_path / "serve" / name).read_text() == (ROOT / "serve" / name).read_text(), (
-            f"serve/{name} is not what serve/translation.proto makes; its head has the command."
+        assert (tmp_path / "serve" / "rpc" / name).read_text() == (ROOT / "serve" / "rpc" / name).read_text(), (
+            f"serve/rpc/{name} is not what serve/rpc/translation.proto makes; its head has the command."
         )
 
 
