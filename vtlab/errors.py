@@ -28,24 +28,25 @@ from urllib.parse import unquote
 
 HIDDEN = "***"
 SHORTEST_SECRET = 6  # characters; a shorter value of the environment may be part of any word
-# scheme://user:password@host; a password may hold the characters that a URI should escape
-_USER_INFORMATION = re.compile(r"""(?<=://)(?:[^\s/?#"'<>]*|[^\s:/?#@\["'<>]*:(?!\d*/)[^\s@"'<>]*)@""")
-_SECRET_NAME = (
-    r"[\w.%-]{0,40}(?:token|secret|passw|pwd|signature|sig|credential|auth|api_?-?key|access_?-?key)[\w.%-]{0,40}"
+# scheme://user:password@host; a password may hold the characters that a URI should escape. `\"` is a quote in JSON
+_USER_INFORMATION = re.compile(
+    r"""(?<=://)(?:(?:[^\s/?#"'<>\\]|\\(?!["']))*|[^\s:/?#@\["'<>\\]*:(?!\d*/)(?:[^\s@"'<>\\]|\\(?!["']))*)@"""
 )
-_SECRET_PARAMETER = re.compile(rf"""((?:[?&#;]|&amp;)(?:{_SECRET_NAME}|key)=)[^\s&;#"'<>]+""", re.IGNORECASE)
+_SECRET_WORD = r"(?:token|secret|passw|pwd|signature|sig|credential|auth|api_?-?key|access_?-?key)"
+_SECRET_PARAMETER = re.compile(
+    rf"""((?:[?&#;]|&amp;)(?:[\w.%-]{{0,40}}{_SECRET_WORD}[\w.%-]{{0,40}}|key)=)[^\s&;#"'<>\\]+""", re.IGNORECASE
+)
 _BEFORE_QUERY = re.compile(r"""/[^\s"'<>]*$""")
 _BEFORE_CHARS = 2000  # of a URI, in which its path is looked for
 _AUTHORIZATION = re.compile(r"""(authorization["']?\s*[:=]\s*["']?)(?:\w+\s+)?[\w.~+/=%*-]+""", re.IGNORECASE)
 _SECRET_VARIABLE = re.compile(
-    r"\w*(?:token|secret|password|passwd|passphrase|credentials?|api_?key|access_?key|private_?key|headers)",
-    re.IGNORECASE,
+    r"\w*(?:token|secret|password|passwd|passphrase|credentials?|(?:api|access|private)_?key|headers)", re.IGNORECASE
 )
 _VARIABLE_WITH_USER = re.compile(r"(?:[\w.+-]+://)?[^\s:/@]*:(?P<password>.+)@")
 
 
 def redact(text: str) -> str:
-    """Return ``text`` with ``***`` for user information of URIs, tokens in their queries, and the environment's secrets.
+    """Return ``text`` with ``***`` for user information of URIs, tokens in queries, and the environment's secrets.
 
     Everything that leaves the program passes through here: messages, pages, notebooks, records, logs.
     """
