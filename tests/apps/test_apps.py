@@ -20,7 +20,7 @@ from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.clip import evaluate_clip
 from vtlab.evaluation.tracking import lookup
 from vtlab.evaluation.tracking import runs as tracking
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 from vtlab.settings import StoreSettings, load_settings
 
 pytestmark = needs_browser

@@ -156,3 +156,13 @@ def test_a_page_of_a_file_and_one_of_too_many(tmp_path: Path) -> None:
     assert list(load_run(file).system.clips) == ["straight"]
     with pytest.raises(InputError, match="Choose another file"):
         write_page(file / "page.html", "")
+
+
+def test_a_page_replaces_a_page_and_nothing_else(tmp_path: Path) -> None:
+    page = compared(System("a", clips(2)), System("b", clips(2, tool=1))).page()
+    write_page(tmp_path / "new" / "page.html", page)
+    write_page(tmp_path / "new" / "page.html", page)
+    (tmp_path / "talk.mp4").write_bytes(b"\0\0\0 ftypisom")
+    with pytest.raises(InputError, match=r"talk\.mp4 is there already and is not an HTML page"):
+        write_page(tmp_path / "talk.mp4", page)
+    assert (tmp_path / "talk.mp4").read_bytes() == b"\0\0\0 ftypisom"

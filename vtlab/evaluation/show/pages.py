@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vtlab import __version__, plots
 from vtlab.errors import InputError
 from vtlab.evaluation.show.words import describe_basis, describe_method, summarize_pairing
+from vtlab.files import atomic_write, check_kind
 from vtlab.metrics import display
 from vtlab.metrics.registry import METRICS
 
@@ -46,8 +47,8 @@ def embed_page(page: str) -> str:
 def write_page(file: Path, page: str) -> None:
     """Write a page; raise `InputError` (`E_REPORT`) where its folder cannot take it."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page, encoding="utf-8")
+        check_kind(file, "an HTML page", [b"<!doctype html", b"<html"])
+        atomic_write(file, page)
     except OSError as error:
         raise InputError(
             f"{file} cannot be written: {error.strerror}. Choose another file.", code="E_REPORT"

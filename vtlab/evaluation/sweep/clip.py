@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -23,14 +21,16 @@ from vtlab.engines.choice import choose_listeners
 from vtlab.engines.choice.translators import choose_translators
 from vtlab.engines.choice.voices import choose_voices
 from vtlab.engines.pool import EnginePool
-from vtlab.errors import Cancelled, UserError, VtlabError
+from vtlab.errors import Cancelled, UserError, VtlabError, redact, redacted_traceback
 from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
 from vtlab.evaluation.suite.losses import Gold
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, stage_counts, write_result
 from vtlab.evaluation.sweep.timing import time_dub, with_costs_of
+from vtlab.files import atomic_write
 from vtlab.metrics.registry import metrics_of
-from vtlab.pipeline import Dub, dub, memory_budget_mb
+from vtlab.outputs import Dub
+from vtlab.pipeline import dub, memory_budget_mb
 from vtlab.record import Record
 from vtlab.settings import Settings, fingerprint
 from vtlab.stages import (
@@ -115,8 +115,8 @@ def evaluate_clip(
     except Exception as error:
         home.mkdir(parents=True, exist_ok=True)
         file = home / "traceback.txt"
-        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
-        sentence = f"A fault in vtlab ({type(error).__name__}: {error}). The traceback is in {file}."
+        file.write_text(redacted_traceback(error), encoding="utf-8", errors="backslashreplace")
+        sentence = redact(f"A fault in vtlab ({type(error).__name__}: {error}). The traceback is in {file}.")
         result = failed_result(job, configuration, clip, key, sentence, FAULT)
     write_result(result, home)
     return result
@@ -232,7 +232,8 @@ def _dub(clip: Clip, settings: Settings, out: Path, *, bench: Bench, checkpoint:
     changes: dict[str, Any] = {"audio_sync": settings.audio_sync.model_copy(update={"keep_speech_track": True})}
     if bench.threads is not None and settings.initialization.threads is None:
         changes["initialization"] = settings.initialization.model_copy(update={"threads": bench.threads})
-    return dub(clip.path, settings.model_copy(update=changes), out, checkpoint=checkpoint, pool=bench.pool)
+    own = settings.model_copy(update=changes)
+    return dub(clip.path, own, out, checkpoint=checkpoint, pool=bench.pool, overwrite=True)  # the folder is ours
 
 
 def _measure(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], bench: Bench) -> Measurement:
@@ -292,8 +293,5 @@ def _write_lines(job: Job, lines: list[dict[str, Any]]) -> Path:
     folder = (job.folder / job.suite.name / ".timings").resolve()
     file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     if not file.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(file)
+        atomic_write(file, text)
     return file

@@ -6,8 +6,6 @@ name: a file that is there is finished.
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.evaluation.suite.losses import GOLD_BLEU, LOSS_METRIC, LOSSES, PERFECT_BLEU, Gold
+from vtlab.files import atomic_write
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.pooling import pool
 from vtlab.record import Record
@@ -94,18 +93,7 @@ def clip_folder(folder: Path, suite: str, configuration: str, clip: str) -> Path
 
 def write_result(result: ClipResult, folder: Path) -> Path:
     """Write a result into its clip's folder in one step, and return the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / RESULT
-    unfinished = folder / f".{RESULT}-{os.getpid()}-{uuid.uuid4().hex}"
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(result.model_dump_json(indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    return atomic_write(folder / RESULT, result.model_dump_json(indent=1) + "\n")
 
 
 def read_result(folder: Path) -> ClipResult | None:

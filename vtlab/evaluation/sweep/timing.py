@@ -30,7 +30,7 @@ def time_dub(settings: Settings, video: Path, checkpoint: Callable[[], None]) ->
         home = Path(folder)
         alone = settings.model_copy(update={"store": settings.store.model_copy(update={"folder": home / "store"})})
         (home / "settings.yaml").write_text(dump_yaml(alone), encoding="utf-8")
-        command = [sys.executable, "-m", "vtlab", "dub", "--json"]
+        command = [sys.executable, "-m", "vtlab", "dub", "--json", "--overwrite"]
         command += ["--settings", str(home / "settings.yaml"), "--out", str(home / "out"), "--", str(video.absolute())]
         environment = {
             name: value

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
 from vtlab import resources
-from vtlab.errors import Cancelled, VtlabError
+from vtlab.errors import Cancelled, VtlabError, redact_output
 from vtlab.evaluation.sweep.clip import Bench, Job, evaluate_clip, failed_result, result_key
 from vtlab.evaluation.sweep.plan import Task
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, write_result
@@ -215,6 +215,7 @@ class _WorkerGroup:
 def _work(connection: Connection, stop: Event, job: Job, jobs: int) -> None:
     """Run in a worker: do a task, its results one by one, then the next task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when to stop
+    redact_output()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     bench = bench_for(jobs)
 

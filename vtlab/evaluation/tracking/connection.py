@@ -7,7 +7,6 @@ lock on a file beside it, and written to under the same lock.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import logging
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtlab.errors import UserError
+from vtlab.files import locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -108,18 +108,14 @@ def lock_store(address: str) -> Iterator[None]:
         lock = Path(tempfile.gettempdir()) / f"vtlab-{hashlib.sha256(address.encode()).hexdigest()[:12]}.lock"
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        lock.touch()
     except OSError as error:
         raise UserError(
             f"The tracking store {address} cannot be written: {error.strerror}. Set {VARIABLE} to another one.",
             code="E_TRACKING",
         ) from error
-    try:
-        with contextlib.suppress(OSError):  # file systems without locks: as safe as MLflow alone
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(lock):
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
