@@ -109,7 +109,7 @@ class Move(_Part):
 
 @dataclass(frozen=True)
 class WeightsMismatch:
-    """Weights that differ from those that the release was evaluated with; `found` is the hash here, `None` if missing."""
+    """Weights that differ from those the release was evaluated with; `found` is the hash here, `None` if missing."""
 
     name: str
     expected: str

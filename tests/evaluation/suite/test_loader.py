@@ -8,7 +8,8 @@ from sweeping import suite_data, write_dataset, write_suite
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.dataset import load_dataset
 from vtlab.evaluation.suite.loader import load_suite
-from vtlab.evaluation.suite.model import LOSSES, name_part, nested
+from vtlab.evaluation.suite.losses import LOSS_VALUES
+from vtlab.evaluation.suite.model import name_part, nested
 from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
 
 ROOT = Path(__file__).parents[3]
@@ -108,7 +109,7 @@ def test_clips(tmp_path: Path, data: Path, clips: str, chosen: list[str]) -> Non
 
 def test_every_metric_is_in_one_group() -> None:
     grouped = [name for group in GROUPS for name in metrics_of(group)]
-    assert sorted(grouped) == sorted(set(METRICS) - set(LOSSES))
+    assert sorted(grouped) == sorted(set(METRICS) - set(LOSS_VALUES))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_every_metric_is_in_one_group() -> None:
     ],
 )
 def test_what_is_measured(tmp_path: Path, data: Path, lines: str, inside: set[str], outside: set[str]) -> None:
-    measured = load(tmp_path, f"dataset: DATA\n{lines}\n", data).measured()
+    measured = load(tmp_path, f"dataset: DATA\n{lines}\n", data).wanted_metrics()
     assert inside <= measured
     assert not outside & measured
 
