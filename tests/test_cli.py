@@ -386,3 +386,40 @@ def test_results_are_not_written_over_a_file_of_the_user(run: Run, tmp_path: Pat
     assert "--overwrite" in err
     assert "Traceback" not in err
     assert (tmp_path / "film.en.srt").read_text() == "mine"
+
+
+def shell(line: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a line of shell in which `vtlab` is this program."""
+    program = f'vtlab() {{ "{sys.executable}" -m vtlab "$@"; }}; {line}'
+    return subprocess.run(["bash", "-c", program], env={**os.environ, **variables}, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("arguments", ["settings", "--help", "dub --help"])
+def test_a_full_disk_under_the_output_is_said(arguments: str) -> None:
+    done = shell(f"vtlab {arguments} >/dev/full")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "vtlab: The output cannot be written: No space left on device."
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", ["settings", "--help", "engines --json"])
+def test_a_reader_that_has_read_enough_hears_nothing(arguments: str) -> None:
+    done = shell(f"set -o pipefail; vtlab {arguments} | true")
+    assert done.returncode == 141
+    assert not [line for line in done.stderr.splitlines() if not line.startswith("fingerprint")]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_streams_that_are_closed_do_no_harm(closed: str, tmp_path: Path) -> None:
+    assert shell(f"vtlab settings {closed}").returncode == 0
+    done = shell(f"vtlab dub {tmp_path}/nothing.mp4 --to en {closed}")
+    assert done.returncode == 2
+    assert "fault" not in done.stderr
+
+
+def test_a_terminal_without_these_letters_gets_them_as_json_writes_them(tmp_path: Path) -> None:
+    done = shell("vtlab settings | grep ratio -A1", PYTHONIOENCODING="ascii")
+    assert "shorter than this \\u00d7 source" in done.stdout
+    done = shell(f"vtlab dub {tmp_path}/Ação😀.mp4 --to en", PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert "A\\u00e7\\u00e3o\\ud83d\\ude00.mp4" in done.stderr

@@ -188,3 +188,10 @@ def test_changes_in_python_go_before_all_else(tmp_path: Path, monkeypatch: pytes
 def test_wrong_changes_name_the_nearest(changes: dict[str, object], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         resolve_settings(None, changes)
+
+
+def test_a_setting_holds_no_password() -> None:
+    with pytest.raises(SettingsError, match=r"'tts\.options\.edge\.proxy' holds a password .* HTTPS_PROXY") as raised:
+        load_settings(None, ["tts.options={edge: {proxy: 'http://bob:planted@proxy:3128'}}"], {})
+    assert "planted" not in str(raised.value)
+    assert load_settings(None, ["tts.options={edge: {proxy: 'http://proxy:3128'}}"], {})

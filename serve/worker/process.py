@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab import resources
-from vtlab.errors import Cancelled, InputError, ResourceError, UserError, VtlabError
+from vtlab.errors import Cancelled, InputError, ResourceError, UserError, VtlabError, redact_output
 from vtlab.events import Event, Finding, Found, Log, SegmentDone, Severity, StageFinished, StageStarted, event_to_json
 
 if TYPE_CHECKING:
@@ -508,4 +508,5 @@ def main() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_FIRST))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    redact_output()
     _Process(socket.socket(fileno=int(sys.argv[1]))).run()

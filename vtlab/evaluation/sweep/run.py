@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -31,7 +30,7 @@ from vtlab.engines.choice import choose_listeners
 from vtlab.engines.choice.translators import choose_translators
 from vtlab.engines.choice.voices import choose_voices
 from vtlab.engines.pool import EnginePool
-from vtlab.errors import Cancelled, UserError, VtlabError
+from vtlab.errors import Cancelled, UserError, VtlabError, redact, redacted_traceback
 from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import (
@@ -196,8 +195,8 @@ def evaluate(
     except Exception as error:
         place.mkdir(parents=True, exist_ok=True)
         kept = place / "traceback.txt"
-        kept.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
-        said = f"A fault in vtlab ({type(error).__name__}: {error}). The traceback is in {kept}."
+        kept.write_text(redacted_traceback(error), encoding="utf-8", errors="backslashreplace")
+        said = redact(f"A fault in vtlab ({type(error).__name__}: {error}). The traceback is in {kept}.")
         result = failed(job, configuration, clip, key, said, FAULT)
     write_result(result, place)
     return result
