@@ -27,6 +27,7 @@ from vtlab.evaluation.suite.losses import Gold
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, stage_counts, write_result
 from vtlab.evaluation.sweep.timing import time_dub, with_costs_of
+from vtlab.events import ignore
 from vtlab.files import atomic_write
 from vtlab.metrics.registry import metrics_of
 from vtlab.outputs import Dub
@@ -199,7 +200,7 @@ def _dub_and_measure(
             again = dub_clip(gold, home / kind)
             records.append(again.record)
             golds[kind] = _measure(again, again.record, clip, wanted - TIMED, bench)
-    outputs = {kind: path.relative_to(home) for kind, path in made.outputs.items()}
+    outputs = {kind: path.relative_to(home) for kind, path in made.files.items()}
     return ClipResult(
         **_origin(job, configuration, clip, key),
         status="degraded" if made.degraded else "finished",
@@ -232,8 +233,15 @@ def _dub(clip: Clip, settings: Settings, out: Path, *, bench: Bench, checkpoint:
     changes: dict[str, Any] = {"audio_sync": settings.audio_sync.model_copy(update={"keep_speech_track": True})}
     if bench.threads is not None and settings.initialization.threads is None:
         changes["initialization"] = settings.initialization.model_copy(update={"threads": bench.threads})
-    own = settings.model_copy(update=changes)
-    return dub(clip.path, own, out, checkpoint=checkpoint, pool=bench.pool, overwrite=True)  # the folder is ours
+    return dub(
+        clip.path,
+        settings=settings.model_copy(update=changes),
+        out=out,
+        on_event=ignore,
+        checkpoint=checkpoint,
+        pool=bench.pool,
+        overwrite=True,  # the folder is the clip's own
+    )
 
 
 def _measure(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], bench: Bench) -> Measurement:
@@ -242,16 +250,15 @@ def _measure(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], benc
 
     if bench.recognizer is None:
         bench.recognizer = Recognizer(threads=bench.threads)
-    dubbed = made.outputs["video" if "video" in made.outputs else "audio"]
     return measure(
-        dubbed,
+        made.media,
         clip.path,
         clip.source_language,
         clip.target_language,
         reference=clip.segments,
         record=record,
-        speech_track=made.outputs["speech_track"],
-        subtitles=made.outputs[f"subtitles_{clip.target_language}_srt"],
+        speech_track=made.speech_track,
+        subtitles=made.subtitles[clip.target_language],
         metrics=sorted(wanted),
         recognizer=bench.recognizer,
     )

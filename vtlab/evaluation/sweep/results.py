@@ -14,11 +14,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.evaluation.suite.losses import GOLD_BLEU, LOSS_METRIC, LOSSES, PERFECT_BLEU, Gold
+from vtlab.events import STAGES
 from vtlab.files import atomic_write
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.pooling import pool
 from vtlab.record import Record
-from vtlab.run import STAGES
 
 RESULT = "result.json"
 
