@@ -18,11 +18,10 @@ from pathlib import Path
 
 import psutil
 
-from serve.config import InForce
-from serve.progress import State, Status
-from serve.sessions import STORE, Folders, Limits, Sessions
-from vtlab.events import Event, StageFinished, StageStarted
-from vtlab.run import STAGES
+from serve.config import ActiveRelease
+from serve.sessions.sessions import STORE, Folders, Limits, Sessions
+from serve.state import State, Status
+from vtlab.events import STAGES, Event, StageFinished, StageStarted
 
 CLIP = Path(__file__).parents[1] / "datasets" / "people" / "clips" / "story_city_en.mp4"
 LOOK_S, QUIET_SHARE = 0.2, 0.1
@@ -49,7 +48,7 @@ async def cancelled(stage: str, clip: Path, pair: tuple[str, str], root: Path) -
                 reached.set()
 
     folders = Folders(root / "artifacts", root / "temp_work", root / "state")
-    served = InForce(root / "releases", unmeasured=True)
+    served = ActiveRelease(root / "releases", unmeasured=True)
     async with Sessions(folders, served, Limits(), heard) as sessions:
         await sessions.start(stage, clip, *pair)
         await reached.wait()

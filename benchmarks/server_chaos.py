@@ -23,10 +23,9 @@ from pathlib import Path
 
 import psutil
 
-from serve.progress import State, Status
-from serve.sessions import Folders, Limits, Served, Sessions
-from vtlab.events import Event, StageStarted
-from vtlab.run import STAGES
+from serve.sessions.sessions import Folders, Limits, Served, Sessions
+from serve.state import State, Status
+from vtlab.events import STAGES, Event, StageStarted
 from vtlab.settings import load_settings
 
 CLIP = Path(__file__).parents[1] / "tests" / "cases" / "delayed_audio.mp4"

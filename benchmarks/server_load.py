@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from serve.progress import Status
-from serve.sessions import Folders, Limits, Served, Sessions
+from serve.sessions.sessions import Folders, Limits, Served, Sessions
+from serve.state import Status
 from vtlab.resources import rss_mb
 from vtlab.settings import load_settings
 

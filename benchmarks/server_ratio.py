@@ -20,9 +20,9 @@ from pathlib import Path
 
 import psutil
 
-from serve.config import InForce
-from serve.progress import Status
-from serve.sessions import STORE, Folders, Limits, Sessions
+from serve.config import ActiveRelease
+from serve.sessions.sessions import STORE, Folders, Limits, Sessions
+from serve.state import Status
 from vtlab import pipeline
 from vtlab.engines.pool import EnginePool
 from vtlab.settings import Settings, StoreSettings
@@ -37,7 +37,7 @@ def dubbed(clip: Path, settings: Settings, pool: EnginePool, root: Path) -> Cost
     shutil.rmtree(store, ignore_errors=True)
     settings = settings.model_copy(update={"store": StoreSettings(folder=store)})
     began, before = time.perf_counter(), _own_cpu_s()
-    pipeline.dub(clip, settings, root / "dub", pool=pool)
+    pipeline.dub(clip, settings=settings, out=root / "dub", pool=pool)
     return time.perf_counter() - began, _own_cpu_s() - before
 
 
@@ -62,7 +62,7 @@ def _cpu_s(pids: list[int]) -> float:
 
 
 async def compare(clip: Path, pair: tuple[str, str], rounds: int, root: Path) -> None:
-    in_force = InForce(root / "releases", unmeasured=True)
+    in_force = ActiveRelease(root / "releases", unmeasured=True)
     languages = {"source_language": pair[0], "target_language": pair[1]}
     settings = in_force.served.settings.model_copy(update=languages)
     folders = Folders(root / "artifacts", root / "temp_work", root / "state")

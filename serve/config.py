@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from serve.sessions import Folders, Limits, Served
+from serve.sessions.sessions import Folders, Limits, Served
 from vtlab.errors import SettingsError, UserError
 from vtlab.releases import store as promotion
 from vtlab.releases.store import Release
@@ -142,7 +142,7 @@ def make_folders(config: Config) -> None:
             raise SettingsError(f"The folder {folder} cannot be written to by this user (id {os.getuid()}).")
 
 
-class InForce:
+class ActiveRelease:
     """What new sessions run: the release in force, or the packaged default before the first one.
 
     Asked for each session, so a promotion or a rollback counts from the next session on. A release that turns out to be

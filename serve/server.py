@@ -20,12 +20,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
-from serve import logs, translation_pb2_grpc
-from serve.config import Config, InForce, make_folders
-from serve.metrics import Metrics, serve_metrics
-from serve.progress import State
-from serve.service import NAME, Refusals, TranslationService
-from serve.sessions import Listener, Sessions
+from serve.config import ActiveRelease, Config, make_folders
+from serve.observe import logs
+from serve.observe.metrics import Metrics, serve_metrics
+from serve.rpc import translation_pb2_grpc
+from serve.rpc.service import NAME, Refusals, TranslationService
+from serve.sessions.sessions import Listener, Sessions
+from serve.state import State
 from vtlab import __version__, resources
 from vtlab.errors import SettingsError
 from vtlab.events import Event
@@ -57,7 +58,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
-async def serve(config: Config, in_force: InForce, announce: Callable[[str], None]) -> None:
+async def serve(config: Config, in_force: ActiveRelease, announce: Callable[[str], None]) -> None:
     """Serves until a signal; ``announce`` gets what was started, in plain words, once calls are answered.
 
     Raises a ``UserError`` where a folder, a certificate or a port cannot be used.
@@ -69,7 +70,7 @@ async def serve(config: Config, in_force: InForce, announce: Callable[[str], Non
     async with AsyncExitStack() as stack:
         listeners: list[Listener] = [logs.tell, metrics.tell]
         if os.environ.get(OTLP):
-            from serve.telemetry import Telemetry
+            from serve.observe.telemetry import Telemetry
 
             telemetry = Telemetry()
             stack.push_async_callback(asyncio.to_thread, telemetry.close)

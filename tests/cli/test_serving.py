@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from serve import logs, server
-from serve.config import Config, InForce
+from serve import server
+from serve.config import ActiveRelease, Config
+from serve.observe import logs
 from vtlab.cli import app, serving
 from vtlab.errors import SettingsError
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, InForce]]:
+def nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, ActiveRelease]]:
     """The server has tests of its own: here is only what it is given."""
-    given: list[tuple[Config, InForce]] = []
+    given: list[tuple[Config, ActiveRelease]] = []
 
-    async def serve(config: Config, in_force: InForce, announce: Any) -> None:
+    async def serve(config: Config, in_force: ActiveRelease, announce: Any) -> None:
         given.append((config, in_force))
 
     monkeypatch.setattr(server, "serve", serve)
@@ -31,7 +32,7 @@ def nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, InF
 
 
 def test_options_come_before_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_is_served: list[tuple[Config, InForce]]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_is_served: list[tuple[Config, ActiveRelease]]
 ) -> None:
     monkeypatch.setenv("GRPC_PORT", "1")
     monkeypatch.setenv("SERVE_QUEUE", "7")
@@ -63,7 +64,7 @@ def test_what_cannot_be_served_is_refused(tmp_path: Path, arguments: list[str], 
 
 
 def test_settings_without_evidence_are_served_where_asked_for(
-    tmp_path: Path, nothing_is_served: list[tuple[Config, InForce]]
+    tmp_path: Path, nothing_is_served: list[tuple[Config, ActiveRelease]]
 ) -> None:
     done = CliRunner().invoke(app, ["serve", "--releases", str(tmp_path), "--unmeasured", "--set", "tts.voice=x"])
     assert done.exit_code == 0, done.output

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 HERE = Path(__file__).parent
-PROTO = HERE.parents[1] / "serve" / "translation.proto"
+PROTO = HERE.parents[1] / "serve" / "rpc" / "translation.proto"
 HANGS_S = 300  # nothing takes so long; only to end a hang
 
 Message = dict[str, Any]

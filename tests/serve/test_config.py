@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from serve.config import STATE, Config, InForce, load_config, make_folders
+from serve.config import STATE, ActiveRelease, Config, load_config, make_folders
 from vtlab.errors import SettingsError, UserError
 from vtlab.releases import store as promotion
-from vtlab.releases.store import Candidate, Difference, Evidence, GateOutcome, Release
+from vtlab.releases.evidence import Evidence, GateOutcome
+from vtlab.releases.store import Proposal, Release, WeightsMismatch
 from vtlab.settings import Settings, fingerprint, settings_from_dict
 
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -71,12 +72,12 @@ def release(folder: Path, name: str = "base", forced: str | None = None, **secti
     settings = settings_from_dict(sections)
     gate = GateOutcome(metric="bleu", limit="at least 20", value=31.4, passed=True)
     evidence = Evidence(values={"bleu": 31.4, "wer": 0.08}, intervals={"bleu": (29.0, 34.0)}, gates=(gate,), clips=16)
-    candidate = Candidate(
+    proposal = Proposal(
         name=name, suite="pt-en", run_id="0123abcd", fingerprint=fingerprint(settings), dataset="spoken",
         dataset_digest="d", pairs=(("pt", "en"),), weights=(), evidence=evidence, commit=None, vtlab="0", who="Ana",
         when=WHEN, forced=forced, settings=settings,
     )  # fmt: skip
-    return promotion.promote(folder, lambda: candidate)
+    return promotion.promote(folder, lambda: proposal)
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def told() -> Iterator[list[logging.LogRecord]]:
 
 
 def test_without_a_release_the_packaged_default_is_served(tmp_path: Path) -> None:
-    in_force = InForce(tmp_path, environment={})
+    in_force = ActiveRelease(tmp_path, environment={})
     served = in_force()
     assert "packaged default" in served.name
     assert "no release" in in_force.figures()
@@ -109,7 +110,7 @@ def test_without_a_release_the_packaged_default_is_served(tmp_path: Path) -> Non
 
 def test_the_release_in_force_is_served_with_its_figures(tmp_path: Path) -> None:
     made = release(tmp_path, tts={"engines": ["piper"]})
-    in_force = InForce(tmp_path, environment={})
+    in_force = ActiveRelease(tmp_path, environment={})
     served = in_force()
     assert served.name == "release 1 (pt-en/base)"
     assert served.settings.tts.engines == ("piper",)
@@ -125,7 +126,7 @@ def test_the_release_in_force_is_served_with_its_figures(tmp_path: Path) -> None
 @pytest.mark.parametrize(("burn", "burned"), [(True, True), (False, False)])
 def test_subtitles_are_burned_in_for_the_page(tmp_path: Path, burn: bool, burned: bool) -> None:
     release(tmp_path)
-    in_force = InForce(tmp_path, burn_subtitles=burn, environment={})
+    in_force = ActiveRelease(tmp_path, burn_subtitles=burn, environment={})
     combination = in_force().settings.video_combination
     assert (combination.burn_subtitles, combination.soft_subtitles) == (burned, not burned)
     assert ("No subtitles are burned in" in in_force.figures()) is not burned
@@ -133,13 +134,13 @@ def test_subtitles_are_burned_in_for_the_page(tmp_path: Path, burn: bool, burned
 
 def test_a_forced_release_says_so(tmp_path: Path) -> None:
     release(tmp_path, forced="the customer asked for it")
-    assert "against objections: the customer asked for it" in InForce(tmp_path, environment={}).figures()
+    assert "against objections: the customer asked for it" in ActiveRelease(tmp_path, environment={}).figures()
 
 
 def test_a_new_release_and_a_rollback_count_from_the_next_session_on(
     tmp_path: Path, told: list[logging.LogRecord]
 ) -> None:
-    in_force = InForce(tmp_path, environment={})
+    in_force = ActiveRelease(tmp_path, environment={})
     names = [in_force().name]
     release(tmp_path)
     names.append(in_force().name)
@@ -158,25 +159,25 @@ def test_a_damaged_release_does_not_replace_a_good_one(
     tmp_path: Path, told: list[logging.LogRecord], damage: str
 ) -> None:
     release(tmp_path)
-    in_force = InForce(tmp_path, environment={})
+    in_force = ActiveRelease(tmp_path, environment={})
     release(tmp_path, name="better")
     (tmp_path / "0002" / damage).write_text("{}")
     assert [in_force().name for _ in range(3)] == ["release 1 (pt-en/base)"] * 3
     (error,) = [record for record in told if record.levelno == logging.ERROR]  # once, not for every session
     assert "damaged" in error.getMessage()
     with pytest.raises(UserError, match="damaged"):
-        InForce(tmp_path, environment={})  # nothing good is known at the start
+        ActiveRelease(tmp_path, environment={})  # nothing good is known at the start
 
 
 def test_other_weights_than_those_evaluated_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[logging.LogRecord]
 ) -> None:
     release(tmp_path)
-    in_force = InForce(tmp_path, environment={})
-    monkeypatch.setattr(promotion, "verify", lambda _: [Difference("base", "1", "2", "Weights base are others.")])
+    in_force = ActiveRelease(tmp_path, environment={})
+    monkeypatch.setattr(promotion, "verify", lambda _: [WeightsMismatch("base", "1", "2", "Weights base are others.")])
     with pytest.raises(SettingsError, match=r"Weights base are others.*--unmeasured"):
-        InForce(tmp_path, environment={})
-    assert InForce(tmp_path, unmeasured=True, environment={})().name == "release 1 (pt-en/base)"
+        ActiveRelease(tmp_path, environment={})
+    assert ActiveRelease(tmp_path, unmeasured=True, environment={})().name == "release 1 (pt-en/base)"
     release(tmp_path, name="better")
     assert in_force().name == "release 1 (pt-en/base)"
     assert "Weights base are others." in told[-1].getMessage()
@@ -191,8 +192,8 @@ def test_settings_without_evidence_need_to_be_asked_for(
 ) -> None:
     release(tmp_path)
     with pytest.raises(SettingsError, match=r"tts.voice|VTLAB_TTS__VOICE"):
-        InForce(tmp_path, overrides=overrides, environment=environment)
-    in_force = InForce(tmp_path, unmeasured=True, overrides=overrides, environment=environment)
+        ActiveRelease(tmp_path, overrides=overrides, environment=environment)
+    in_force = ActiveRelease(tmp_path, unmeasured=True, overrides=overrides, environment=environment)
     assert in_force().settings.tts.voice == "x"
     assert "unmeasured" in in_force().name
     assert in_force().settings.video_combination.burn_subtitles
@@ -201,5 +202,5 @@ def test_settings_without_evidence_need_to_be_asked_for(
 def test_what_belongs_to_the_machine_may_be_set_beside_a_release(tmp_path: Path) -> None:
     release(tmp_path, initialization={"threads": 3})
     environment = {"VTLAB_INITIALIZATION__OFFLINE": "true", "VTLAB_STORE": "/tmp/x", "VTLAB_RELEASES": str(tmp_path)}
-    settings = InForce(tmp_path, environment=environment)().settings
+    settings = ActiveRelease(tmp_path, environment=environment)().settings
     assert (settings.initialization.offline, settings.initialization.threads) == (True, 3)

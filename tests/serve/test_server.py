@@ -16,15 +16,15 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from serving import running
+from rpc_server import running
 
-from serve import logs
-from serve import translation_pb2 as pb
-from serve import translation_pb2_grpc as rpc
 from serve.config import Config
 from serve.health import serves
+from serve.observe import logs
+from serve.rpc import translation_pb2 as pb
+from serve.rpc import translation_pb2_grpc as rpc
+from serve.rpc.service import NAME
 from serve.server import MESSAGE_BYTES, OPTIONS, listen
-from serve.service import NAME
 from vtlab.errors import SettingsError
 
 ROOT = Path(__file__).parents[2]

@@ -83,7 +83,7 @@ def serve(
     In brackets: the environment variable and the default; serve/README.md tells more. A promotion or a rollback counts
     from the next session on. SIGTERM and Ctrl-C drain: sessions finish, or are parked and resumed when asked for again.
     """
-    from serve.config import Config, InForce, load_config
+    from serve.config import ActiveRelease, Config, load_config
 
     # first of all: there is nothing here yet but the options, which are named as its fields
     config = load_config({name: value for name, value in locals().items() if name in Config.model_fields})
@@ -93,11 +93,11 @@ def serve(
 
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines are no JSON; read as it is imported
 
-    from serve.logs import start_logging
+    from serve.observe.logs import start_logging
     from serve.server import serve as run
 
     start_logging(config.log_level, config.log_file)
-    in_force = InForce(
+    in_force = ActiveRelease(
         config.releases,
         unmeasured=config.unmeasured,
         burn_subtitles=config.burn_subtitles,

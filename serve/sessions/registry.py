@@ -1,0 +1,320 @@
+"""Sessions on disk: what must be known again after a crash.
+
+One sqlite file, in write-ahead mode, each change committed by itself: a process that is killed at any moment leaves a
+whole file. Only the server writes it; worker processes know nothing of it. Where its disk is full or gone, sessions go
+on all the same: what cannot be written is remembered, and written once that is possible.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from serve.state import Hardware, Insight, Level, LogLine, Quality, Result, State, Status
+from vtlab.errors import ResourceError
+
+log = logging.getLogger(__name__)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS sessions (
+    id TEXT PRIMARY KEY, phase TEXT NOT NULL, file TEXT NOT NULL, source_lang TEXT, target_lang TEXT NOT NULL,
+    voice_gender TEXT NOT NULL, served TEXT, settings TEXT, state TEXT NOT NULL, result TEXT,
+    created REAL NOT NULL, ended REAL, swept INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS in_phase ON sessions (phase, ended);
+CREATE INDEX IF NOT EXISTS with_result ON sessions (ended) WHERE result IS NOT NULL;
+CREATE INDEX IF NOT EXISTS to_sweep ON sessions (ended) WHERE swept = 0;
+CREATE TABLE IF NOT EXISTS log (
+    session_id TEXT NOT NULL, timestamp TEXT NOT NULL, message TEXT NOT NULL, entry TEXT NOT NULL,
+    PRIMARY KEY (session_id, timestamp, message)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS insights (
+    id TEXT PRIMARY KEY, session_id TEXT NOT NULL, place INTEGER NOT NULL, insight TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS insights_of ON insights (session_id, place);
+CREATE TABLE IF NOT EXISTS speeds (stage TEXT PRIMARY KEY, seconds_per_second REAL NOT NULL);
+"""
+VERSION = 1
+SHARE_OF_NEW = 0.3  # of a measured speed in the mean that is kept
+
+Part = TypeVar("Part")
+
+
+class Phase(StrEnum):
+    """Where a session stands, for the server; what clients see of it is its ``Status``."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"  # by an end of the server; goes on when it is asked for again
+
+    @property
+    def final(self) -> bool:
+        return self not in (Phase.WAITING, Phase.RUNNING, Phase.PAUSED)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A session as it is kept. ``settings`` and ``served`` are those it began with; times are seconds since 1970."""
+
+    id: str
+    phase: Phase
+    file: Path
+    source_lang: str | None
+    target_lang: str
+    voice_gender: str
+    state: State
+    created: float
+    served: str | None = None
+    settings: Mapping[str, Any] | None = None
+    result: Result | None = None
+    ended: float | None = None
+
+
+class Registry:
+    """The sessions in ``file``. Opened by one process at a time; ``ResourceError`` where another has it."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._unwritten: dict[str, tuple[Row, tuple[Insight, ...] | None]] = {}
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(file, isolation_level=None, timeout=1.0)
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # the second server is told, not mixed up
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            if self._db.execute("PRAGMA user_version").fetchone()[0] not in (0, VERSION):
+                raise ResourceError(
+                    f"{file} is of another version of this server. Move it away, or start that version."
+                )
+            self._db.executescript(SCHEMA)
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+        except sqlite3.OperationalError as error:
+            raise ResourceError(
+                f"The registry of sessions {file} cannot be opened: {error}. Is another server using the same folder?"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise ResourceError(
+                f"The registry of sessions {file} is damaged: {error}. Move it away: results stay, sessions are lost."
+            ) from error
+
+    def close(self) -> None:
+        self._db.close()
+
+    # ------------------------------------------------------------ sessions
+
+    @property
+    def writable(self) -> bool:
+        """Whether all that was to be kept is."""
+        return not self._unwritten
+
+    def put(self, row: Row, insights: Iterable[Insight] | None = None) -> None:
+        """Keeps the session as it is now, and these insights in place of those it had, both or neither."""
+        made = None if insights is None else tuple(insights)
+        _, waiting = self._unwritten.pop(row.id, (row, None))
+        self._unwritten[row.id] = row, waiting if made is None else made
+        self.write()
+
+    def write(self) -> None:
+        """Writes what could not be written before."""
+        for session_id, (row, insights) in list(self._unwritten.items()):
+            try:
+                with self._change():
+                    self._write_row(row)
+                    if insights is not None:
+                        self._write_insights(session_id, insights)
+            except sqlite3.Error as error:
+                log.error("%s cannot be written: %s", self._file, error, extra={"event": "registry"})
+                return
+            del self._unwritten[session_id]
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """All of the block or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # a full disk has rolled back already
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _write_row(self, row: Row) -> None:
+        self._db.execute(
+            "INSERT INTO sessions (id, phase, file, source_lang, target_lang, voice_gender, served, settings, state, "
+            "result, created, ended, swept) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) "
+            "ON CONFLICT (id) DO UPDATE SET phase = excluded.phase, file = excluded.file, "
+            "source_lang = excluded.source_lang, target_lang = excluded.target_lang, "
+            "voice_gender = excluded.voice_gender, served = excluded.served, settings = excluded.settings, "
+            "state = excluded.state, result = excluded.result, created = excluded.created, ended = excluded.ended, "
+            "swept = 0",
+            (
+                row.id,
+                row.phase,
+                _text(row.file),
+                row.source_lang,
+                row.target_lang,
+                row.voice_gender,
+                row.served,
+                None if row.settings is None else json.dumps(row.settings),
+                json.dumps(asdict(replace(row.state, log=()))),
+                None if row.result is None else json.dumps(asdict(row.result)),
+                row.created,
+                row.ended,
+            ),
+        )
+
+    def _write_insights(self, session_id: str, insights: Sequence[Insight]) -> None:
+        rows = [(insight.id, session_id, place, json.dumps(asdict(insight))) for place, insight in enumerate(insights)]
+        self._db.execute("DELETE FROM insights WHERE session_id = ?", (session_id,))
+        self._db.executemany("INSERT INTO insights VALUES (?, ?, ?, ?)", rows)
+
+    def get(self, session_id: str) -> Row | None:
+        if session_id in self._unwritten:
+            return self._unwritten[session_id][0]
+        found = self._db.execute(f"SELECT {COLUMNS} FROM sessions WHERE id = ?", (session_id,)).fetchone()
+        return None if found is None else _row(found)
+
+    def in_phase(self, *phases: Phase) -> list[Row]:
+        """Sessions in these phases, oldest first."""
+        marks = ", ".join("?" * len(phases))
+        found = self._db.execute(
+            f"SELECT {COLUMNS} FROM sessions WHERE phase IN ({marks}) ORDER BY created, id", phases
+        ).fetchall()
+        return [_row(values) for values in found]
+
+    def counts(self) -> dict[str, int]:
+        """Sessions by phase."""
+        return dict(self._db.execute("SELECT phase, count(*) FROM sessions GROUP BY phase").fetchall())
+
+    def mean_seconds(self) -> float | None:
+        """How long the last sessions took from their start to their result."""
+        times = [
+            json.loads(result)["processing_s"]
+            for (result,) in self._db.execute(
+                "SELECT result FROM sessions WHERE result IS NOT NULL ORDER BY ended DESC LIMIT 20"
+            )
+        ]
+        return sum(times) / len(times) if times else None
+
+    def to_sweep(self, before: float) -> list[str]:
+        """Sessions that ended before that moment and whose folders have not been swept since."""
+        found = self._db.execute("SELECT id FROM sessions WHERE ended < ? AND swept = 0", (before,)).fetchall()
+        return [session_id for (session_id,) in found]
+
+    def swept(self, session_id: str) -> None:
+        """Its folder is gone, and its log, which nobody asks for any more, goes too."""
+        with suppress(sqlite3.Error):  # else the next time
+            self._db.execute("UPDATE sessions SET swept = 1 WHERE id = ?", (session_id,))
+            self._db.execute("DELETE FROM log WHERE session_id = ?", (session_id,))
+
+    def forget(self, before: float) -> None:
+        """Sessions that failed, or were cancelled, before that moment are unknown from now on."""
+        old = "SELECT id FROM sessions WHERE phase IN (?, ?) AND ended < ? AND swept = 1"
+        ended = (Phase.FAILED, Phase.CANCELLED, before)
+        with suppress(sqlite3.Error), self._change():  # else the next time
+            self._db.execute(f"DELETE FROM insights WHERE session_id IN ({old})", ended)
+            self._db.execute(f"DELETE FROM sessions WHERE id IN ({old})", ended)
+
+    # ------------------------------------------------------------ log and insights
+
+    def log(self, session_id: str, line: LogLine) -> None:
+        """Keeps one entry; the same entry again changes nothing. Where it cannot be written it is lost."""
+        with suppress(sqlite3.Error):  # which the next row that cannot be written tells
+            self._db.execute(
+                "INSERT OR IGNORE INTO log VALUES (?, ?, ?, ?)",
+                (session_id, line.timestamp, line.message, json.dumps(asdict(line))),
+            )
+
+    def log_of(self, session_id: str) -> tuple[LogLine, ...]:
+        found = self._db.execute(
+            "SELECT entry FROM log WHERE session_id = ? ORDER BY timestamp, message", (session_id,)
+        ).fetchall()
+        return tuple(LogLine(**{**data, "level": Level(data["level"])}) for data in map(_json, found))
+
+    def insights_of(self, session_id: str) -> tuple[Insight, ...]:
+        _, waiting = self._unwritten.get(session_id, (None, None))
+        if waiting is not None:
+            return waiting
+        found = self._db.execute(
+            "SELECT insight FROM insights WHERE session_id = ? ORDER BY place", (session_id,)
+        ).fetchall()
+        return tuple(Insight(**data) for data in map(_json, found))
+
+    # ------------------------------------------------------------ speeds
+
+    def speeds(self) -> dict[str, float]:
+        """Seconds that a stage took here for each second of video, by stage."""
+        return dict(self._db.execute("SELECT stage, seconds_per_second FROM speeds").fetchall())
+
+    def measured(self, stage: str, seconds_per_second: float) -> None:
+        """Takes a measured speed into the mean."""
+        known = self.speeds().get(stage)
+        mean = seconds_per_second if known is None else known + SHARE_OF_NEW * (seconds_per_second - known)
+        with suppress(sqlite3.Error):
+            self._db.execute("INSERT OR REPLACE INTO speeds VALUES (?, ?)", (stage, mean))
+
+
+COLUMNS = (
+    "id, phase, file, source_lang, target_lang, voice_gender, state, created, served, settings, result, ended"  # as Row
+)
+
+
+def _row(values: tuple[Any, ...]) -> Row:
+    session_id, phase, file, source, target, gender, state, created, served, settings, result, ended = values
+    return Row(
+        id=session_id,
+        phase=Phase(phase),
+        file=_path(file),
+        source_lang=source,
+        target_lang=target,
+        voice_gender=gender,
+        state=_state(json.loads(state)),
+        created=created,
+        served=served,
+        settings=None if settings is None else json.loads(settings),
+        result=None if result is None else _result(json.loads(result)),
+        ended=ended,
+    )
+
+
+def _state(data: dict[str, Any]) -> State:
+    return State(
+        **{
+            **data,
+            "status": Status(data["status"]),
+            "hardware": _part(Hardware, data["hardware"]),
+            "available_segments": tuple(data["available_segments"]),
+            "log": (),
+        }
+    )
+
+
+def _result(data: dict[str, Any]) -> Result:
+    return Result(**{**data, "status": Status(data["status"]), "quality": _part(Quality, data["quality"])})
+
+
+def _part(make: Callable[..., Part], data: dict[str, Any] | None) -> Part | None:
+    return None if data is None else make(**data)
+
+
+def _json(found: tuple[str]) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(found[0])
+    return data
+
+
+def _text(path: Path) -> str:
+    """The path as sqlite takes it; bytes that are no text stay as they are in JSON's escapes."""
+    return json.dumps(str(path))
+
+
+def _path(text: str) -> Path:
+    return Path(json.loads(text))

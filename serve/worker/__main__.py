@@ -1,0 +1,5 @@
+"""Run the worker process: `python -m serve.worker DESCRIPTOR`."""
+
+from serve.worker.process import main
+
+main()

@@ -1,0 +1,60 @@
+"""Work that goes on beside a dub, and ends with it."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from vtlab.errors import Cancelled, VtlabError
+
+Checkpoint = Callable[[], None]
+"""Called now and then by work under way; may block, or raise ``Cancelled``."""
+
+
+class BackgroundTask:
+    """One piece of work in a thread of its own, and what went wrong in it: no reason for the dub to fail."""
+
+    def __init__(self, name: str, checkpoint: Checkpoint) -> None:
+        self.problem: str | None = None
+        self._name, self._checkpoint = name, checkpoint
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+
+    @property
+    def begun(self) -> bool:
+        return self._thread is not None
+
+    def begin(self, work: Callable[[Checkpoint], None]) -> None:
+        """Starts the thread; the work calls the checkpoint it is given."""
+        self._thread = threading.Thread(target=self._run, args=(work,), name=self._name, daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """The work, if it was begun, has come to its end after the block; it is stopped where the block fails."""
+        try:
+            yield
+        except BaseException:
+            self._ended.set()
+            raise
+        finally:
+            if self._thread is not None:
+                self._thread.join()
+
+    def _run(self, work: Callable[[Checkpoint], None]) -> None:
+        try:
+            work(self._still_wanted)
+        except Cancelled:
+            pass
+        except (VtlabError, OSError) as error:
+            self.problem = str(error)
+        except Exception:  # a fault of ours is no reason for the dub to fail either
+            traceback.print_exc()
+            self.problem = f"something went wrong inside the server ({self._name})"
+
+    def _still_wanted(self) -> None:
+        if self._ended.is_set():
+            raise Cancelled("The dub ended.")
+        self._checkpoint()

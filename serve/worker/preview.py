@@ -1,0 +1,175 @@
+"""What can be watched before the dub is finished, and pieces of it afterwards.
+
+The early preview is the first sentences as the dub will say and show them: placed, mixed and subtitled by the same
+functions of the stages, over the beginning of the source, small. It is made beside the dub, in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from serve.worker.background import BackgroundTask, Checkpoint
+from serve.worker.publishing import publish
+from vtlab import media
+from vtlab.audio import Audio
+from vtlab.events import Finding
+from vtlab.segments import Cue, SpokenSegment
+from vtlab.settings import Settings
+from vtlab.stages import audio_extraction, audio_sync, subtitle_generation, video_combination
+
+LEAST_S, MOST_S = 10.0, 30.0  # of an early preview
+LEAD_S = 1.0  # heard before the first line, where that comes late
+LATE_S = 5.0  # a first line later than this is late
+TAIL_S = 0.5  # shown after the last line, where nobody speaks
+LEAST_PIECE_S = 0.5  # what is left at the end is no piece of its own
+PIECE_S = 30.0  # how long the gateway takes a segment preview to be
+
+
+class EarlyPreview:
+    """Collects the first lines as they are spoken, and renders them once they fill a preview.
+
+    ``out`` appears whole or not at all; ``on_ready`` is called in the rendering thread.
+    """
+
+    def __init__(
+        self,
+        video: Path,
+        settings: Settings,
+        out: Path,
+        work: Path,
+        checkpoint: Checkpoint,
+        on_ready: Callable[[Path], None],
+    ) -> None:
+        self._video, self._settings, self._out, self._work = video, settings, out, work
+        self._on_ready = on_ready
+        self._lines: list[SpokenSegment] = []
+        self._rendering = BackgroundTask("early preview", checkpoint)
+        self._made = out.exists()  # by an earlier attempt
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is none."""
+        return self._rendering.problem
+
+    def add(self, line: SpokenSegment) -> None:
+        """Takes the next line; called in the order of their times."""
+        if self._made or self._rendering.begun:
+            return
+        if span := span_of(self._lines, line):
+            self._render(*span)
+        else:
+            self._lines.append(line)
+
+    def finish(self) -> None:
+        """There are no more lines: what there is makes the preview."""
+        if not self._made and not self._rendering.begun and any(not line.silent for line in self._lines):
+            start = _start(self._lines)
+            self._render(start, start + MOST_S)  # or to the end of the file
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """The thread, if there is one, has come to its end after the block; stopped where the block fails."""
+        if self._made:
+            self._on_ready(self._out)
+        with self._rendering.under_way():
+            yield
+
+    def _render(self, start: float, end: float) -> None:
+        self._rendering.begin(partial(self._make, start, end))
+
+    def _make(self, start: float, end: float, checkpoint: Checkpoint) -> None:
+        try:
+            self._work.mkdir(parents=True, exist_ok=True)
+            made = render(self._video, self._settings, self._lines, start, end, self._work, checkpoint)
+            publish(made, self._out)
+            self._on_ready(self._out)
+        finally:
+            self._lines = []
+            shutil.rmtree(self._work, ignore_errors=True)
+
+
+def span_of(lines: list[SpokenSegment], following: SpokenSegment) -> tuple[float, float] | None:
+    """From where to where a preview of these lines goes, once ``following`` shows that it is long enough.
+
+    It ends in the silence after a line, at least ``LEAST_S`` long; inside a line only where that takes it to
+    ``MOST_S``.
+    """
+    if not any(not line.silent for line in lines):
+        return None
+    start = _start(lines)
+    last, next_start = lines[-1].source.source.end, following.source.source.start
+    if last - start >= MOST_S:
+        return start, start + MOST_S
+    end = min(max(last, next_start - 0.1), last + TAIL_S, start + MOST_S)
+    return (start, end) if end - start >= LEAST_S else None
+
+
+def _start(lines: list[SpokenSegment]) -> float:
+    first = next(line.source.source.start for line in lines if not line.silent)
+    return 0.0 if first <= LATE_S else first - LEAD_S
+
+
+def render(
+    video: Path,
+    settings: Settings,
+    lines: list[SpokenSegment],
+    start: float,
+    end: float,
+    work: Path,
+    checkpoint: Checkpoint,
+) -> Path:
+    """The lines over the source from ``start`` to ``end`` seconds, as an MP4 in ``work``."""
+    whole = media.probe(video)
+    end = min(end, whole.duration_s)
+    start = max(0.0, min(start, end - LEAST_S))  # where somebody speaks only at the end
+    info = replace(whole, duration_s=end)
+    extraction = audio_extraction.extract(info, settings.audio_extraction, settings.source_language, _ignore)
+    blocks = []
+    for block in media.speech_blocks(video, extraction.stream, end, read_on=False):
+        checkpoint()
+        blocks.append(block)
+    original = Audio(np.concatenate(blocks), media.SPEECH_HZ)
+    placed = audio_sync.synchronise(lines, original, end, settings.audio_sync, _ignore, checkpoint)
+    sound = work / "preview.m4a"
+    video_combination.mix(
+        extraction, placed, (), settings.audio_sync, settings.video_combination, sound, work, checkpoint, _ignore
+    )
+    frame_s = float(1 / info.video.fps) if info.video else 0.04
+    cues = subtitle_generation.target_cues(placed, settings.subtitle_generation, frame_s, end)
+    shown = [Cue(max(0.0, cue.start - start), cue.end - start, cue.text) for cue in cues if cue.end > start]
+    burn = None
+    if shown and settings.video_combination.burn_subtitles:
+        burn = subtitle_generation.write_subtitles(shown, work / "preview.srt")
+    return media.preview(
+        info, sound, work / "preview.mp4", start, end, burn=burn, folder=work, checkpoint=checkpoint
+    )  # fmt: skip
+
+
+def cut_pieces(result: Path, folder: Path, checkpoint: Checkpoint) -> list[str]:
+    """The result in pieces of ``PIECE_S``: ``seg_001.mp4`` … in ``folder``; returns their names without the ending."""
+    info = media.probe(result)
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier run
+    folder.mkdir(parents=True)
+    count = max(1, math.ceil((info.duration_s - LEAST_PIECE_S) / PIECE_S))
+    digits = max(3, len(str(count)))  # they are taken in the order of their names
+    names = []
+    for number in range(count):
+        name = f"seg_{number + 1:0{digits}d}"
+        unfinished = folder / f".{name}.mp4"
+        end = min((number + 1) * PIECE_S, info.duration_s)
+        media.piece(info, unfinished, number * PIECE_S, end, folder, checkpoint)
+        unfinished.replace(folder / f"{name}.mp4")
+        names.append(name)
+    return names
+
+
+def _ignore(finding: Finding) -> None:
+    """The dub itself tells what is found."""

@@ -1,0 +1,152 @@
+"""What a dub is worth, as the gateway shows it: scores without a reference, measured while it is being made.
+
+Its speech is looked at as soon as the lines are at their places, in a thread of its own, while the video is put
+together: a user waits no longer for the scores than for the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from serve.state import Quality
+from serve.worker.background import BackgroundTask, Checkpoint
+from vtlab import media, resources
+from vtlab.audio import Audio
+from vtlab.errors import VtlabError
+from vtlab.events import Finding
+from vtlab.measurement.inspection import DubbedLine, measure, measure_speech
+from vtlab.metrics import quality
+from vtlab.metrics.sound import VoiceMos
+from vtlab.segments import Interval, PlacedSegment
+from vtlab.settings import Settings
+from vtlab.stages import audio_extraction, video_combination
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vtlab.outputs import Dub
+
+# what the gateway shows of a dub, and the metric that it is made of
+SCORES = {
+    "lip_sync_accuracy": "sync_within_150ms",
+    "voice_quality": "voice_mos",
+    "translation_quality": "translation_quality",
+    "duration_match": "duration_error_frames",
+}
+OF_SPEECH = ("sync_within_150ms", "voice_mos")
+LISTENED_S = 3600.0  # of a longer dub only so much of its beginning: an hour of sound takes 230 MB, twice
+
+
+class Judge:
+    """Takes a dub's lines at their places, and measures their sound beside the rest of the work."""
+
+    def __init__(self, source: Path, settings: Settings, checkpoint: Checkpoint) -> None:
+        self._source, self._settings, self._checkpoint = source, settings, checkpoint
+        self._lines: list[PlacedSegment] = []
+        self._values: dict[str, float] = {}
+        self._listening = BackgroundTask("quality", checkpoint)
+
+    def add(self, line: PlacedSegment) -> None:
+        """Takes the next line, with its sound."""
+        self._lines.append(line)
+
+    def begin(self) -> None:
+        """All lines are at their places; nothing happens where none came, as where their mix was in the store."""
+        if self._lines:
+            self._listening.begin(self._listen)
+
+    def under_way(self) -> AbstractContextManager[None]:
+        """The speech has been measured after the block; no thread is left where it fails."""
+        return self._listening.under_way()
+
+    def quality(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
+        """The scores of the finished dub, after ``under_way``; or else which of them could not be measured, and why."""
+        self._checkpoint()
+        try:
+            return self._scores(made)
+        except VtlabError as error:
+            return None, dict.fromkeys(SCORES, str(error))
+
+    # ------------------------------------------------------------ within
+
+    def _listen(self, checkpoint: Checkpoint) -> None:
+        try:
+            self._values = measured_speech(self._lines, self._source, self._settings, checkpoint)
+        finally:
+            self._lines = []
+
+    def _scores(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
+        record = made.record
+        asked = [metric for metric in SCORES.values() if not self._listening.begun or metric not in OF_SPEECH]
+        found = measure(
+            made.media,
+            self._source,
+            record.source_language,
+            record.target_language,
+            record=record,
+            speech_track=made.speech_track,
+            metrics=asked,
+        )
+        values = {**self._values, **found.values}
+        reasons: Mapping[str, str] = found.absent
+        if self._listening.problem is not None:
+            reasons = {**reasons, **dict.fromkeys(OF_SPEECH, self._listening.problem)}
+        sync = quality.lip_sync_accuracy(values.get(SCORES["lip_sync_accuracy"]))
+        voice = quality.voice_quality(values.get(SCORES["voice_quality"]))
+        translation = values.get(SCORES["translation_quality"])
+        match = quality.duration_match(values.get(SCORES["duration_match"]))
+        if sync is None or voice is None or translation is None or match is None:
+            none = "there is no speech to measure it on"
+            return None, {score: reasons.get(metric, none) for score, metric in SCORES.items() if metric not in values}
+        spoken = [line for line in record.segments if line.failed is None and line.spoken_text]
+        return Quality(
+            lip_sync_accuracy=round(sync, 2),
+            voice_quality=round(voice, 2),
+            translation_quality=round(translation, 2),
+            duration_match=match,
+            avg_lufs=record.loudness_lufs,
+            avg_atempo=round(sum(line.speed for line in spoken) / len(spoken), 4) if spoken else None,
+            segments_condensed=quality.segments_condensed([(line.translation, line.spoken_text) for line in spoken]),
+        ), {}
+
+
+def measured_speech(
+    placed: list[PlacedSegment], source: Path, settings: Settings, checkpoint: Checkpoint
+) -> dict[str, float]:
+    """Metrics ``OF_SPEECH`` of lines with their sound, of the first ``LISTENED_S``; without those that nothing can be
+    measured on."""
+    whole = media.probe(source)
+    seconds = min(whole.duration_s, LISTENED_S)
+    info = replace(whole, duration_s=seconds)
+    stream = audio_extraction.extract(info, settings.audio_extraction, settings.source_language, _ignore).stream
+    placed = [line for line in placed if line.start < seconds]
+    track = _sound(video_combination.speech_track(placed, media.SPEECH_HZ, seconds), checkpoint)
+    original = _sound(media.speech_blocks(source, stream, seconds, read_on=False), checkpoint)
+    lines = [
+        DubbedLine(
+            line.spoken.source.source.interval, Interval(line.start, line.end), line.speed, line.spoken.text or ""
+        )
+        for line in placed
+    ]
+    scores = measure_speech(track, lines, original)
+    mos = VoiceMos(resources.cores())(track, scores.speech, checkpoint)
+    values = {"sync_within_150ms": scores.sync.sync_within_150ms, "voice_mos": mos}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _sound(blocks: Iterable[NDArray[np.float32]], checkpoint: Checkpoint) -> Audio:
+    parts = []
+    for block in blocks:
+        checkpoint()
+        parts.append(block)
+    return Audio(np.concatenate(parts), media.SPEECH_HZ)
+
+
+def _ignore(finding: Finding) -> None:
+    """The dub itself tells what is found."""

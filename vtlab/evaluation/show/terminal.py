@@ -1,0 +1,265 @@
+"""Comparisons and sweeps as text: tables for a terminal or a pipe, and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vtlab.evaluation.compare.comparison import ComparisonData, Difference
+from vtlab.evaluation.compare.listening import Listening
+from vtlab.evaluation.show.words import describe_basis, describe_method, summarize_pairing
+from vtlab.evaluation.suite.losses import LOSSES
+from vtlab.evaluation.sweep.results import ClipResult, StageCount, add_counts
+from vtlab.evaluation.sweep.run import Outcome, Sweep
+from vtlab.metrics.display import format_interval, format_p, format_unit, format_value
+
+PIPE_WIDTH = 160  # columns of a table that no terminal bounds
+STYLES = {"better": "green", "worse": "red", "different": "yellow", "no difference shown": "dim", "no interval": "dim"}
+# in the table of a sweep besides the gates' metrics, as far as they were measured and there is room
+SHOWN = ("wer", "chrf", "asr_chrf", "sync_within_150ms", "speech_overlap", "speed_p95", "voice_mos", "rtf")
+COLUMNS = 8
+
+
+def comparison_json(found: ComparisonData) -> str:
+    """Return a comparison as JSON."""
+    data = asdict(found)
+    data["candidates"] = data.pop("systems")
+    for loss in data["losses"]:
+        loss["candidate"] = loss.pop("system")
+    return json.dumps(data, ensure_ascii=False, indent=1)
+
+
+def print_comparison(found: ComparisonData) -> None:
+    """Print a comparison; into a pipe without colours, and as wide as it needs to be."""
+    console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH, no_color=True, highlight=False)
+    for pairing in found.pairings:
+        console.print(Text(f"{pairing.name} against {pairing.baseline} ({describe_basis(pairing)})", style="bold"))
+        console.print(_differences(pairing.differences, console))
+        console.print(Text(summarize_pairing(pairing)), soft_wrap=not console.is_terminal)
+        for note in pairing.notes:
+            console.print(Text(note, style="dim"))
+        console.print()
+    if found.quality is not None and found.cost is not None:
+        console.print(Text(f"Quality ({found.quality}) against cost ({found.cost})", style="bold"))
+        console.print(_trade(found, console))
+        console.print(Text("*: nothing is as good for less"))
+        console.print()
+    if found.losses:
+        console.print(Text("Where the end-to-end loss comes from, BLEU of the dubbed speech", style="bold"))
+        console.print(_losses(found, console))
+        console.print()
+    if found.listened is not None:
+        console.print(Text("What listeners say, and which metrics agree with them", style="bold"))
+        for sentence in found.listened.said:
+            console.print(Text(sentence))
+        if found.listened.agreements:
+            console.print(_agreements(found.listened, console))
+        else:
+            console.print(Text("Too few pairs, or pairs too much alike, to tell which metrics agree with them."))
+        console.print()
+    for note in found.notes:
+        console.print(Text(note, style="dim"))
+    console.print(Text(describe_method(found), style="dim"))
+
+
+def _table(console: Console, *columns: tuple[str, str]) -> Table:
+    shape = box.SIMPLE_HEAD if console.is_terminal else None
+    table = Table(box=shape, pad_edge=False, header_style="bold")
+    for title, side in columns:
+        table.add_column(title, justify="right" if side == "right" else "left", no_wrap=title != "verdict")
+    return table
+
+
+def _differences(differences: Sequence[Difference], console: Console) -> Table:
+    table = _table(
+        console,
+        ("metric", "left"), ("", "left"), ("baseline", "right"), ("this", "right"), ("difference", "right"),
+        ("95 % interval", "right"), ("p", "right"), ("n", "right"), ("verdict", "left"),
+    )  # fmt: skip
+    for one in differences:
+        table.add_row(
+            one.metric,
+            format_unit(one.metric),
+            format_value(one.metric, one.baseline),
+            format_value(one.metric, one.value),
+            format_value(one.metric, one.difference, signed=True),
+            format_interval(one.metric, one.low, one.high, signed=True),
+            format_p(one.p),
+            str(one.units),
+            Text(one.verdict, style=STYLES[one.verdict]),
+        )
+    return table
+
+
+def _trade(found: ComparisonData, console: Console) -> Table:
+    quality, cost = found.quality or "", found.cost or ""
+    table = _table(
+        console, ("", "left"), ("", "left"), (quality, "right"), ("95 % interval", "right"), (cost, "right")
+    )  # fmt: skip
+    for one in sorted(found.systems, key=lambda one: one.values[cost]):
+        bounds = one.intervals.get(quality, (None, None))
+        table.add_row(
+            "*" if one.best else "",
+            one.name,
+            format_value(quality, one.values[quality]),
+            format_interval(quality, *bounds),
+            format_value(cost, one.values[cost]),
+        )
+    return table
+
+
+def _losses(found: ComparisonData, console: Console) -> Table:
+    table = _table(
+        console, ("", "left"), ("stage", "left"), ("points", "right"), ("95 % interval", "right"), ("n", "right")
+    )  # fmt: skip
+    for loss in found.losses:
+        table.add_row(
+            loss.system,
+            LOSSES[loss.name].means,
+            format_value(loss.name, loss.value, signed=True),
+            format_interval(loss.name, loss.low, loss.high, signed=True),
+            str(loss.segments),
+        )
+    return table
+
+
+def _agreements(listened: Listening, console: Console) -> Table:
+    table = _table(console, ("metric", "left"), ("rank correlation", "right"), ("p", "right"), ("pairs", "right"))
+    for one in listened.agreements:
+        table.add_row(one.metric, f"{one.rho:+.2f}", format_p(one.p), str(one.pairs))
+    return table
+
+
+def describe_result(result: ClipResult, done: int, total: int) -> str:
+    """Return a line on a new result: `[3/8] clip, configuration: finished in 4.2 s`."""
+    took = "" if result.seconds is None else f" in {result.seconds:.1f} s"
+    outcome = result.status if result.error is None else f"failed: {result.error}"
+    return f"[{done}/{total}] {result.clip}, {result.configuration}: {outcome}{took}"
+
+
+def sweep_data(done: Sweep) -> dict[str, Any]:
+    """Return the summary of a sweep as plain data."""
+    return {
+        "suite": done.suite.name,
+        "dataset": done.dataset.name,
+        "dataset_digest": done.dataset.digest,
+        "clips": [clip.id for clip in done.clips],
+        "results_made": done.made,
+        "results_found": done.found,
+        "seconds": done.seconds,
+        "stages": {stage: count.model_dump() for stage, count in _all_stages(done).items()},
+        "configurations": [
+            {
+                "name": outcome.configuration.name,
+                "fingerprint": outcome.configuration.fingerprint,
+                "overrides": outcome.configuration.overrides,
+                "clips": _statuses(outcome),
+                "failures": [
+                    {"clip": result.clip, "code": result.error_code, "error": result.error}
+                    for result in outcome.results
+                    if result.status == "failed"
+                ],
+                "values": outcome.corpus.values,
+                "signatures": outcome.corpus.signatures,
+                "gates": [
+                    {
+                        "metric": one.metric,
+                        **done.suite.gates[one.metric].model_dump(),
+                        "value": one.value,
+                        "passed": one.passed,
+                    }
+                    for one in outcome.gates
+                ],
+                "passed": outcome.passed,
+                "stages": {stage: count.model_dump() for stage, count in outcome.stages.items()},
+                "run_id": outcome.run_id,
+                "problem": outcome.problem,
+            }
+            for outcome in done.outcomes
+        ],
+    }
+
+
+def sweep_table(done: Sweep) -> list[str]:
+    """Return the lines of a sweep's summary: a row per configuration, failures, and what each stage computed."""
+    clips = len(done.clips)
+    tried, on = _count(len(done.outcomes), "configuration"), _count(clips, "clip")
+    lines = [f"{done.suite.name}: {tried} on {on} of {done.dataset.name}", ""]
+    measured = _columns(done)
+    header = ["configuration", "clips", *measured, "gates", "computed s"]
+    rows = [
+        [
+            outcome.configuration.name,
+            _clips(outcome, clips),
+            *(format_value(name, outcome.corpus.values.get(name)) for name in measured),
+            _gates(outcome),
+            f"{sum(result.seconds or 0 for result in outcome.results):.1f}",
+        ]
+        for outcome in done.outcomes
+    ]
+    lines += _aligned(header, rows)
+    for outcome in done.outcomes:
+        failed = [f"  {result.clip}: {result.error}" for result in outcome.results if result.status == "failed"]
+        failed += [f"  gate {gate}" for gate in outcome.gates if not gate.passed]
+        failed += [f"  {outcome.problem}"] * (outcome.problem is not None)
+        if failed:
+            lines += ["", outcome.configuration.name, *failed]
+    lines += ["", f"What stages did, over all dubs{', the gold ones among them' if done.suite.losses else ''}:"]
+    lines += _aligned(
+        ["stage", "dubs computed", "dubs reused", "answers computed", "answers reused"],
+        [
+            [stage, *map(str, (count.dubs_computed, count.dubs_reused, count.computed, count.reused))]
+            for stage, count in _all_stages(done).items()
+            if count.computed or count.reused
+        ],
+    )
+    made = f"{done.made} results made, {done.found} found"
+    return [*lines, "", f"{made}, {done.seconds:.1f} s"]
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _all_stages(done: Sweep) -> dict[str, StageCount]:
+    return add_counts(outcome.stages for outcome in done.outcomes)
+
+
+def _columns(done: Sweep) -> list[str]:
+    measured = {name for outcome in done.outcomes for name in outcome.corpus.values}
+    names = dict.fromkeys([*(name for name in SHOWN if name in measured), *done.suite.gates])
+    return list(names)[:COLUMNS]
+
+
+def _statuses(outcome: Outcome) -> dict[str, int]:
+    return {
+        status: sum(result.status == status for result in outcome.results)
+        for status in ("finished", "degraded", "failed")
+    }
+
+
+def _clips(outcome: Outcome, clips: int) -> str:
+    counts = _statuses(outcome)
+    bad = [f"{counts[status]} {status}" for status in ("degraded", "failed") if counts[status]]
+    return ", ".join([f"{counts['finished'] + counts['degraded']}/{clips}", *bad])
+
+
+def _gates(outcome: Outcome) -> str:
+    if not outcome.gates:
+        return "-"
+    passed = sum(gate.passed for gate in outcome.gates)
+    return f"{passed}/{len(outcome.gates)}"
+
+
+def _aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    table = [header, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
