@@ -36,8 +36,8 @@ class Severity(StrEnum):
 class Finding:
     """One result of a check.
 
-    ``code`` is stable (``rushed``), ``segment`` the id of the line it is about, ``start`` and ``end`` the seconds of the
-    source where it is about a stretch of it.
+    ``code`` is stable (``rushed``), ``segment`` the id of the segment it is about, ``start`` and ``end`` the seconds of
+    the source where it is about a stretch of it.
     """
 
     stage: str

@@ -645,6 +645,8 @@ def _record(
     segments = [_segment_record(line) for line in placed]
     lines = [line for line in placed if not line.spoken.silent or line.spoken.failed]
     failed = [line for line in lines if line.spoken.failed]
+    unheard_s = transcription.unheard_s(run.findings)
+    heard_share = 1 - unheard_s / sum(interval.duration for interval in transcript.speech)
     degraded = bool(failed) or any(finding.severity is Severity.DEGRADED for finding in run.findings)
     return Record(
         vtlab=__version__,
@@ -678,7 +680,8 @@ def _record(
         stages=[run.stages[stage] for stage in STAGES],
         loudness_lufs=mix.loudness_lufs,
         true_peak_dbtp=mix.true_peak_dbtp,
-        completeness=1 - len(failed) / len(lines) if lines else 1.0,
+        completeness=(1 - len(failed) / len(lines) if lines else 1.0) * heard_share,
+        unheard_s=round(unheard_s, 3),
         degraded=degraded,
         wall_s=round(time.perf_counter() - began, 3),
         first_line_s=None if run.first_spoken is None else round(run.first_spoken - began, 3),

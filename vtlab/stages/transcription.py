@@ -27,6 +27,7 @@ from vtlab.text.sentences import CLOSING, SENTENCE_ENDS, ends_sentence
 
 STAGE = "transcription"
 VERSION = 3
+UNHEARD = "not_understood"  # the code of a finding about speech without words
 
 SPAN_S = 28.0  # Whisper's window is 30 s; the rest is room for padding
 SPAN_GAP_S = 3.0  # a longer silence inside a span invites invented text
@@ -49,6 +50,7 @@ NO_SPEECH = 0.6  # probability above which Whisper takes it that nobody speaks (
 SEAM_REACH_S = 0.12  # how far from the word boundary two touching sentences may be parted
 WORD_OFF_S = 0.8  # how far the first and last word of a span may be from where its speech begins and ends
 GAP_REACH_S = 0.5  # a pause belongs to a gap between words no further away than this
+WIDE_GAP_S = 1.0  # a gap between words wide enough for speech that nobody understood
 SENTENCE_PULL_S, COMMA_PULL_S = 0.35, 0.15  # a pause goes that much further to find the end of a sentence or clause
 COMMA_PAUSE_SHARE = 0.6  # of the pause that cuts anywhere: enough to cut after a comma, or a line already long
 LONG_LINE_S = 5.0
@@ -179,6 +181,12 @@ def transcribe(
         )
 
 
+def unheard_s(findings: Iterable[Finding]) -> float:
+    """Return the seconds of speech that were not understood, as far as they make a dub incomplete."""
+    lost = [finding for finding in findings if finding.code == UNHEARD and finding.severity is Severity.DEGRADED]
+    return sum(finding.value or 0.0 for finding in lost)
+
+
 # ---------------------------------------------------------------- spans
 
 
@@ -271,7 +279,7 @@ def _completed(
         new = sorted(doubted - again.keys())
         if new:
             again |= zip(new, listen_again([pieces[index] for index in new]), strict=True)
-        doubted |= _displaced(pieces, words, {index: _words(_believed(again[index])) for index in doubted})
+        doubted |= _displaced(pieces, words, {index: _words(_believed(found)) for index, found in again.items()})
     for zone in _runs(sorted(again)):
         words = _replaced(pieces, zone, words, _words(_believed(u for index in zone for u in again[index])), language)
     for index in sorted(again):
@@ -283,7 +291,7 @@ def _completed(
         nobody = bool(again[index]) and all(_says_nobody(utterance) for utterance in again[index])
         severity = Severity.WARNING if nobody else Severity.DEGRADED
         message = f"Speech from {start:.1f} s to {end:.1f} s was not understood."
-        on_finding(Finding(STAGE, "not_understood", severity, message, None, seconds, UNHEARD_S, start, end))
+        on_finding(Finding(STAGE, UNHEARD, severity, message, None, seconds, UNHEARD_S, start, end))
     return words
 
 
@@ -318,13 +326,14 @@ def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_Heard], 
 
     A word fills no more than its letters take to say, and nothing where it is in another piece as well.
     """
+    inside = [item.word for item in words if piece.speech_s(item.word) > 0 and not _crosses(item.word, pieces)]
     filled = []
-    for item in words:
-        word = item.word
-        spoken = piece.speech_s(word)
-        if spoken > 0 and not _crosses(word, pieces):
-            excess = max(0.0, spoken - _longest_s(word.text, language))
-            filled.append(Interval(word.start - EDGE_S + excess, word.end + EDGE_S))
+    for number, word in enumerate(inside):
+        excess = piece.speech_s(word) - _longest_s(word.text, language)
+        before = inside[number - 1].end if number else 0.0
+        after = inside[number + 1].start if number + 1 < len(inside) else piece.interval.end
+        start = word.start + excess if excess > EDGE_S else max(word.start - EDGE_S, min(before, word.start))
+        filled.append(Interval(start, min(word.end + EDGE_S, max(after, word.end))))
     gaps = _outside(piece.interval, joined(filled))
     return [gap for gap in gaps if piece.speech_s(gap) >= MISSED_S]
 
@@ -356,10 +365,11 @@ def _longest_letter_s(letter: str) -> float:
 def _displaced(pieces: Sequence[_Piece], words: Sequence[_Heard], again: Mapping[int, Sequence[_Heard]]) -> set[int]:
     """Return the neighbours of pieces whose first words the second look has not: they may be said there."""
     found: set[int] = set()
-    for index, second in again.items():
-        first = [item for item in words if _home(pieces, item.word) == index]
+    for zone in _runs(sorted(again)):
+        first = [item for item in words if _home(pieces, item.word) in zone]
+        second = [item for index in zone for item in again[index]]
         if second and len(_common(first, second)) < len(first) / 2:
-            found |= {index - 1, index + 1} & set(range(len(pieces)))
+            found |= {zone[0] - 1, zone[-1] + 1} & set(range(len(pieces)))
     return found
 
 
@@ -383,9 +393,9 @@ def _replaced(
     before = [item for item, home in zip(words, homes, strict=True) if home < zone[0]]
     after = [item for item, home in zip(words, homes, strict=True) if home > zone[-1]]
     for count in range(REPEATED, 0, -1):
-        if _same(before[-count:], second[:count]) and _crammed(before[-count:], pieces, language):
+        if _crammed(before[-count:], pieces, language) and _within(before[-count:], second):
             del before[-count:]
-        if _same(after[:count], second[-count:]) and _crammed(after[:count], pieces, language):
+        if _crammed(after[:count], pieces, language) and _within(after[:count], second):
             del after[:count]
     replaced = [*before, *second, *after]
     return replaced if unfilled_s(replaced) < unfilled_s(words) - LEAST_GAIN_S else words
@@ -402,8 +412,10 @@ def _home(pieces: Sequence[_Piece], word: Word) -> int:
     return max(range(len(pieces)), key=nearness)
 
 
-def _same(words: Sequence[_Heard], others: Sequence[_Heard]) -> bool:
-    return bool(words) and [_letters(w.word.text) for w in words] == [_letters(o.word.text) for o in others]
+def _within(words: Sequence[_Heard], others: Sequence[_Heard]) -> bool:
+    """Whether the others say the words, one right after the other."""
+    sought, texts = ([_letters(item.word.text) for item in side] for side in (words, others))
+    return any(texts[at : at + len(sought)] == sought for at in range(len(texts) - len(sought) + 1))
 
 
 def _crammed(words: Sequence[_Heard], pieces: Sequence[_Piece], language: str) -> bool:
@@ -545,6 +557,13 @@ class _Cutter:
                     best, best_cost = index, cost
             if best is not None and (best not in found or found[best].duration < silence.duration):
                 found[best] = silence
+        for index, (before, after) in enumerate(pairwise(words), 1):
+            if after.start - before.end >= WIDE_GAP_S:
+                inside = [s for s in self._silences if before.end <= (s.start + s.end) / 2 <= after.start]
+                if len(inside) > 1:
+                    # speech without words: the lines beside it reach into none of it
+                    found = {at: pause for at, pause in found.items() if pause not in inside}
+                    found[index] = Interval(inside[0].start, inside[-1].end)
         return found
 
     def _without_scraps(self, groups: list[_Group]) -> list[_Group]:
