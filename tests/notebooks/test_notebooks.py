@@ -170,10 +170,9 @@ def test_evaluate_and_compare(bench, tmp_path, monkeypatch):
     results = load_results(bench / "eval", "short", "quick")
     assert tracking.log_configuration(suite, configuration, dataset, results, bench / "eval", uri=uri) == run_id
 
-    given = {"suite": "short", "runs": [bench / "eval" / "short" / "quick"], "tracking_uri": uri}
-    page = (
-        notebooks.execute("compare", given, tmp_path / "compare.ipynb").with_suffix(".html").read_text(encoding="utf-8")
-    )
+    given = {"suite": "short", "runs": [bench / "eval" / "short" / "quick"]}
+    compared = notebooks.execute("compare", given, tmp_path / "compare.ipynb", {"MLFLOW_TRACKING_URI": uri})
+    page = compared.with_suffix(".html").read_text(encoding="utf-8")
     assert "2 candidates on 1 clips" in page
     assert page.count(f">{shown.number('chrf', run.values['chrf'])}<") >= 2
 

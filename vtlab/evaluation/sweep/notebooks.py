@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab import errors
-from vtlab.errors import InputError, SettingsError, UserError, VtlabError, nearest
+from vtlab.errors import InputError, SettingsError, UserError, VtlabError, nearest, redact
 
 if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
@@ -76,10 +76,13 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
         raise _wrong(f"{notebook.name} needs {', '.join(map(repr, missing))}; give a value.")
 
 
-def execute(notebook: str | Path, parameters: Mapping[str, Any], out: Path) -> Path:
+def execute(
+    notebook: str | Path, parameters: Mapping[str, Any], out: Path, environment: Mapping[str, str] | None = None
+) -> Path:
     """Runs a notebook with these parameters and keeps it at ``out``, its HTML beside it; returns ``out``.
 
-    Paths among the parameters become text. Raises ``SettingsError`` before anything runs where the parameters are
+    Paths among the parameters become text. Parameters stand in what is kept, so secrets go by ``environment``, which is
+    added to this process's; what a cell shows of them is hidden in what is kept. Raises ``SettingsError`` before anything runs where the parameters are
     wrong. Where a cell fails, the notebook is kept up to there, HTML too, and the error names the cell: a ``UserError``
     where the cell raised one, else ``VtlabError``, both ``E_NOTEBOOK``.
     """
@@ -102,11 +105,14 @@ def execute(notebook: str | Path, parameters: Mapping[str, Any], out: Path) -> P
                 progress_bar=False,
                 start_timeout=HANGS_S,
                 iopub_timeout=HANGS_S,
-                kernel_manager_class=_kernel(sockets),
+                kernel_manager_class=_kernel(sockets, environment or {}),
             )
     except PapermillExecutionError as error:
         write_html(out)
         raise _failed(file, out, error) from error
+    finally:
+        if out.exists():
+            out.write_text(redact(out.read_text(encoding="utf-8")), encoding="utf-8")
     write_html(out)
     return out
 
@@ -116,7 +122,8 @@ def write_html(notebook: Path) -> Path:
     import nbformat
     from nbconvert import HTMLExporter
 
-    page, _ = HTMLExporter(template_name="lab").from_notebook_node(nbformat.read(notebook, as_version=4))
+    node = nbformat.reads(redact(notebook.read_text(encoding="utf-8")), as_version=4)
+    page, _ = HTMLExporter(template_name="lab").from_notebook_node(node)
     file = notebook.with_suffix(".html")
     file.write_text(page, encoding="utf-8")
     return file
@@ -145,10 +152,9 @@ def evaluate(
         "configuration": configuration.name,
         "folder": folder,
         "limit": limit,
-        "tracking_uri": address,
     }
     try:
-        execute("evaluate", given, out)
+        execute("evaluate", given, out, {tracking.VARIABLE: address})
     except VtlabError as error:
         if error.code == "E_NOTEBOOK":
             clips = [clip.id for clip in suite.chosen(dataset)[: limit or None]]
@@ -240,7 +246,7 @@ def _plain(value: Any) -> Any:
     raise _wrong(f"A parameter cannot be a {type(value).__name__}; give text, numbers, lists or mappings.")
 
 
-def _kernel(sockets: str) -> type:
+def _kernel(sockets: str, environment: Mapping[str, str]) -> type:
     """A kernel manager for this very interpreter: an installed kernel of that name may be another environment's.
 
     They talk over files in the folder ``sockets``: ports may be taken by the kernel of another process in between.
@@ -256,7 +262,9 @@ def _kernel(sockets: str) -> type:
         def kernel_spec(self) -> KernelSpec:
             # without frozen modules, of which the debugger would warn on stderr
             command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            return KernelSpec(argv=command, display_name="vtlab", language="python")
+            # jupyter replaces $NAME in the values
+            added = {name: value.replace("$", "$$") for name, value in environment.items()}
+            return KernelSpec(argv=command, display_name="vtlab", language="python", env=added)
 
     return ThisInterpreter
 

@@ -38,6 +38,7 @@ from vtlab import __version__
 from vtlab.errors import InputError, UserError, nearest
 from vtlab.evaluation.suite.model import Configuration, Gate, Suite
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder
+from vtlab.evaluation.tracking.probe import check_store
 from vtlab.metrics.registry import METRICS
 from vtlab.record import Record
 
@@ -128,6 +129,7 @@ def _sqlite_file(uri: str) -> Path | None:
 @functools.lru_cache(maxsize=8)
 def _client(address: str) -> MlflowClient:
     """A client whose store is there: made on first use in each process, while no other process makes or opens it."""
+    check_store(address)  # before mlflow is imported, which takes seconds
     # read when mlflow is imported: no minutes of retries against a server that is not there
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
