@@ -46,7 +46,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from vtlab.engines import KINDS, chosen, engine_options
+from vtlab.engines import check_engines
 from vtlab.errors import EngineError, InputError, SettingsError, nearest
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, Dataset, load_dataset
 from vtlab.languages import language_code
@@ -469,7 +469,7 @@ def _check_settings(suite: Suite, where: _Where) -> None:
     try:
         base = suite._base()
         _check_languages(base)
-        check_options(settings_from_dict(base))
+        check_engines(settings_from_dict(base))
     except (SettingsError, EngineError) as error:
         place = "settings"
         raise type(error)(f"{where(_named_in(error, [(place,)], where))}: {error}", code="E_SUITE") from error
@@ -478,7 +478,7 @@ def _check_settings(suite: Suite, where: _Where) -> None:
         _merge(data, overrides)
         try:
             _check_languages(overrides)
-            check_options(settings_from_dict(data))
+            check_engines(settings_from_dict(data))
         except (SettingsError, EngineError) as error:
             at = where(_named_in(error, places, where))
             raise type(error)(f"{at}, configuration {name!r}: {error}", code="E_SUITE") from error
@@ -502,11 +502,3 @@ def _named_in(error: Exception, places: Sequence[KeyPath], where: _Where) -> Key
         if last and any(last in part.split(".") for part in place):
             return place
     return places[0] if places else ()
-
-
-def check_options(settings: Settings) -> None:
-    """``SettingsError`` or ``EngineError`` where an engine is unknown or does not know an option given to it."""
-    for kind in KINDS:
-        engines, options = chosen(kind, settings)
-        for name in dict.fromkeys([*engines, *options]):
-            engine_options(kind, name, options)
