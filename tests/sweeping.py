@@ -26,7 +26,7 @@ from vtlab.evaluation.suite.model import load_suite
 from vtlab.evaluation.sweep.results import ClipResult
 from vtlab.evaluation.sweep.run import Sweep, sweep
 from vtlab.evaluation.sweep.workers import in_processes
-from vtlab.metrics import metrics_of
+from vtlab.metrics.registry import metrics_of
 from vtlab.segments import Interval
 
 MEDIA = Path(__file__).parent / "cases" / "odd_names_plain.mp4"

@@ -7,6 +7,7 @@ resolved settings names a configuration.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
-from vtlab.errors import SettingsError, nearest
+from vtlab.errors import SettingsError, nearest, redact
 from vtlab.languages import language_code
 
 ENVIRONMENT_PREFIX = "VTLAB_"
@@ -217,7 +218,7 @@ def load_settings(
     data: dict[str, Any] = {}
     origins: dict[str, str] = {}  # of keys, where they do not go without saying
     if file is not None:
-        data = _read_settings(file)
+        _merge(data, _read_settings(file), f"{file}")
         origins |= dict.fromkeys(_dotted(data), f"{file}")
     variables: dict[str, str] = {}
     for name, path, value in _from_environment(os.environ if environment is None else environment):
@@ -236,6 +237,31 @@ def load_settings(
     return settings_from_dict(data, origins)
 
 
+def resolve_settings(settings: Settings | Path | str | None, changes: Mapping[str, Any]) -> Settings:
+    """Return settings with changes made in Python.
+
+    Args:
+        settings: Settings as they are; or a YAML file; or ``None``, for the defaults. The environment
+            (``VTLAB_TTS__VOICE``) goes before a file and the defaults.
+        changes: Values by dotted key (``{"tts.voice": "pf_dora"}``) or by section (``{"tts": {"voice": "pf_dora"}}``);
+            they go before all else.
+
+    Raises:
+        SettingsError: A key is unknown, or a value out of range; names the nearest known key.
+    """
+    file = None if settings is None or isinstance(settings, Settings) else Path(settings)
+    resolved = settings if isinstance(settings, Settings) else load_settings(file)
+    if not changes:
+        return resolved
+    data = resolved.model_dump()
+    for key, value in changes.items():
+        change = copy.deepcopy(value)
+        for part in reversed(key.split(".")):
+            change = {part: change}
+        _merge(data, change, key)
+    return settings_from_dict(data)
+
+
 def settings_from_dict(data: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Settings:
     """Return validated settings from plain data.
 
@@ -244,8 +270,15 @@ def settings_from_dict(data: Mapping[str, Any], origins: Mapping[str, str] | Non
         origins: Where dotted keys come from, for the error.
 
     Raises:
-        SettingsError: Names each wrong key and the nearest known one.
+        SettingsError: A key is unknown (the nearest known one is named) or a value is out of range; or a value holds a
+            password or a token, since settings stand in records, releases and MLflow.
     """
+    for key, value in _texts(data):
+        if redact(value) != value:
+            raise SettingsError(
+                f"Setting {key!r} holds a password or a token, and settings stand in records and releases. Leave it "
+                "out, and give a proxy as the variable HTTPS_PROXY."
+            )
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
@@ -369,10 +402,19 @@ def _read_settings(file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(data, dict):
         raise SettingsError(f"Settings file {file} holds no mapping; write sections such as 'tts:' at its top.")
-    for key in data:
-        if not isinstance(key, str):
-            raise SettingsError(f"{file}: setting names are words, not {key!r}.")
     return data
+
+
+def _texts(data: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text in plain data with the dotted key that it stands under."""
+    if isinstance(data, str):
+        yield key, data
+    elif isinstance(data, Mapping):
+        for name, value in data.items():
+            yield from _texts(value, f"{key}.{name}" if key else f"{name}")
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _texts(value, key)
 
 
 def _dotted(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -394,6 +436,16 @@ def _scalar(text: str) -> Any:
         return yaml.safe_load(text) if text != "" else None
     except yaml.YAMLError:
         return text
+
+
+def _merge(into: dict[str, Any], data: Mapping[str, Any], origin: str) -> None:
+    for key, value in data.items():
+        if not isinstance(key, str):
+            raise SettingsError(f"{origin}: setting names are words, not {key!r}.")
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value, origin)
+        else:
+            into[key] = value
 
 
 def _put(data: dict[str, Any], path: Sequence[str], value: Any) -> None:

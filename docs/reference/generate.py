@@ -12,7 +12,7 @@ import mkdocs_gen_files
 from pydantic import BaseModel
 
 from vtlab.engines import KINDS, engine_class, table
-from vtlab.metrics import GROUPS, METRICS
+from vtlab.metrics.registry import GROUPS, METRICS
 from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, Section, Settings
 

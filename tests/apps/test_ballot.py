@@ -19,7 +19,8 @@ from vtlab.errors import UserError, VtlabError
 from vtlab.evaluation.compare import listening
 from vtlab.evaluation.compare.listening import Ratings, Showing, Span, Vote, Which
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result
-from vtlab.measurement.rows import Measurement, SegmentMeasure
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.rows import SegmentMeasure
 
 VIDEO = PEOPLE / "sentences_pt.mp4"
 LINES = 6

@@ -129,7 +129,7 @@ def _deciding(tracked: TrackedRun, limits: Mapping[str, Gate], by: str | None) -
     """The metric that decides: the one asked for, else the chief one of the gates, else the chief one measured."""
     from vtlab.errors import SettingsError, nearest
     from vtlab.evaluation.compare.comparison import QUALITIES
-    from vtlab.metrics import METRICS
+    from vtlab.metrics.registry import METRICS
 
     if by is not None and by not in METRICS:
         raise SettingsError(f"--by {by!r} is no metric.{nearest(by, METRICS)}")
@@ -229,7 +229,7 @@ def _gates_in(file: Path) -> dict[str, Gate]:
 
     from vtlab.errors import SettingsError, nearest
     from vtlab.evaluation.suite.model import Gate
-    from vtlab.metrics import METRICS
+    from vtlab.metrics.registry import METRICS
 
     try:
         data = yaml.safe_load(file.read_text(encoding="utf-8"))

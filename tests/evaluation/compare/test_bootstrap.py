@@ -13,9 +13,10 @@ from sacrebleu.significance import PairedTest
 
 from vtlab.evaluation.compare import bootstrap
 from vtlab.evaluation.compare.bootstrap import draw, estimators, interval, p_value, sample, sample_both, units_of
-from vtlab.measurement.rows import Measurement, SegmentMeasure
-from vtlab.metrics import METRICS
-from vtlab.metrics.corpus import pooled
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.pooling import pool
+from vtlab.metrics.registry import METRICS
+from vtlab.metrics.rows import SegmentMeasure
 
 EXTREMES = {
     "sync_drift_max_ms", "speed_min", "speed_max", "speed_step_max", "subtitle_max_line_chars", "subtitle_max_lines",
@@ -27,7 +28,7 @@ EXTREMES = {
 @pytest.mark.parametrize("own_lines", [True, False])
 def test_every_unit_once_gives_the_metric_itself(own_lines: bool) -> None:
     made = clips(3, own_lines=own_lines)
-    values = pooled(list(made.values())).values
+    values = pool(list(made.values())).values
     assert len(values) > (30 if own_lines else 20)
     for name, value in values.items():
         if METRICS[name].pool == "worst" or name in EXTREMES:
@@ -145,7 +146,7 @@ def _with_onsets(onsets_ms: np.ndarray) -> Measurement:
     )  # fmt: skip
     return Measurement.model_construct(
         source_language="pt", target_language="en", seconds=600.0, values={}, signatures={}, absent={}, segments=rows,
-        lines=(), cues=(), dubbed_speech=(), source_speech=(),
+        dub_segments=(), cues=(), dubbed_speech=(), source_speech=(),
     )  # fmt: skip
 
 
@@ -156,7 +157,10 @@ def test_percentiles_of_draws_are_numpys() -> None:
     counts = draw(len(made), 40, seed=3).astype(int)
     for value, times in zip(sampled.draws, counts, strict=True):
         speeds = [
-            line.speed for unit, repeats in zip(made, times, strict=True) for line in unit.lines for _ in range(repeats)
+            line.speed
+            for unit, repeats in zip(made, times, strict=True)
+            for line in unit.dub_segments
+            for _ in range(repeats)
         ]
         assert value == pytest.approx(np.percentile([speed for speed in speeds if speed is not None], 95))
 

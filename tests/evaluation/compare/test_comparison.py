@@ -26,8 +26,8 @@ from vtlab.evaluation.compare.comparison import (
 from vtlab.evaluation.compare.listening import Vote
 from vtlab.evaluation.sweep import results as counted
 from vtlab.evaluation.sweep.results import ClipResult, write_result
-from vtlab.measurement.rows import Measurement
-from vtlab.metrics.corpus import pooled
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.pooling import pool
 
 SAMPLES = 200
 
@@ -57,7 +57,7 @@ def test_values_are_those_of_the_clips_both_have() -> None:
     pairing = compare([Candidate("a", one), Candidate("b", other)], samples=SAMPLES).pairings[0]
     values = {found.metric: (found.baseline, found.value) for found in pairing.differences}
     assert pairing.clips == ("clip_0", "clip_1")
-    both = [pooled([side["clip_0"], side["clip_1"]]).values for side in (one, other)]
+    both = [pool([side["clip_0"], side["clip_1"]]).values for side in (one, other)]
     for name in ("wer", "bleu", "speed_max", "uncovered_s"):
         assert values[name] == pytest.approx((both[0][name], both[1][name]))
     assert any("clip_2" in note for note in pairing.notes)

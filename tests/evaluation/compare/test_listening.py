@@ -16,7 +16,8 @@ from vtlab.evaluation.compare.bootstrap import MIN_UNITS
 from vtlab.evaluation.compare.comparison import Candidate, listened
 from vtlab.evaluation.compare.listening import Pair, Ratings, Span, Vote
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result
-from vtlab.measurement.rows import Measurement, SegmentMeasure
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.rows import SegmentMeasure
 
 SPAN = Span(Path("dub.mp4"), 0.0, 1.0, "k")
 PAIRS = [Pair("clip", number, f"line {number}", SPAN, SPAN) for number in range(20)]
@@ -182,6 +183,14 @@ def test_a_vote_cut_off_by_a_crash_is_left_out_and_the_next_one_is_whole(tmp_pat
     assert len(listening.read_votes(file)) == 1
     listening.add_vote(file, ballot("p:1", "b"))
     assert len(listening.read_votes(file)) == 2
+
+
+@pytest.mark.parametrize("content", ["mine, without a line break", '{"name": "vtlab"}'])
+def test_votes_are_not_written_into_a_file_of_the_user(tmp_path: Path, content: str) -> None:
+    (tmp_path / "notes.json").write_text(content)
+    with pytest.raises(InputError, match="is not a file of votes"):
+        listening.add_vote(tmp_path / "notes.json", ballot("p:0", "a"))
+    assert (tmp_path / "notes.json").read_text() == content
 
 
 def test_what_is_no_vote_is_named(tmp_path: Path) -> None:

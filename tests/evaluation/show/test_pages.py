@@ -102,8 +102,8 @@ def test_the_worst_come_first_with_reasons() -> None:
     late = {"dubbed_start": start + 0.3, "dubbed_end": end + 0.3, "onset_ms": 300.0, "offset_ms": 300.0}
     silent = {"dubbed_start": None, "dubbed_end": None, "onset_ms": None, "offset_ms": None, "heard": ""}
     rows[1], rows[2] = rows[1].model_copy(update=late), rows[2].model_copy(update=silent)
-    lines = [line.model_copy(update={"speed": 1.5 if line.id == 3 else 1.0}) for line in made.lines]
-    found = worst_segments({"clip": made.model_copy(update={"segments": tuple(rows), "lines": tuple(lines)})})
+    lines = [line.model_copy(update={"speed": 1.5 if line.id == 3 else 1.0}) for line in made.dub_segments]
+    found = worst_segments({"clip": made.model_copy(update={"segments": tuple(rows), "dub_segments": tuple(lines)})})
     assert [(one.unit.segment.index, one.reasons) for one in found if one.unit.segment] == [
         (2, ("not heard in the dub",)),
         (3, ("spoken at 1.50 times the natural speed",)),
@@ -151,3 +151,13 @@ def test_a_page_of_a_file_and_one_of_too_many(tmp_path: Path) -> None:
     assert list(load_page(str(file)).candidate.clips) == ["straight"]
     with pytest.raises(InputError, match="Choose another file"):
         write(file / "page.html", "")
+
+
+def test_a_page_replaces_a_page_and_nothing_else(tmp_path: Path) -> None:
+    page = comparison_page(compare([Candidate("a", clips(2)), Candidate("b", clips(2, tool=1))], samples=100))
+    write(tmp_path / "new" / "page.html", page)
+    write(tmp_path / "new" / "page.html", page)
+    (tmp_path / "talk.mp4").write_bytes(b"\0\0\0 ftypisom")
+    with pytest.raises(InputError, match=r"talk\.mp4 is there already and is not an HTML page"):
+        write(tmp_path / "talk.mp4", page)
+    assert (tmp_path / "talk.mp4").read_bytes() == b"\0\0\0 ftypisom"

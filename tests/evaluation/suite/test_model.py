@@ -8,7 +8,7 @@ from sweeping import suite_data, write_dataset, write_suite
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.dataset import load_dataset
 from vtlab.evaluation.suite.model import LOSSES, Gate, load_suite, nested, shown
-from vtlab.metrics import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
 
 ROOT = Path(__file__).parents[3]
 

@@ -15,7 +15,9 @@ from vtlab.evaluation.sweep.results import (
     read_result,
     write_result,
 )
-from vtlab.measurement.rows import Measurement, SegmentMeasure
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.pooling import pool
+from vtlab.metrics.rows import SegmentMeasure
 
 REFERENCE = "the cat sat on the mat in the old house"
 HALF = "the cat sat on the mat in a new flat"
@@ -30,9 +32,7 @@ def heard(text: str, translated: str = REFERENCE) -> Measurement:
     measured = Measurement(
         source_language="pt", target_language="en", seconds=2.0, values={}, signatures={}, segments=(line,)
     )
-    from vtlab.measurement.inspection import pool
-
-    return measured.model_copy(update={"values": {"asr_bleu": 0.0, "bleu": 0.0, **pool([measured])[0]}})
+    return measured.model_copy(update={"values": {"asr_bleu": 0.0, "bleu": 0.0, **pool([measured]).values}})
 
 
 def result(clip: str, **fields: object) -> ClipResult:
@@ -45,9 +45,7 @@ def result(clip: str, **fields: object) -> ClipResult:
 
 
 def bleu(text: str) -> float:
-    from vtlab.measurement.inspection import pool
-
-    return pool([heard(text)])[0]["asr_bleu"]
+    return pool([heard(text)]).values["asr_bleu"]
 
 
 def test_losses_are_differences_of_what_is_heard() -> None:

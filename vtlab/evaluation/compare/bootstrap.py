@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vtlab.languages import UNSPACED
-from vtlab.measurement.rows import CueMeasure, LineMeasure, Measurement, SegmentMeasure
-from vtlab.metrics import METRICS, subtitles, sync, text
-from vtlab.metrics.corpus import has_words
+from vtlab.measurement.results import Measurement
+from vtlab.metrics import subtitles, sync, text
+from vtlab.metrics.pooling import has_words
+from vtlab.metrics.registry import METRICS
+from vtlab.metrics.rows import CueMeasure, DubSegment, SegmentMeasure
 from vtlab.segments import Cue, Interval, joined
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Unit:
     clip: str
     measured: Measurement
     segment: SegmentMeasure | None
-    lines: tuple[LineMeasure, ...]
+    dub_segments: tuple[DubSegment, ...]
     cues: tuple[CueMeasure, ...]
 
     @property
@@ -153,7 +155,7 @@ def units_of(clips: Mapping[str, Measurement], over: Over) -> list[Unit]:
     """The units of these clips, by the clips' names: the same draws in whatever order they came."""
     clips = dict(sorted(clips.items()))
     if over == "clips":
-        return [Unit(clip, measured, None, measured.lines, measured.cues) for clip, measured in clips.items()]
+        return [Unit(clip, measured, None, measured.dub_segments, measured.cues) for clip, measured in clips.items()]
     return [unit for clip, measured in clips.items() for unit in _segments(clip, measured)]
 
 
@@ -232,15 +234,15 @@ def intervals(
 def _segments(clip: str, measured: Measurement) -> list[Unit]:
     """Each segment with the tool's lines and subtitles that belong to it: those it shares most time with."""
     timed = [(place, row) for place, row in enumerate(measured.segments) if row.start is not None]
-    lines: dict[int, list[LineMeasure]] = {}
+    lines: dict[int, list[DubSegment]] = {}
     cues: dict[int, list[CueMeasure]] = {}
     rows = list(measured.segments)
-    if not timed and (measured.lines or measured.cues):
+    if not timed and (measured.dub_segments or measured.cues):
         # nobody knows when the segments are: lines and subtitles are drawn clip by clip
         timed = [(len(rows), SegmentMeasure(index=len(rows), start=0.0, end=measured.seconds))]
         rows.append(timed[0][1])
     spans = [(place, Interval(row.start or 0.0, row.end or 0.0)) for place, row in timed]
-    for line in measured.lines:
+    for line in measured.dub_segments:
         lines.setdefault(_nearest(Interval(line.source_start, line.source_end), spans), []).append(line)
     for cue in measured.cues:
         cues.setdefault(_nearest(Interval(cue.start, cue.end), spans), []).append(cue)
@@ -479,9 +481,9 @@ def _has_time(unit: Unit) -> bool:
     return unit.segment is None or unit.segment.start is not None
 
 
-def _own(unit: Unit) -> list[LineMeasure]:
+def _own(unit: Unit) -> list[DubSegment]:
     """The lines that the tool itself tells of, rather than stretches of speech in its dub."""
-    return [line for line in unit.lines if line.source_text is not None]
+    return [line for line in unit.dub_segments if line.source_text is not None]
 
 
 def _compliant_lengths(unit: Unit) -> list[float] | None:
@@ -507,7 +509,7 @@ def _said(unit: Unit) -> list[float] | None:
     """Of the lines that have something to say, whether they are heard."""
     if unit.measured.dubbed_speech is None or unit.segment is None or unit.segment.start is None:
         return None
-    if any(line.source_text is not None for line in unit.measured.lines):
+    if any(line.source_text is not None for line in unit.measured.dub_segments):
         return [float(line.heard_start is not None) for line in _own(unit) if has_words(line.text)]
     return [float(unit.segment.dubbed_start is not None)]
 
@@ -549,14 +551,14 @@ def _compliant_durations(unit: Unit) -> list[float] | None:
 def _speeds(unit: Unit) -> list[float] | None:
     if not _has_time(unit):
         return None
-    return [line.speed for line in unit.lines if line.speed is not None and has_words(line.text)]
+    return [line.speed for line in unit.dub_segments if line.speed is not None and has_words(line.text)]
 
 
 def _squared_deviations(unit: Unit) -> Row | None:
     if not _has_time(unit):
         return None
-    clip = [line.loudness_lufs for line in unit.measured.lines if line.loudness_lufs is not None]
-    own = [line.loudness_lufs for line in unit.lines if line.loudness_lufs is not None]
+    clip = [line.loudness_lufs for line in unit.measured.dub_segments if line.loudness_lufs is not None]
+    own = [line.loudness_lufs for line in unit.dub_segments if line.loudness_lufs is not None]
     if len(clip) < 2:
         return (0.0, 0.0)
     middle = sum(clip) / len(clip)
@@ -574,7 +576,7 @@ def _overruns(unit: Unit) -> float | None:
     lines = _own(unit)
     if not lines:
         return None
-    return sync.overruns([Interval(line.start, line.end) for line in unit.lines if has_words(line.text)])
+    return sync.overruns([Interval(line.start, line.end) for line in unit.dub_segments if has_words(line.text)])
 
 
 def _cue_overlaps(unit: Unit) -> float | None:

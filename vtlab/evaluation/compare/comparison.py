@@ -20,9 +20,9 @@ from vtlab.evaluation.compare import bootstrap, listening
 from vtlab.evaluation.compare.bootstrap import SAMPLES, SEED, Over, Sampled
 from vtlab.evaluation.compare.listening import Vote
 from vtlab.evaluation.sweep.results import PERFECT_BLEU, RESULT, ClipResult, Gold
-from vtlab.measurement.rows import Measurement
-from vtlab.metrics import METRICS, chosen
-from vtlab.metrics.corpus import pooled
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.pooling import pool
+from vtlab.metrics.registry import METRICS, chosen
 
 FEW_SEGMENTS = 100  # simulated: of 40, 60 and 150 segments 6.7, 6.1 and 5.1 % show a difference where there is none
 FEW_CLIPS = 10  # a bootstrap over fewer is coarse
@@ -178,7 +178,7 @@ def compare(
     pairings = [_paired(first, other, wanted, samples, seed) for other in named[1:]]
     shared = [clip for clip in first.clips if all(clip in other.clips for other in named)]
     over = [{clip: candidate.clips[clip] for clip in shared} for candidate in named]
-    values = [pooled(list(clips.values())).values if clips else {} for clips in over]
+    values = [pool(list(clips.values())).values if clips else {} for clips in over]
     quality = first_of_all([name for name in QUALITIES if metrics is None or name in wanted], values)
     cost = first_of_all(COSTS, values)
     best = undominated(values, quality, cost)
@@ -425,7 +425,7 @@ def _paired(first: Candidate, other: Candidate, wanted: Sequence[str], samples: 
     kinds: tuple[Over, ...] = ("segments", "clips")
     units = {over: [bootstrap.units_of(side, over) for side in both] for over in kinds}
     keys = {unit.key for unit in units["segments"][0]} & {unit.key for unit in units["segments"][1]}
-    extremes = [pooled(list(side.values())).values for side in both]
+    extremes = [pool(list(side.values())).values for side in both]
     differences = []
     table = bootstrap.estimators()
     for name in wanted:

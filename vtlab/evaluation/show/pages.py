@@ -26,10 +26,11 @@ from vtlab.evaluation.compare.comparison import STAGES_LOST, Candidate, Comparis
 from vtlab.evaluation.show import terminal as shown
 from vtlab.evaluation.suite.model import Gate
 from vtlab.evaluation.sweep.results import RESULT, ClipResult, read_result
+from vtlab.files import atomic_write, check_kind
 from vtlab.languages import language_name
-from vtlab.measurement.rows import Measurement
-from vtlab.metrics import METRICS
-from vtlab.metrics.corpus import pooled
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.pooling import pool
+from vtlab.metrics.registry import METRICS
 from vtlab.record import Record
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ class Page:
 def write(file: Path, page: str) -> None:
     """Writes a page; ``InputError`` where its folder cannot take it."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page, encoding="utf-8")
+        check_kind(file, "an HTML page", [b"<!doctype html", b"<html"])
+        atomic_write(file, page)
     except OSError as error:
         raise InputError(
             f"{file} cannot be written: {error.strerror}. Choose another file.", code="E_REPORT"
@@ -241,10 +242,10 @@ def run_page(page: Page) -> str:
     """The run as a page."""
     candidate = page.candidate
     measured = list(candidate.clips.values())
-    scores = pooled(measured)
+    scores = pool(measured)
     worst = worst_segments(candidate.clips)
     timed = {clip: one for clip, one in candidate.clips.items() if any(row.start is not None for row in one.segments)}
-    speeds = [line.speed for one in measured for line in one.lines if line.speed is not None]
+    speeds = [line.speed for one in measured for line in one.dub_segments if line.speed is not None]
     return _template("run").render(
         page=page,
         candidate=candidate,
@@ -300,7 +301,7 @@ def _judge(unit: Unit) -> WorstSegment:
         if score is not None and score.value < UNLIKE and (name == "chrf" or row.heard):
             tell(f"{said}: chrF {score.value:.0f}", (UNLIKE - score.value) / 15)
     low, high = plots.BEARABLE
-    for line in unit.lines:
+    for line in unit.dub_segments:
         if line.speed is not None and not low - 1e-9 <= line.speed <= high + 1e-9:
             tell(
                 f"spoken at {line.speed:.2f} times the natural speed", 2 + 10 * max(line.speed - high, low - line.speed)

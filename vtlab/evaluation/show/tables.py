@@ -11,7 +11,7 @@ from vtlab.evaluation.compare.comparison import Comparison, Pairing
 from vtlab.evaluation.show import terminal as shown
 from vtlab.evaluation.sweep.results import ClipResult, added
 from vtlab.evaluation.tracking.artifacts import Pooled
-from vtlab.metrics import METRICS
+from vtlab.metrics.registry import METRICS
 from vtlab.record import Record
 
 VERDICTS = {True: "met", False: "missed", None: ""}

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vtlab.evaluation.compare.comparison import STAGES_LOST, Comparison, Difference, Listened, Pairing
-from vtlab.metrics import METRICS
+from vtlab.metrics.registry import METRICS
 
 DECIMALS = {"1": 3, "ms": 0, "0-100": 1, "1-5": 2, "s": 1, "MB": 0, "LUFS": 1, "dB": 1, "dBTP": 1, "1/s": 1}
 UNITS = {"1": "", "0-100": "", "1-5": "", "1/s": "characters/s"}  # others are written as they are

@@ -50,7 +50,7 @@ from vtlab.engines import check_engines
 from vtlab.errors import EngineError, InputError, SettingsError, nearest
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, Dataset, load_dataset
 from vtlab.languages import language_code
-from vtlab.metrics import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
 from vtlab.settings import Settings, fingerprint, load_settings, settings_from_dict
 
 ONLY = "base"  # the name of the configuration of a suite that names none

@@ -16,9 +16,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.evaluation.suite.model import Gate
-from vtlab.measurement.rows import Measurement
+from vtlab.events import STAGES
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.pooling import pool
 from vtlab.record import Record
-from vtlab.run import STAGES
 
 RESULT = "result.json"
 Gold = Literal["gold_transcript", "gold_translation", "gold_timings"]
@@ -171,12 +172,10 @@ def added(counts: Iterable[Mapping[str, StageCount]]) -> dict[str, StageCount]:
 
 def corpus(results: Sequence[ClipResult]) -> Corpus:
     """Values over all clips that could be measured, losses among them; no value of a clip that failed counts."""
-    from vtlab.measurement.inspection import pool
-
     measured = [result.measurement for result in results if result.measurement is not None]
-    values, signatures = pool(measured) if measured else ({}, {})
-    values = {**values, **losses(results)}
-    return Corpus(values, signatures, len(measured), sum(result.status == "failed" for result in results))
+    scores = pool(measured)
+    values = {**scores.values, **losses(results)}
+    return Corpus(values, scores.signatures, len(measured), sum(result.status == "failed" for result in results))
 
 
 def losses(results: Sequence[ClipResult]) -> dict[str, float]:
@@ -214,10 +213,8 @@ def gate_outcomes(gates: Mapping[str, Gate], values: Mapping[str, float]) -> lis
 
 
 def _pooled(metric: str, measurements: Iterable[Measurement | None]) -> float | None:
-    from vtlab.measurement.inspection import pool
-
     measured = [one for one in measurements if one is not None]
-    return pool(measured)[0].get(metric) if measured else None
+    return pool(measured).values.get(metric)
 
 
 def _gained(metric: str, after: Sequence[Measurement | None], before: Sequence[Measurement | None]) -> float | None:

@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -31,7 +30,7 @@ from vtlab.engines.choice import choose_listeners
 from vtlab.engines.choice.translators import choose_translators
 from vtlab.engines.choice.voices import choose_voices
 from vtlab.engines.pool import EnginePool
-from vtlab.errors import Cancelled, UserError, VtlabError
+from vtlab.errors import Cancelled, UserError, VtlabError, redact, redacted_traceback
 from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import (
@@ -49,8 +48,10 @@ from vtlab.evaluation.sweep.results import (
     stage_counts,
     write_result,
 )
-from vtlab.metrics import metrics_of
-from vtlab.pipeline import Dub, dub, memory_budget_mb
+from vtlab.events import ignore
+from vtlab.metrics.registry import metrics_of
+from vtlab.outputs import Dub
+from vtlab.pipeline import dub, memory_budget_mb
 from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, dump_yaml, fingerprint
 from vtlab.stages import (
@@ -66,8 +67,8 @@ from vtlab.stages import (
 from vtlab.text.glossary import load_glossary
 
 if TYPE_CHECKING:
-    from vtlab.measurement.inspection import Ear
-    from vtlab.measurement.rows import Measurement
+    from vtlab.measurement.recognizer import Recognizer
+    from vtlab.measurement.results import Measurement
 
 VERSION = 1  # of what is done here; rises when results of the same settings would be others
 FAULT = "E_INTERNAL"
@@ -100,7 +101,7 @@ class Bench:
 
     pool: EnginePool | None = None
     threads: int | None = None  # per engine, where several processes share the cores
-    ear: Ear | None = field(default=None)
+    recognizer: Recognizer | None = field(default=None)
 
 
 @dataclass(frozen=True)
@@ -194,8 +195,8 @@ def evaluate(
     except Exception as error:
         place.mkdir(parents=True, exist_ok=True)
         kept = place / "traceback.txt"
-        kept.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
-        said = f"A fault in vtlab ({type(error).__name__}: {error}). The traceback is in {kept}."
+        kept.write_text(redacted_traceback(error), encoding="utf-8", errors="backslashreplace")
+        said = redact(f"A fault in vtlab ({type(error).__name__}: {error}). The traceback is in {kept}.")
         result = failed(job, configuration, clip, key, said, FAULT)
     write_result(result, place)
     return result
@@ -278,7 +279,7 @@ def _made(
             again = work(gold, place / kind)
             records.append(again.record)
             golds[kind] = _measured(again, again.record, clip, wanted - TIMED, bench)
-    outputs = {kind: path.relative_to(place) for kind, path in made.outputs.items()}
+    outputs = {kind: path.relative_to(place) for kind, path in made.files.items()}
     return ClipResult(
         **_named(job, configuration, clip, key),
         status="degraded" if made.degraded else "finished",
@@ -311,7 +312,15 @@ def _dubbed(clip: Clip, settings: Settings, out: Path, *, bench: Bench, checkpoi
     if bench.threads is not None and settings.initialization.threads is None:
         settings = _with(settings, "initialization", threads=bench.threads)
     settings = _with(settings, "audio_sync", keep_speech_track=True)
-    return dub(clip.path, settings, out, checkpoint=checkpoint, pool=bench.pool)
+    return dub(
+        clip.path,
+        settings=settings,
+        out=out,
+        on_event=ignore,
+        checkpoint=checkpoint,
+        pool=bench.pool,
+        overwrite=True,  # the folder is the clip's own
+    )
 
 
 def _with(settings: Settings, section: str, **changes: Any) -> Settings:
@@ -319,22 +328,22 @@ def _with(settings: Settings, section: str, **changes: Any) -> Settings:
 
 
 def _measured(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], bench: Bench) -> Measurement:
-    from vtlab.measurement.inspection import Ear, measure
+    from vtlab.measurement.inspection import measure
+    from vtlab.measurement.recognizer import Recognizer
 
-    if bench.ear is None:
-        bench.ear = Ear(threads=bench.threads)
-    dubbed = made.outputs["video" if "video" in made.outputs else "audio"]
+    if bench.recognizer is None:
+        bench.recognizer = Recognizer(threads=bench.threads)
     return measure(
-        dubbed,
+        made.media,
         clip.path,
         clip.source_language,
         clip.target_language,
         reference=clip.segments,
         record=record,
-        speech_track=made.outputs["speech_track"],
-        subtitles=made.outputs[f"subtitles_{clip.target_language}_srt"],
+        speech_track=made.speech_track,
+        subtitles=made.subtitles[clip.target_language],
         metrics=sorted(wanted),
-        ear=bench.ear,
+        recognizer=bench.recognizer,
     )
 
 
@@ -347,7 +356,7 @@ def timed_record(settings: Settings, video: Path, checkpoint: Checkpoint) -> Rec
         home = Path(folder)
         alone = _with(settings, "store", folder=home / "store")
         (home / "settings.yaml").write_text(dump_yaml(alone), encoding="utf-8")
-        command = [sys.executable, "-m", "vtlab", "dub", "--json"]
+        command = [sys.executable, "-m", "vtlab", "dub", "--json", "--overwrite"]
         command += ["--settings", str(home / "settings.yaml"), "--out", str(home / "out"), "--", str(video.absolute())]
         kept = {
             name: value

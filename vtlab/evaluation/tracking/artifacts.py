@@ -20,9 +20,10 @@ from vtlab.evaluation.dataset import Dataset
 from vtlab.evaluation.show.pages import lost
 from vtlab.evaluation.suite.model import Configuration, Gate, Suite
 from vtlab.evaluation.sweep.results import ClipResult, added, corpus, gate_outcomes
-from vtlab.measurement.rows import Measurement, SegmentMeasure
-from vtlab.metrics import METRICS
-from vtlab.metrics.corpus import pooled as over_clips
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.pooling import pool
+from vtlab.metrics.registry import METRICS
+from vtlab.metrics.rows import SegmentMeasure
 from vtlab.settings import dump_yaml
 
 PLOTS = "plots"  # the folder of a run's pictures
@@ -92,7 +93,7 @@ def write_run(
     if not clips:
         return
     (folder / PLOTS).mkdir()
-    speeds = [line.speed for clip in clips.values() for line in clip.lines if line.speed is not None]
+    speeds = [line.speed for clip in clips.values() for line in clip.dub_segments if line.speed is not None]
     drawn = {"drift": plots.drift(clips), "speeds": plots.speed_histogram({configuration.name: speeds})}
     where_lost = lost(losses(of_results(configuration.name, results)))
     if where_lost is not None:
@@ -112,7 +113,7 @@ def write_trade(file: Path, configurations: Iterable[Sequence[ClipResult]]) -> b
     shared = [clip for clip in found[0].clips if all(clip in one.clips for one in found)] if found else []
     if len(found) < 2 or not shared:
         return False
-    values = [over_clips([one.clips[clip] for clip in shared]).values for one in found]
+    values = [pool([one.clips[clip] for clip in shared]).values for one in found]
     quality, cost = (first_of_all(names, values) for names in (QUALITIES, COSTS))
     if quality is None or cost is None:
         return False

@@ -38,7 +38,7 @@ from vtlab import __version__
 from vtlab.errors import InputError, UserError, nearest
 from vtlab.evaluation.suite.model import Configuration, Gate, Suite
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder
-from vtlab.metrics import METRICS
+from vtlab.metrics.registry import METRICS
 from vtlab.record import Record
 
 if TYPE_CHECKING:
@@ -538,7 +538,7 @@ def _log_clip(client: MlflowClient, experiment: str, parent: str, result: ClipRe
         now = _now_ms()
         rows = [("line/onset_ms", line.index, line.onset_ms) for line in measured.segments]
         rows += [("line/offset_ms", line.index, line.offset_ms) for line in measured.segments]
-        rows += [("line/speed", step, line.speed) for step, line in enumerate(measured.lines)]
+        rows += [("line/speed", step, line.speed) for step, line in enumerate(measured.dub_segments)]
         steps = [
             Metric(name, value, now, step) for name, step, value in rows if value is not None and math.isfinite(value)
         ]

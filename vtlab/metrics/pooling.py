@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vtlab.errors import EngineError
-from vtlab.measurement.rows import CueMeasure, LineMeasure, Measurement, SegmentMeasure
-from vtlab.metrics import METRICS, subtitles, sync, text
+from vtlab.metrics import subtitles, sync, text
+from vtlab.metrics.registry import METRICS
+from vtlab.metrics.rows import ClipRows, CueMeasure, DubSegment, SegmentMeasure
 from vtlab.segments import Cue, Interval, joined
 
 
@@ -26,7 +27,7 @@ class Scores:
     problems: dict[str, str]
 
 
-def pooled(measurements: Sequence[Measurement]) -> Scores:
+def pool(measurements: Sequence[ClipRows]) -> Scores:
     """Every metric that any of the measurements has, over all of them; those that nobody measured are not there."""
     known = {name for measurement in measurements for name in measurement.values}
     scores = from_rows(measurements, [name for name in METRICS if name in known and METRICS[name].pool == "rows"])
@@ -48,7 +49,7 @@ def pooled(measurements: Sequence[Measurement]) -> Scores:
     return scores
 
 
-def from_rows(measurements: Sequence[Measurement], wanted: Sequence[str]) -> Scores:
+def from_rows(measurements: Sequence[ClipRows], wanted: Sequence[str]) -> Scores:
     """The wanted metrics of ``pool="rows"`` over the rows of the measurements."""
     scores = Scores({}, {}, {})
     for names, compute in _GROUPS.items():
@@ -70,10 +71,10 @@ def from_rows(measurements: Sequence[Measurement], wanted: Sequence[str]) -> Sco
 
 
 Values = tuple[dict[str, float | None], str | None]
-Group = Callable[[Sequence[Measurement]], Values]
+Group = Callable[[Sequence[ClipRows]], Values]
 
 
-def _of_clips(name: str, having: Sequence[Measurement]) -> float:
+def _of_clips(name: str, having: Sequence[ClipRows]) -> float:
     metric = METRICS[name]
     values = [measurement.values[name] for measurement in having]
     if metric.pool == "sum":
@@ -112,9 +113,9 @@ class _Pairs:
 
 
 def _pairs(
-    measurements: Sequence[Measurement],
+    measurements: Sequence[ClipRows],
     read: Callable[[SegmentMeasure], tuple[str | None, str | None]],
-    language: Callable[[Measurement], str],
+    language: Callable[[ClipRows], str],
 ) -> _Pairs:
     pairs = _Pairs([], [], [])
     for measurement in measurements:
@@ -127,7 +128,7 @@ def _pairs(
     return pairs
 
 
-def _recognition(measurements: Sequence[Measurement]) -> Values:
+def _recognition(measurements: Sequence[ClipRows]) -> Values:
     pairs = _pairs(measurements, lambda row: (row.text, row.recognised), lambda m: m.source_language)
     if not pairs.references:
         return {}, None
@@ -142,7 +143,7 @@ def _recognition(measurements: Sequence[Measurement]) -> Values:
 
 
 def _bleu_of(name: str, read: Callable[[SegmentMeasure], tuple[str | None, str | None]]) -> Group:
-    def compute(measurements: Sequence[Measurement]) -> Values:
+    def compute(measurements: Sequence[ClipRows]) -> Values:
         pairs = _pairs(measurements, read, lambda m: m.target_language)
         if not pairs.references:
             return {}, None
@@ -156,7 +157,7 @@ def _bleu_of(name: str, read: Callable[[SegmentMeasure], tuple[str | None, str |
 
 
 def _chrf_of(name: str, read: Callable[[SegmentMeasure], tuple[str | None, str | None]]) -> Group:
-    def compute(measurements: Sequence[Measurement]) -> Values:
+    def compute(measurements: Sequence[ClipRows]) -> Values:
         pairs = _pairs(measurements, read, lambda m: m.target_language)
         if not pairs.references:
             return {}, None
@@ -178,11 +179,11 @@ def _heard(row: SegmentMeasure) -> tuple[str | None, str | None]:
     return row.translation, row.heard
 
 
-def _spoken(measurements: Sequence[Measurement]) -> Values:
+def _spoken(measurements: Sequence[ClipRows]) -> Values:
     """``tts_wer``: what was heard of each line against what was given to the voice."""
     given, heard, languages = [], [], []
     for measurement in measurements:
-        for line in measurement.lines:
+        for line in measurement.dub_segments:
             if line.source_text is not None and line.heard is not None:
                 given.append(line.text)
                 heard.append(line.heard)
@@ -193,11 +194,11 @@ def _spoken(measurements: Sequence[Measurement]) -> Values:
     return {"tts_wer": scores.wer}, _signed(scores.signature, f"lines:{len(given)}")
 
 
-def _truncated(measurements: Sequence[Measurement]) -> Values:
+def _truncated(measurements: Sequence[ClipRows]) -> Values:
     lines = [
         (line, measurement.target_language)
         for measurement in measurements
-        for line in measurement.lines
+        for line in measurement.dub_segments
         if line.source_text is not None and line.heard is not None
     ]
     if not lines:
@@ -208,16 +209,16 @@ def _truncated(measurements: Sequence[Measurement]) -> Values:
     return {"truncated_words": lost}, f"norm:{text.normaliser([language for _, language in lines])}|lines:{len(lines)}"
 
 
-def _tails(measurements: Sequence[Measurement]) -> Values:
-    cuts = [line.cut_s for m in measurements for line in m.lines if line.cut_s is not None]
+def _tails(measurements: Sequence[ClipRows]) -> Values:
+    cuts = [line.cut_s for m in measurements for line in m.dub_segments if line.cut_s is not None]
     return {"tail_cut_max_s": max(cuts, default=None)}, f"lines:{len(cuts)}"
 
 
-def _lengths(measurements: Sequence[Measurement]) -> Values:
+def _lengths(measurements: Sequence[ClipRows]) -> Values:
     pairs = [
         (line.source_text, line.text)
         for measurement in measurements
-        for line in measurement.lines
+        for line in measurement.dub_segments
         if line.source_text is not None
     ]
     return {"length_compliance_10": text.length_compliance(pairs)}, None
@@ -226,7 +227,7 @@ def _lengths(measurements: Sequence[Measurement]) -> Values:
 # ---------------------------------------------------------------- time
 
 
-def _drift(measurements: Sequence[Measurement]) -> Values:
+def _drift(measurements: Sequence[ClipRows]) -> Values:
     source, dubbed = [], []
     for measurement in measurements:
         for row in measurement.segments:
@@ -248,7 +249,7 @@ def _drift(measurements: Sequence[Measurement]) -> Values:
     }, f"segments:{scores.segments}|not heard:{scores.unmatched}"
 
 
-def _coverage(measurements: Sequence[Measurement]) -> Values:
+def _coverage(measurements: Sequence[ClipRows]) -> Values:
     both = source_s = dubbed_s = total = 0.0
     for measurement in measurements:
         if measurement.source_speech is None or measurement.dubbed_speech is None:
@@ -271,13 +272,13 @@ def _coverage(measurements: Sequence[Measurement]) -> Values:
     }, None
 
 
-def _speeds(measurements: Sequence[Measurement]) -> Values:
+def _speeds(measurements: Sequence[ClipRows]) -> Values:
     values: list[float] = []
     steps: list[float] = []
     for measurement in measurements:
         own = [
             line.speed
-            for line in sorted(measurement.lines, key=lambda line: line.start)
+            for line in sorted(measurement.dub_segments, key=lambda line: line.start)
             if line.speed is not None and has_words(line.text)
         ]
         values += own
@@ -293,22 +294,23 @@ def _speeds(measurements: Sequence[Measurement]) -> Values:
     }, f"lines:{len(values)}"
 
 
-def _overruns(measurements: Sequence[Measurement]) -> Values:
-    known = [m for m in measurements if any(line.source_text is not None for line in m.lines)]
+def _overruns(measurements: Sequence[ClipRows]) -> Values:
+    known = [m for m in measurements if any(line.source_text is not None for line in m.dub_segments)]
     counts = [
-        sync.overruns([Interval(line.start, line.end) for line in m.lines if has_words(line.text)]) for m in known
+        sync.overruns([Interval(line.start, line.end) for line in m.dub_segments if has_words(line.text)])
+        for m in known
     ]
     return {"overruns": float(sum(counts)) if known else None}, None
 
 
-def _completeness(measurements: Sequence[Measurement]) -> Values:
+def _completeness(measurements: Sequence[ClipRows]) -> Values:
     """Of the tool's own lines where they are known, of the source's lines where not."""
     due = spoken = 0
     by_source = False
     for measurement in measurements:
         if measurement.dubbed_speech is None:
             continue
-        own = [line for line in measurement.lines if line.source_text is not None]
+        own = [line for line in measurement.dub_segments if line.source_text is not None]
         if own:
             with_words = [line for line in own if has_words(line.text)]
             due += len(with_words)
@@ -322,11 +324,11 @@ def _completeness(measurements: Sequence[Measurement]) -> Values:
     return {"completeness": spoken / due if due else None}, f"of:{lines}|lines:{due}"
 
 
-def _spread(measurements: Sequence[Measurement]) -> Values:
+def _spread(measurements: Sequence[ClipRows]) -> Values:
     """Over lines, each against the mean of its own clip."""
     squares: list[float] = []
     for measurement in measurements:
-        levels = [line.loudness_lufs for line in measurement.lines if line.loudness_lufs is not None]
+        levels = [line.loudness_lufs for line in measurement.dub_segments if line.loudness_lufs is not None]
         if len(levels) > 1:
             middle = sum(levels) / len(levels)
             squares += [(level - middle) ** 2 for level in levels]
@@ -338,7 +340,7 @@ def has_words(written: str) -> bool:
     return any(letter.isalnum() for letter in written)
 
 
-def _duration(line: LineMeasure) -> float | None:
+def _duration(line: DubSegment) -> float | None:
     if line.heard_start is None or line.heard_end is None:
         return None
     return line.heard_end - line.heard_start
@@ -351,7 +353,7 @@ def _span(start: float | None, end: float | None) -> Interval | None:
 # ---------------------------------------------------------------- subtitles
 
 
-def _subtitles(measurements: Sequence[Measurement]) -> Values:
+def _subtitles(measurements: Sequence[ClipRows]) -> Values:
     files = [_cues(measurement.cues) for measurement in measurements if measurement.cues]
     every = [cue for cues in files for cue in cues]
     if not files:
@@ -366,7 +368,7 @@ def _subtitles(measurements: Sequence[Measurement]) -> Values:
     }, f"cues:{len(every)}"
 
 
-def _suber(measurements: Sequence[Measurement]) -> Values:
+def _suber(measurements: Sequence[ClipRows]) -> Values:
     paired = [m for m in measurements if m.cues and m.reference_cues]
     if not paired:
         return {}, None

@@ -1,8 +1,7 @@
-"""What was measured on one dub: the numbers, how they were computed, and the tables they were computed from.
+"""The tables that metrics are computed from: the source's segments, the dub's segments and its cues.
 
-Corpus scores do not average: whoever pools clips, or resamples them, goes back to the lines. So a measurement keeps
-them: ``segments`` are the lines of the source, ``lines`` those the dubbing tool made. A value that nobody measured is
-``None`` in a row and absent from ``values``, where ``absent`` may say why.
+Corpus scores do not average: pooling and resampling go back to the rows, so a measurement keeps them. A value that was
+not measured is ``None`` in a row and absent from ``values``.
 """
 
 from __future__ import annotations
@@ -17,13 +16,15 @@ class _Part(BaseModel):
 
 
 class ReferenceSegment(_Part):
-    """A line of a clip; ``start`` and ``end`` are its first and last audible moment in seconds, or both null."""
+    """A segment of a clip's reference."""
 
-    start: float | None = Field(None, ge=0)
-    end: float | None = Field(None, gt=0)
-    text: str = Field(description="the transcript; empty where only the translation is known")
-    translation: str | None = None
-    speaker: str | None = None
+    start: float | None = Field(
+        None, ge=0, description="Its first audible moment in seconds; null, as `end`, where nobody knows."
+    )
+    end: float | None = Field(None, gt=0, description="Its last audible moment in seconds.")
+    text: str = Field(description="What is said. It is empty only where `vtlab measure` is given a translation alone.")
+    translation: str | None = Field(None, description="How it ought to be translated; null where nobody knows.")
+    speaker: str | None = Field(None, description="Who says it, by any name that is the same throughout the clip.")
 
     @model_validator(mode="after")
     def _span(self) -> Self:
@@ -57,7 +58,7 @@ class SegmentMeasure(_Part):
     offset_ms: float | None = Field(None, description="dubbed end − source end")
 
 
-class LineMeasure(_Part):
+class DubSegment(_Part):
     """A line as the dubbing tool made it; without its record, a stretch of speech in the dub."""
 
     id: int
@@ -83,8 +84,10 @@ class CueMeasure(_Part):
     text: str = Field(description="with its line breaks, without formatting")
 
 
-class Measurement(_Part):
-    """All that was measured on one dub; ``values`` are keyed by the names of ``vtlab.metrics.METRICS``."""
+class ClipRows(_Part):
+    """Hold what the metrics of one dub are computed from, and the values that were measured on its files."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
     source_language: str
     target_language: str
@@ -93,7 +96,9 @@ class Measurement(_Part):
     signatures: dict[str, str] = Field(description="per metric, how it was computed: versions, tokeniser, normaliser")
     absent: dict[str, str] = Field(default_factory=dict, description="metrics asked for and not measured, and why")
     segments: tuple[SegmentMeasure, ...] = ()
-    lines: tuple[LineMeasure, ...] = ()
+    dub_segments: tuple[DubSegment, ...] = Field(
+        (), validation_alias="lines", serialization_alias="lines", description="as the dubbing tool made them"
+    )
     cues: tuple[CueMeasure, ...] = Field((), description="the target-language subtitles, where there are any")
     reference_cues: tuple[CueMeasure, ...] = Field((), description="subtitles of the reference translation")
     source_speech: tuple[tuple[float, float], ...] | None = Field(
