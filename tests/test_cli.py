@@ -17,6 +17,7 @@ from vtlab import __main__, pipeline
 from vtlab.audio import silence
 from vtlab.cli import app, dubbing, terminal
 from vtlab.errors import Cancelled, InputError, SettingsError
+from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
 from vtlab.settings import Settings, load_settings
 from vtlab.store.results import Store
@@ -55,7 +56,7 @@ class Calls:
         self.video: Path | None = None
         self.settings: Settings | None = None
 
-    def __call__(self, video: Path, settings: Settings, out: Path, **_: object) -> None:
+    def __call__(self, video: Path, *, settings: Settings, **_: object) -> None:
         self.video, self.settings = video, settings
         self.does()
         raise InputError("enough seen", code="E_NO_FILE")
@@ -178,9 +179,11 @@ def test_a_recording_is_dubbed_and_the_second_run_reuses_it(
     missing = {"stage": "tts", "code": "failed", "severity": "degraded", "message": "no voice could speak it"}
     finding = FindingRecord(**missing, segment=4, value=None, limit=None)
     degraded = Record.model_validate(record).model_copy(update={"degraded": True, "findings": [finding]})
-    monkeypatch.setattr(pipeline, "dub", lambda *_, **__: pipeline.Dub({"video": Path("a.mp4")}, degraded))
+    video, file = Path("a.mp4"), Path("a.dub.json")
+    made = Dub(video, video, None, {}, {}, None, degraded, file)
+    monkeypatch.setattr(pipeline, "dub", lambda *_, **__: made)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
-    assert run(*arguments) == (3, "a.mp4\n", "The dub is degraded: line 4: no voice could speak it.\n")
+    assert run(*arguments) == (3, "a.mp4\na.dub.json\n", "The dub is degraded: line 4: no voice could speak it.\n")
 
 
 def test_checkpoints_raise_once_stopped() -> None:
@@ -196,7 +199,7 @@ import sys, threading, time
 from vtlab import pipeline
 from vtlab.__main__ import main
 
-def dub(video, settings, out, *, on_event, checkpoint, overwrite):
+def dub(video, *, settings, out, on_event, checkpoint, overwrite):
     def work():
         while True:
             checkpoint()

@@ -11,16 +11,20 @@ the second, the next dub into that folder completes the second one first.
 from __future__ import annotations
 
 import json
+import mimetypes
 import os
 import re
 import shutil
 import stat
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
+from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vtlab import resources
 from vtlab.errors import InputError, ResourceError
@@ -28,6 +32,9 @@ from vtlab.files import atomic_write, locked, sha256_of, sync
 from vtlab.languages import LANGUAGES, language_name
 from vtlab.record import Output, Record
 from vtlab.weights import content_hash
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAME_BYTES = 255  # the longest file name that common file systems take
 RECORD = "dub.json"
@@ -38,14 +45,151 @@ READY = "ready"  # in a work folder: finished files under their final names
 
 @dataclass(frozen=True)
 class Dub:
-    """A finished dub: its files by kind, its record, and whether any line is missing from it."""
+    """A finished dub: its files, and the record of how it was made.
 
-    outputs: dict[str, Path]
+    Attributes:
+        source: The video or sound that was dubbed.
+        video: The dubbed video; ``None`` where the source has no picture.
+        audio: The dubbed sound where the source has no picture, else ``None``.
+        subtitles: SRT files by language: the source's and the target's.
+        webvtt: The same as WebVTT.
+        speech_track: The dubbed speech alone, where ``audio_sync.keep_speech_track`` asks for it.
+        record: How the dub was made and how it came out.
+        record_file: The record as a file (``*.dub.json``).
+    """
+
+    source: Path
+    video: Path | None
+    audio: Path | None
+    subtitles: Mapping[str, Path]
+    webvtt: Mapping[str, Path]
+    speech_track: Path | None
     record: Record
+    record_file: Path
+
+    @property
+    def media(self) -> Path:
+        """The dubbed video, or the dubbed sound where there is no picture."""
+        file = self.video or self.audio
+        assert file is not None
+        return file
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file by its kind in the record (``video``, ``subtitles_pt_srt`` …), and the record's own."""
+        files = {"video": self.video, "audio": self.audio}
+        for language, path in self.subtitles.items():
+            files |= {f"subtitles_{language}_srt": path, f"subtitles_{language}_vtt": self.webvtt[language]}
+        files |= {"speech_track": self.speech_track, "record": self.record_file}
+        return {kind: path for kind, path in files.items() if path is not None}
 
     @property
     def degraded(self) -> bool:
+        """Whether something is missing from the dub; the findings say what."""
         return self.record.degraded
+
+    def lines(self) -> pd.DataFrame:
+        """Return a row for each segment: times in seconds, texts, voice, speaker, speeds and drift.
+
+        ``onset_drift_s`` and ``offset_drift_s`` say how much later than its source the segment begins and ends as it
+        is heard; they are absent for a segment without sound.
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "start": segment.start,
+                "end": segment.end,
+                "text": segment.text,
+                "translation": segment.translation,
+                "spoken_text": segment.spoken_text,
+                "speaker": segment.speaker,
+                "voice": segment.voice,
+                "engine": segment.engine,
+                "confidence": segment.confidence,
+                "rate": segment.rate,
+                "speed": segment.speed,
+                "planned_start": segment.planned_start,
+                "planned_end": segment.planned_end,
+                "measured_start": segment.measured_start,
+                "measured_end": segment.measured_end,
+                "onset_drift_s": _difference(segment.measured_start, segment.start),
+                "offset_drift_s": _difference(segment.measured_end, segment.end),
+                "failed": segment.failed,
+            }
+            for segment in self.record.segments
+        ]
+        return pd.DataFrame(rows, index=pd.Index([segment.id for segment in self.record.segments], name="segment"))
+
+    def findings(self) -> pd.DataFrame:
+        """Return a row for each finding: stage, code, severity, segment, message, value and limit."""
+        import pandas as pd
+
+        columns = ["stage", "code", "severity", "segment", "message", "value", "limit"]
+        return pd.DataFrame([finding.model_dump() for finding in self.record.findings], columns=columns)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: source and dub to play, the time line, and the findings."""
+        record = self.record
+        name = f"dub-{sha256(str(self.record_file).encode()).hexdigest()[:8]}"
+        players = _player(self.source, f"{name}-source", record.source_language)
+        players += _player(self.media, f"{name}-dub", record.target_language)
+        worst_first = sorted(record.findings, key=lambda finding: SEVERITIES.index(finding.severity))
+        rows = [
+            (finding.severity, finding.stage, "" if finding.segment is None else finding.segment, finding.message)
+            for finding in worst_first
+        ]
+        table = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+        length = f"{len(record.segments)} segments, {record.source.seconds:.1f} s, dubbed in {record.wall_s:.1f} s"
+        return (
+            f"<div><p><b>{escape(self.media.name)}</b>: {length}{', <b>degraded</b>' if self.degraded else ''}</p>"
+            f"<div style='display:flex;gap:1em;flex-wrap:wrap'>{players}</div>{_time_line(record, name)}"
+            f"<details{' open' if self.degraded else ''}><summary>{len(rows)} findings</summary>"
+            f"<table>{table}</table></details></div>"
+        )
+
+
+SEVERITIES = ("degraded", "warning", "info")
+EMBEDDED_BYTES = 20_000_000  # a larger file is named, not laid into the notebook
+TIME_LINE_PX = 900
+
+
+def _player(file: Path, name: str, language: str) -> str:
+    caption = f"<figcaption>{escape(file.name)} ({language})</figcaption>"
+    if not file.is_file() or file.stat().st_size > EMBEDDED_BYTES:
+        return f"<figure style='margin:0'>{caption}</figure>"
+    kind = mimetypes.guess_type(file.name)[0] or "video/mp4"
+    element = "audio" if kind.startswith("audio/") else "video"
+    content = b64encode(file.read_bytes()).decode()
+    return (
+        f"<figure style='margin:0'><{element} id='{name}' controls preload='metadata' style='max-width:430px' "
+        f"src='data:{kind};base64,{content}'></{element}>{caption}</figure>"
+    )
+
+
+def _time_line(record: Record, name: str) -> str:
+    """Return an SVG of source segments above dubbed ones; a click plays from there."""
+    scale = TIME_LINE_PX / max(record.source.seconds, 0.1)
+    bars = []
+    for segment in record.segments:
+        source = (0, segment.start, segment.end, "#7f7f7f", "source", segment.text)
+        dubbed = (22, segment.planned_start, segment.planned_end, "#0072b2", "dub", segment.translation)
+        for top, start, end, colour, player, text in (source, dubbed):
+            element = f"document.getElementById('{name}-{player}')"
+            play = f"const p = {element}; if (p) {{p.currentTime = {start:.2f}; p.play()}}"
+            bars.append(
+                f"<rect x='{start * scale:.1f}' y='{top}' width='{max((end - start) * scale, 1):.1f}' height='18' "
+                f"fill='{colour}' style='cursor:pointer' onclick=\"{play}\">"
+                f"<title>{start:.1f}–{end:.1f} s: {escape(text)}</title></rect>"
+            )
+    return (
+        f"<svg viewBox='0 0 {TIME_LINE_PX} 40' style='width:100%;max-width:{TIME_LINE_PX}px' role='img' "
+        f"aria-label='Source segments above, dubbed segments below'>{''.join(bars)}</svg>"
+    )
+
+
+def _difference(later: float | None, earlier: float) -> float | None:
+    return None if later is None else later - earlier
 
 
 # ---------------------------------------------------------------- names
@@ -277,7 +421,17 @@ def publish(work: Path, destination: Destination, files: Mapping[str, Path], rec
         making.rename(ready)
         sync(work)
         _move_all(ready, destination.folder)
-    return Dub(finished, record)
+    languages = (record.source_language, record.target_language)
+    return Dub(
+        source=destination.video,
+        video=finished.get("video"),
+        audio=finished.get("audio"),
+        subtitles={language: finished[f"subtitles_{language}_srt"] for language in languages},
+        webvtt={language: finished[f"subtitles_{language}_vtt"] for language in languages},
+        speech_track=finished.get("speech_track"),
+        record=record,
+        record_file=finished["record"],
+    )
 
 
 def _earlier(path: Path, source: str, written: Sequence[Output]) -> list[Output]:

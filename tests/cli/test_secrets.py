@@ -1,4 +1,4 @@
-"""Passwords and tokens planted in the environment, and every file and word that real commands leave searched for them."""
+"""Passwords and tokens planted in the environment, looked for in every file and word that real commands leave."""
 
 from __future__ import annotations
 
