@@ -6,8 +6,14 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 PEOPLE := datasets/people/clips
+RESULTS := benchmarks/results
+# run a benchmark and keep what it prints, under the commit, date and machine
+stored = set -o pipefail; { $(BIN)/python benchmarks/provenance.py && PYTHONPATH=tests $(BIN)/python benchmarks/$(1).py; } \
+	| tee $(RESULTS)/$(1).txt
 
-.PHONY: setup demo test lint benchmark soak clean
+SHELL := /bin/bash
+
+.PHONY: setup demo test lint docs benchmark soak clean
 
 setup: .venv/ready
 
@@ -40,22 +46,27 @@ lint: setup
 	then $(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip; \
 	else echo "Not audited for known vulnerabilities: PyPI's advisories cannot be reached from here." >&2; fi
 
-# the speed and quality of vtlab and of a straight script, on the same clips in one run; takes a while
+# the documentation site, in out/site; the tutorial runs first, so that its page shows what it prints
+docs: setup
+	VTLAB_DOCS_EXECUTE=true $(BIN)/mkdocs build --strict
+
+# speed and quality beside a straight script, on the same clips in one run; takes an hour
 benchmark: setup
 	$(BIN)/python benchmarks/benchmark.py --out out/benchmark
-	$(BIN)/python benchmarks/sweep.py
-	$(BIN)/python benchmarks/server_ratio.py
-	PYTHONPATH=tests $(BIN)/python benchmarks/app_speed.py
+	cp out/benchmark/benchmark.json out/benchmark/benchmark.md $(RESULTS)
+	$(BIN)/python benchmarks/sweep.py --out $(RESULTS)/sweep.json
+	$(call stored,server_ratio)
+	$(call stored,app_speed)
 
 # many dubs in one process: does memory, or anything else, grow? And dubs, sweeps and servers that are killed, and a
 # server with many sessions: do they end as they should?
 soak: setup
-	$(BIN)/python benchmarks/soak.py
-	$(BIN)/python benchmarks/chaos.py
-	$(BIN)/python benchmarks/killed_sweeps.py
-	$(BIN)/python benchmarks/server_chaos.py
-	$(BIN)/python benchmarks/server_load.py
-	$(BIN)/python benchmarks/server_cancel.py
+	$(call stored,soak)
+	$(call stored,chaos)
+	$(call stored,killed_sweeps)
+	$(call stored,server_chaos)
+	$(call stored,server_load)
+	$(call stored,server_cancel)
 
 clean:
 	rm -rf .venv out build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

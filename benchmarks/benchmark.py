@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -22,12 +21,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from provenance import provenance
 
 from vtlab.audio import Audio, loudness_lufs, mono, resample
 from vtlab.evaluation.dataset import Clip, load_dataset
@@ -297,15 +296,10 @@ def picture(path: Path) -> tuple[int, float | None, float]:
 
 
 def write(results: Sequence[Figures], out: Path) -> None:
-    machine = {
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in ("vtlab", "faster-whisper", "ctranslate2", "numpy")},
-    }
-    data = {"machine": machine, "results": [asdict(figures) for figures in results]}
+    data = {"of": provenance(), "results": [asdict(figures) for figures in results]}
     (out / "benchmark.json").write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
-    (out / "benchmark.md").write_text(tables(results), encoding="utf-8")
+    head = "\n".join(f"- {key}: {value}" for key, value in data["of"].items())
+    (out / "benchmark.md").write_text(f"{head}\n\n{tables(results)}", encoding="utf-8")
 
 
 def tables(results: Sequence[Figures]) -> str:

@@ -22,8 +22,8 @@ sys.path.insert(0, str(TESTS))
 
 import sweeping  # noqa: E402
 
-from vtlab.evaluation.results import load_results  # noqa: E402
-from vtlab.evaluation.suite import load_suite  # noqa: E402
+from vtlab.evaluation.suite.model import load_suite  # noqa: E402
+from vtlab.evaluation.sweep.results import load_results  # noqa: E402
 
 
 def main() -> int:

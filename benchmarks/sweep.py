@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from provenance import provenance
 
-from vtlab.evaluation.results import ClipResult, added
-from vtlab.evaluation.run import sweep
-from vtlab.evaluation.suite import load_suite
-from vtlab.evaluation.workers import in_processes
+from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.sweep.results import ClipResult, added
+from vtlab.evaluation.sweep.run import sweep
+from vtlab.evaluation.sweep.workers import in_processes
 
 ROOT = Path(__file__).parents[1]
 AIM = 0.35
@@ -63,7 +64,7 @@ def main() -> int:
             listed = [{"name": one.name, "settings": one.overrides}]
             alone.append(_timed(home / str(number), {**base, "configurations": listed}, 1))
             print(f"{one.name} alone: {alone[-1]['seconds']:.1f} s", flush=True)
-    found = _compared(together, alone, len(clips))
+    found = {"of": provenance(), **_compared(together, alone, len(clips))}
     text = json.dumps(found, indent=1)
     print(text)
     if arguments.out:

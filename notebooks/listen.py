@@ -13,7 +13,7 @@ def _():
 
     from vtlab.apps.ballot import Ballot
     from vtlab.errors import VtlabError
-    from vtlab.evaluation import listening
+    from vtlab.evaluation.compare import listening
 
     return Ballot, Path, VtlabError, listening, mo
 

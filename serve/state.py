@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from vtlab.run import STAGES
+from vtlab.events import STAGES
 
 TOTAL_STAGES = len(STAGES)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from vtlab.engines.pool import EnginePool
 from vtlab.events import Event, Log
-from vtlab.pipeline import Dub, dub
+from vtlab.outputs import Dub
+from vtlab.pipeline import dub
 from vtlab.settings import Settings, settings_from_dict
 
 PEOPLE = Path(__file__).parents[1] / "datasets" / "people" / "clips"
@@ -33,7 +34,13 @@ class Dubbing:
 
     def run(self, *, pool: EnginePool | None = None, **sections: Any) -> Dub:
         self.events.clear()
-        return dub(self.video, self.settings(**sections), self.out, on_event=self.events.append, pool=pool or self.pool)
+        return dub(
+            self.video,
+            settings=self.settings(**sections),
+            out=self.out,
+            on_event=self.events.append,
+            pool=pool or self.pool,
+        )
 
     def messages(self) -> list[str]:
         return [event.message for event in self.events if isinstance(event, Log)]

@@ -22,11 +22,11 @@ from pydantic import Field
 from vtlab.audio import Audio
 from vtlab.engines.transcription import Utterance, reference
 from vtlab.errors import EngineError
-from vtlab.evaluation.results import ClipResult
-from vtlab.evaluation.run import Sweep, sweep
-from vtlab.evaluation.suite import load_suite
-from vtlab.evaluation.workers import in_processes
-from vtlab.metrics import metrics_of
+from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.sweep.results import ClipResult
+from vtlab.evaluation.sweep.run import Sweep, sweep
+from vtlab.evaluation.sweep.workers import in_processes
+from vtlab.metrics.registry import metrics_of
 from vtlab.segments import Interval
 
 MEDIA = Path(__file__).parent / "cases" / "odd_names_plain.mp4"

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from vtlab import plots
 from vtlab.audio import LoudnessMeter
 from vtlab.errors import InputError
-from vtlab.measurement.rows import Measurement, SegmentMeasure
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.rows import SegmentMeasure
 from vtlab.plots import BLUE, GREY, ORANGE, RED, SHADE, Change, Estimate, Point
 from vtlab.record import Record, SegmentRecord, Source, WordRecord
 from vtlab.segments import Interval

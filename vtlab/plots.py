@@ -25,7 +25,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from vtlab.audio import LOUDNESS_HOP_S, SHORT_TERM_HOPS, LoudnessMeter
 from vtlab.errors import InputError
-from vtlab.measurement.rows import Measurement
+from vtlab.measurement.results import Measurement
 from vtlab.metrics.sync import ONSET_TOLERANCE_MS
 from vtlab.record import Record, SegmentRecord
 from vtlab.segments import Interval

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from serve.state import Insight, Quality, State, Status
 from vtlab.events import Finding, Severity
 from vtlab.languages import language_name
-from vtlab.metrics import METRICS
+from vtlab.metrics.registry import METRICS
 
 SHOWN = 3  # of the findings of one kind, the most that are quoted
 GOOD_VOICE = 70.0  # of 100

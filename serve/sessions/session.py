@@ -21,8 +21,7 @@ from serve.sessions.registry import Phase, Registry, Row
 from serve.state import Hardware, Insight, Level, LogEntry, Result, State, Status
 from serve.worker.client import Worker
 from serve.worker.protocol import Done, Happened, Opened, PreviewReady, Progress, SegmentReached
-from vtlab.events import Event, Finding, Found, Log, Severity, StageFinished, StageStarted
-from vtlab.run import STAGES
+from vtlab.events import STAGES, Event, Finding, Found, Log, Severity, StageFinished, StageStarted
 from vtlab.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ import numpy as np
 
 from vtlab import media
 from vtlab.audio import Audio, cut
+from vtlab.engines.choice import choose_listeners
 from vtlab.engines.pool import EnginePool
 from vtlab.engines.transcription import Transcriber
 from vtlab.engines.voice_activity import VoiceActivity
@@ -18,7 +19,7 @@ from vtlab.events import Finding
 from vtlab.pipeline import pooled
 from vtlab.segments import Interval
 from vtlab.settings import Settings
-from vtlab.stages import audio_extraction, initialization, transcription
+from vtlab.stages import audio_extraction, transcription
 
 DETECTED_S = 30.0  # of speech, the most that is listened to for the language
 SEARCHED_S = 900.0  # of sound, in which that speech is looked for …
@@ -62,7 +63,7 @@ def detect(file: Path, settings: Settings, pool: EnginePool) -> tuple[str, float
 @contextmanager
 def borrowed_listeners(settings: Settings, pool: EnginePool) -> Iterator[tuple[VoiceActivity, Transcriber]]:
     """Borrow voice activity and recogniser, the engines that every session needs, from the pool."""
-    borrowed = [pooled(settings, choice) for choice in initialization.choose_listeners(settings)]
+    borrowed = [pooled(settings, choice) for choice in choose_listeners(settings)]
     activity, recogniser = (pool.borrow(key, build) for key, build in borrowed)
     try:
         yield activity, recogniser

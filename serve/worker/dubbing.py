@@ -14,9 +14,9 @@ from serve.worker.background import Checkpoint
 from serve.worker.preview import EarlyPreview, cut_pieces
 from serve.worker.protocol import Done, Dub, Happened, Opened, PreviewReady, Report, SegmentReached
 from serve.worker.publishing import Artifacts, artifact, publish
-from serve.worker.quality import QualityMeter, result_of
+from serve.worker.quality import QualityMeter
 from serve.worker.upload import named
-from vtlab import media, pipeline
+from vtlab import media, outputs, pipeline
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, VtlabError
 from vtlab.events import Event, StageFinished
@@ -47,12 +47,13 @@ def dub(job: Dub, file: Path, settings: Settings, pool: EnginePool, send: Send, 
     with _reported_length(job.job, file, send), preview.joined(), meter.joined():
         made = pipeline.dub(
             file,
-            settings,
-            job.folder / "out",
+            settings=settings,
+            out=job.folder / "out",
             on_event=listener.event,
             checkpoint=checkpoint,
-            on_line=listener.segment,
+            on_segment=listener.segment,
             pool=pool,
+            overwrite=True,  # the session's own folder
         )
     pieces, more = _pieces(made, job.folder / "previews", checkpoint)
     quality, absent = meter.scores(made)
@@ -61,7 +62,7 @@ def dub(job: Dub, file: Path, settings: Settings, pool: EnginePool, send: Send, 
     more = {code: named(message, file) for code, message in more.items()}
     checkpoint()
     published = _publish_results(made, artifacts)
-    (job.folder / "dub.json").write_bytes(made.outputs["record"].read_bytes())
+    (job.folder / "dub.json").write_bytes(made.record_file.read_bytes())
     shutil.rmtree(job.folder / "out", ignore_errors=True)
     return Done(
         job=job.job,
@@ -128,26 +129,26 @@ def _reported_length(job: int, file: Path, send: Send) -> Iterator[None]:
         thread.join()
 
 
-def _pieces(made: pipeline.Dub, folder: Path, checkpoint: Checkpoint) -> tuple[list[str], dict[str, str]]:
+def _pieces(made: outputs.Dub, folder: Path, checkpoint: Checkpoint) -> tuple[list[str], dict[str, str]]:
     """Return the names of the segment previews; or none, and why: a dub does not fail for want of them."""
     try:
-        return cut_pieces(result_of(made), folder, checkpoint), {}
+        return cut_pieces(made.media, folder, checkpoint), {}
     except Cancelled:
         raise
     except VtlabError as error:
         return [], {"no-pieces": f"There are no segment previews: {error}"}
 
 
-def _publish_results(made: pipeline.Dub, artifacts: Artifacts) -> tuple[Artifact, ...]:
-    hashes = {output.kind: output.sha256 for output in made.record.outputs}
-    source, target = f"subtitles_{made.record.source_language}_srt", f"subtitles_{made.record.target_language}_srt"
-    video = "video" if "video" in made.outputs else "audio"
+def _publish_results(made: outputs.Dub, artifacts: Artifacts) -> tuple[Artifact, ...]:
+    """Move the results to their names, the video last: it shows the gateway that all is there."""
+    record = made.record
+    hashes = {output.kind: output.sha256 for output in record.outputs}
     published = []
-    for kind, path in (
-        (source, artifacts.source_subtitles),
-        (target, artifacts.target_subtitles),
-        (video, artifacts.video),  # the last one: it shows the gateway that all is there
+    for kind, file, path in (
+        (f"subtitles_{record.source_language}_srt", made.subtitles[record.source_language], artifacts.source_subtitles),
+        (f"subtitles_{record.target_language}_srt", made.subtitles[record.target_language], artifacts.target_subtitles),
+        ("video" if made.video else "audio", made.media, artifacts.video),
     ):
-        publish(made.outputs[kind], path)
+        publish(file, path)
         published.append(artifact(path, hashes[kind]))
     return tuple(published)

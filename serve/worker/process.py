@@ -41,7 +41,7 @@ from serve.worker.protocol import (
 )
 from serve.worker.upload import named, opened
 from vtlab import resources
-from vtlab.errors import Cancelled, ResourceError, UserError, VtlabError
+from vtlab.errors import Cancelled, ResourceError, UserError, VtlabError, redact_output
 from vtlab.settings import Settings, settings_from_dict
 
 if TYPE_CHECKING:
@@ -232,4 +232,5 @@ def main() -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_FIRST))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    redact_output()
     WorkerProcess(socket.socket(fileno=int(sys.argv[1]))).run()

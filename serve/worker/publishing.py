@@ -6,7 +6,6 @@ leaves no short one.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serve.state import Artifact, FileIdentity
+from vtlab.files import copy, sha256_of, sync
 
 log = logging.getLogger(__name__)
 
@@ -66,28 +66,20 @@ def publish(made: Path, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     part = unfinished(to)
     try:
-        shutil.move(made, part)
-        sync(part)
+        if made.stat().st_dev == to.parent.stat().st_dev:
+            made.replace(part)
+            sync(part)
+        else:
+            with part.open("wb") as out:
+                copy(made, out)
+                out.flush()
+                os.fsync(out.fileno())
+            made.unlink()
         part.replace(to)
         sync(to.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-
-
-def sha256_of(file: Path) -> str:
-    """Return the SHA-256 of a file's content as 64 hex digits."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Flush a file to the disk, or a folder, so that renames in it survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def artifact(path: Path, sha256: str) -> Artifact:

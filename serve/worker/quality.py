@@ -30,7 +30,7 @@ from vtlab.stages import audio_extraction, video_combination
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vtlab.pipeline import Dub
+    from vtlab.outputs import Dub
 
 # each score that the gateway shows, and the metric that it is made of
 SCORES = {
@@ -85,12 +85,12 @@ class QualityMeter:
         record = made.record
         asked = [metric for metric in SCORES.values() if not self._listening.started or metric not in OF_SPEECH]
         found = measure(
-            result_of(made),
+            made.media,
             self._source,
             record.source_language,
             record.target_language,
             record=record,
-            speech_track=made.outputs.get("speech_track"),
+            speech_track=made.speech_track,
             metrics=asked,
         )
         values = {**self._values, **found.values}
@@ -145,11 +145,6 @@ def _sound(blocks: Iterable[NDArray[np.float32]], checkpoint: Checkpoint) -> Aud
         checkpoint()
         parts.append(block)
     return Audio(np.concatenate(parts), media.SPEECH_HZ)
-
-
-def result_of(made: Dub) -> Path:
-    """Return the dubbed video, or the sound of a source without a picture."""
-    return made.outputs.get("video") or made.outputs["audio"]
 
 
 def _ignore(finding: Finding) -> None:

@@ -14,11 +14,12 @@ from playwright.sync_api import Locator, Page, expect
 
 from vtlab.apps import debugging
 from vtlab.engines.pool import EnginePool
-from vtlab.evaluation import listening, tracking
-from vtlab.evaluation.report import load_page, run_page
-from vtlab.evaluation.run import evaluate
-from vtlab.evaluation.suite import load_suite
-from vtlab.pipeline import Dub
+from vtlab.evaluation.compare import listening
+from vtlab.evaluation.show.pages import load_page, run_page
+from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.sweep.run import evaluate
+from vtlab.evaluation.tracking import runs as tracking
+from vtlab.outputs import Dub
 from vtlab.settings import StoreSettings, load_settings
 
 pytestmark = needs_browser

@@ -16,10 +16,11 @@ from vtlab import media
 from vtlab.apps.ballot import Ballot, _piece
 from vtlab.apps.sounds import data_url
 from vtlab.errors import UserError, VtlabError
-from vtlab.evaluation import listening
-from vtlab.evaluation.listening import Ratings, Showing, Span, Vote, Which
-from vtlab.evaluation.results import ClipResult, clip_folder, write_result
-from vtlab.measurement.rows import Measurement, SegmentMeasure
+from vtlab.evaluation.compare import listening
+from vtlab.evaluation.compare.listening import Ratings, Showing, Span, Vote, Which
+from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.rows import SegmentMeasure
 
 VIDEO = PEOPLE / "sentences_pt.mp4"
 LINES = 6

@@ -8,11 +8,10 @@ from dubbing import Dubbing
 from vtlab.apps import debugging
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import InputError
-from vtlab.events import Event
-from vtlab.metrics import METRICS
-from vtlab.pipeline import Dub
+from vtlab.events import STAGES, Event
+from vtlab.metrics.registry import METRICS
+from vtlab.outputs import Dub
 from vtlab.record import FindingRecord
-from vtlab.run import STAGES
 from vtlab.settings import Settings, load_settings, settings_from_dict
 
 BASE = Settings(source_language="pt", target_language="en")
@@ -53,7 +52,7 @@ def test_a_turned_knob_runs_its_stage_and_those_after_it(
     assert stages["audio_sync"].computed == len(dub.record.segments)
     assert "from the store" in stages["tts"].sentence
     assert "computed" in stages["audio_sync"].sentence
-    assert dub.outputs["speech_track"].is_file()
+    assert dub.speech_track.is_file()
     assert shown[-1] == ("video combination", 1.0)
     rows = debugging.sync_rows(dub.record)
     assert [row["line"] for row in rows] == [line.id for line in dub.record.segments]
@@ -83,6 +82,11 @@ def test_saved_settings_load_again(tmp_path: Path) -> None:
     assert loaded.store.folder is None
     with pytest.raises(InputError, match="Choose another place"):
         debugging.save_settings(settings, saved / "below a file.yaml")
+    debugging.save_settings(settings, saved)
+    (tmp_path / "notes.yaml").write_text("bread: 2\n")
+    with pytest.raises(InputError, match=r"notes\.yaml is there already and is not a settings file"):
+        debugging.save_settings(settings, tmp_path / "notes.yaml")
+    assert (tmp_path / "notes.yaml").read_text() == "bread: 2\n"
 
 
 def test_uploads_keep_their_name_and_never_leave_their_folder(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from vtlab.cli.evaluating import as_data, table
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.evaluation.results import ClipResult, Corpus, StageCount, gate_outcomes
-from vtlab.evaluation.run import Outcome, Sweep
-from vtlab.evaluation.suite import Suite, load_suite
+from vtlab.evaluation.suite.model import Suite, load_suite
+from vtlab.evaluation.sweep.results import ClipResult, Corpus, StageCount, gate_outcomes
+from vtlab.evaluation.sweep.run import Outcome, Sweep
 
 LIMIT_S = 600  # only ends a hang
 

@@ -5,10 +5,10 @@ import pytest
 from typer.testing import CliRunner
 
 from vtlab.cli import app
-from vtlab.cli.measuring import _reference, shown
+from vtlab.cli.measuring import _reference
 from vtlab.errors import InputError
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.measurement.rows import Measurement
+from vtlab.measurement.results import Measurement
 
 PEOPLE = Path(__file__).parents[2] / "datasets" / "people"
 CLIP = PEOPLE / "clips" / "hello_video_en.mp4"
@@ -71,8 +71,3 @@ def test_a_wrong_reference_is_named(tmp_path: Path, content: str, message: str) 
 def test_a_missing_record_is_named(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["measure", *ASKED, "--record", str(tmp_path / "none.dub.json")])
     assert isinstance(done.exception, InputError) and "none.dub.json" in str(done.exception)
-
-
-@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (12.0, "12"), (0.123456, "0.1235"), (1234.5, "1234")])
-def test_numbers_are_short(value: float, text: str) -> None:
-    assert shown(value) == text

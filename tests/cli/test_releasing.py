@@ -16,10 +16,10 @@ from typer.testing import CliRunner, Result
 
 from vtlab.cli import app, releasing
 from vtlab.errors import InputError, UserError
-from vtlab.evaluation import tracking
-from vtlab.evaluation.results import ClipResult, corpus
-from vtlab.evaluation.suite import Gate
-from vtlab.evaluation.tracking import TrackedRun
+from vtlab.evaluation.suite.model import Gate
+from vtlab.evaluation.sweep.results import ClipResult, corpus
+from vtlab.evaluation.tracking import runs as tracking
+from vtlab.evaluation.tracking.runs import TrackedRun
 from vtlab.releases import store as promotion
 from vtlab.settings import fingerprint, settings_from_dict
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from evaluation.made_up import measurement
 
 from vtlab.evaluation.dataset import Dataset
-from vtlab.evaluation.results import ClipResult, StageCount, clip_folder
-from vtlab.evaluation.suite import Configuration, Suite, load_suite
+from vtlab.evaluation.suite.model import Configuration, Suite, load_suite
+from vtlab.evaluation.sweep.results import ClipResult, StageCount, clip_folder
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ("hello_video_en", "sentences_pt")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import re
 
-from vtlab.measurement.rows import CueMeasure, LineMeasure, Measurement, SegmentMeasure
-from vtlab.metrics import METRICS
-from vtlab.metrics.corpus import from_rows
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.pooling import from_rows
+from vtlab.metrics.registry import METRICS
+from vtlab.metrics.rows import CueMeasure, DubSegment, SegmentMeasure
 
 WORDS = re.findall(
     r"\w+",
@@ -63,7 +64,7 @@ def measurement(
             )
         )
         lines.append(
-            LineMeasure(
+            DubSegment(
                 id=index,
                 source_start=start + 0.05,
                 source_end=end - 0.05,
@@ -87,7 +88,7 @@ def measurement(
         values={},
         signatures={},
         segments=tuple(rows),
-        lines=tuple(lines),
+        dub_segments=tuple(lines),
         cues=tuple(cues),
         source_speech=tuple((row.start or 0.0, row.end or 0.0) for row in rows),
         dubbed_speech=tuple((row.dubbed_start, row.dubbed_end or 0.0) for row in rows if row.dubbed_start is not None),

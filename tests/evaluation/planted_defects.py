@@ -1,6 +1,6 @@
 """Can the numbers be trusted? Defects planted into good dubs, and which metric finds them.
 
-    PYTHONPATH=tests python tests/evaluation/planted_defects.py [--out FOLDER] [--clips a,b] [--readme evals/README.md]
+    PYTHONPATH=tests python tests/evaluation/planted_defects.py [--out FOLDER] [--clips a,b] [--readme FILE]
 
 Dubs every Portuguese and English clip of up to a minute of ``datasets/spoken`` and ``datasets/people`` in several ways
 (``WAYS``), plants the ten defects of ``defects.py``, at each of their strengths, into the first of them, and measures
@@ -26,9 +26,10 @@ from vtlab.audio import Audio
 from vtlab.engines import engine_class
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation.dataset import Clip, load_dataset
-from vtlab.measurement.inspection import Ear, measure
-from vtlab.measurement.rows import Measurement
-from vtlab.metrics import METRICS
+from vtlab.measurement.inspection import measure
+from vtlab.measurement.recognizer import Recognizer
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.registry import METRICS
 from vtlab.pipeline import dub
 from vtlab.record import Record
 from vtlab.settings import load_settings
@@ -149,7 +150,7 @@ def good_dub(clip: Clip, way: str, out: Path, pool: EnginePool) -> Parts:
         languages = [f"source_language={clip.source_language}", f"target_language={clip.target_language}"]
         chosen = [*languages, "audio_sync.keep_speech_track=true", *WAYS[way][clip.target_language]]
         chosen = [setting.format(manifest=clip.path.parents[1] / "manifest.jsonl", clip=clip.id) for setting in chosen]
-        dub(clip.path, load_settings(overrides=chosen, environment={}), folder, pool=pool)
+        dub(clip.path, settings=load_settings(overrides=chosen, environment={}), out=folder, pool=pool)
         found = list(folder.glob(f"{clip.path.stem}.{clip.target_language}.dub.json"))
     record = Record.model_validate_json(found[0].read_text(encoding="utf-8"))
     files = {output.kind: folder / output.file for output in record.outputs}
@@ -197,7 +198,7 @@ def variants(clip: Clip, ways: Sequence[str], out: Path, pool: EnginePool) -> It
             yield Variant(FIRST, name, strength, lambda plant=defect.plant, at=strength: plant(first(), at))
 
 
-def measured(dubbed: Parts, metrics: Sequence[str], ear: Ear, kbps: int | None = None) -> Measurement:
+def measured(dubbed: Parts, metrics: Sequence[str], recognizer: Recognizer, kbps: int | None = None) -> Measurement:
     """What ``vtlab measure`` finds in a dub, from files."""
     clip = dubbed.clip
     with TemporaryDirectory() as folder:
@@ -211,7 +212,7 @@ def measured(dubbed: Parts, metrics: Sequence[str], ear: Ear, kbps: int | None =
             record=dubbed.record,
             speech_track=track,
             metrics=metrics,
-            ear=ear,
+            recognizer=recognizer,
         )
 
 
@@ -341,7 +342,7 @@ def measure_all(clips: Sequence[Clip], ways: Sequence[str], defects: Sequence[st
     """Measures every dub that was not yet measured so, and keeps what was found."""
     folder = out / "measured"
     folder.mkdir(parents=True, exist_ok=True)
-    pool, ear = EnginePool(), Ear()
+    pool, recognizer = EnginePool(), Recognizer()
     for clip in clips:
         for each in variants(clip, ways, out, pool):
             bold = not each.defect or each.strength == DEFECTS[each.defect].nominal
@@ -351,7 +352,7 @@ def measure_all(clips: Sequence[Clip], ways: Sequence[str], defects: Sequence[st
                 continue
             dubbed = each.make()
             if dubbed is not None:
-                found = measured(dubbed, GROUPS[group], ear, each.kbps)
+                found = measured(dubbed, GROUPS[group], recognizer, each.kbps)
                 file.write_text(found.model_dump_json(), encoding="utf-8")
                 print(file.name, alarms(found.values), file=sys.stderr)
 

@@ -1,11 +1,13 @@
+import doctest
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from vtlab.errors import InputError
-from vtlab.evaluation.dataset import load_dataset
+from vtlab.evaluation.dataset import creation, faults, find_datasets, load_dataset, manifest, transcripts
 
 CLIP: dict[str, Any] = {
     "id": "one",
@@ -66,7 +68,7 @@ def test_the_digest_follows_references_and_media(tmp_path: Path) -> None:
     ("clip", "sentence"),
     [
         ("{not json", r"line 2: Invalid JSON"),
-        ({k: v for k, v in CLIP.items() if k != "licence"}, r"line 2: field 'licence' is missing; add it\."),
+        ({k: v for k, v in CLIP.items() if k != "seconds"}, r"line 2: field 'seconds' is missing; add it\."),
         (CLIP | {"id": "two", "license": "x"}, r"line 2: unknown field 'license'\. Did you mean 'licence'\?"),
         (CLIP | {"id": "two", "source_language": "portugese"}, r"line 2: Unknown language 'portugese'\. Did you mean"),
         (CLIP | {"id": "two", "file": "clips/two.flac"}, r"line 2: clip 'two' has no file .*two\.flac; correct 'file'"),
@@ -94,3 +96,32 @@ def test_an_empty_manifest_and_an_unknown_clip(tmp_path: Path) -> None:
         load_dataset(write(tmp_path / "empty", ""))
     with pytest.raises(InputError, match=r"no clip 'onee'\. Did you mean 'one'\?"):
         load_dataset(write(tmp_path / "mine", CLIP)).clip("onee")
+
+
+def test_licence_and_origin_may_be_left_out(tmp_path: Path) -> None:
+    bare = {key: value for key, value in CLIP.items() if key not in ("licence", "origin")}
+    (clip,) = load_dataset(write(tmp_path / "mine", bare)).clips
+    assert clip.licence is None and clip.origin is None
+
+
+def test_a_table_has_a_row_per_segment(tmp_path: Path) -> None:
+    dataset = load_dataset(write(tmp_path / "mine", CLIP))
+    frame = dataset.to_frame()
+    assert frame["clip"].tolist() == ["one", "one"]
+    assert frame.segment.tolist() == [1, 2]
+    assert frame.start[0] == 0.5 and frame.start.isna()[1]
+    assert frame.source_language.tolist() == ["pt", "pt"]
+    assert dataset.segment_count == len(frame) == 2
+    assert dataset.seconds == 4.0 and dataset.pairs == ("pt-en",)
+
+
+def test_data_sets_are_found_by_folder(tmp_path: Path) -> None:
+    mine = write(tmp_path / "mine", CLIP)
+    write(tmp_path / "also", CLIP)
+    assert [folder.name for folder in find_datasets(tmp_path)] == ["also", "mine"]
+    assert find_datasets(mine) == [mine]
+
+
+@pytest.mark.parametrize("module", [manifest, faults, creation, transcripts])
+def test_examples_in_docstrings(module: ModuleType) -> None:
+    assert doctest.testmod(module).failed == 0

@@ -12,8 +12,8 @@ from evaluation.planted_defects import GROUPS, ROOT, RULES, alarms, measured, vo
 
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.measurement.inspection import Ear
-from vtlab.pipeline import Dub
+from vtlab.measurement.recognizer import Recognizer
+from vtlab.outputs import Dub
 from vtlab.store.results import Store
 
 FOUND_BY = {
@@ -31,8 +31,8 @@ FOUND_BY = {
 
 
 @pytest.fixture(scope="module")
-def ear(tmp_path_factory: pytest.TempPathFactory) -> Ear:
-    return Ear(Store(tmp_path_factory.mktemp("ear")))
+def recognizer(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    return Recognizer(Store(tmp_path_factory.mktemp("recognizer")))
 
 
 @pytest.fixture(scope="module")
@@ -58,21 +58,21 @@ def dubs(
 
 def apart(dub: Dub, dataset: str, clip: str) -> Parts:
     found = load_dataset(ROOT / "datasets" / dataset).clip(clip)
-    files = dub.outputs
+    files = dub.files
     return taken_apart(found, files["video"], dub.record, files["speech_track"], voice(dub.record))
 
 
 @pytest.mark.parametrize("kind", ["people", "spoken"])
-def test_untouched_dubs_raise_no_alarm(kind: str, dubs: dict[str, Parts], ear: Ear) -> None:
-    assert alarms(measured(dubs[kind], list(RULES), ear, kbps=96).values) == []
+def test_untouched_dubs_raise_no_alarm(kind: str, dubs: dict[str, Parts], recognizer: Recognizer) -> None:
+    assert alarms(measured(dubs[kind], list(RULES), recognizer, kbps=96).values) == []
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_defects_are_found(name: str, dubs: dict[str, Parts], ear: Ear) -> None:
+def test_defects_are_found(name: str, dubs: dict[str, Parts], recognizer: Recognizer) -> None:
     dub = dubs["spoken" if name in ("lost", "leak", "invented", "overlapping") else "people"]
     planted = DEFECTS[name].plant(dub, DEFECTS[name].nominal)
     assert planted is not None
-    found = measured(planted, [FOUND_BY[name]], ear)
+    found = measured(planted, [FOUND_BY[name]], recognizer)
     assert alarms(found.values) == [FOUND_BY[name]]
 
 

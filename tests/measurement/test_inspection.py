@@ -7,9 +7,12 @@ import pytest
 from vtlab.audio import Audio
 from vtlab.errors import SettingsError
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.measurement.inspection import DubbedLine, Ear, measure, measure_speech, pool
-from vtlab.measurement.rows import Measurement, ReferenceSegment
-from vtlab.metrics import METRICS
+from vtlab.measurement.inspection import DubbedLine, measure, measure_speech
+from vtlab.measurement.recognizer import Recognizer
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.pooling import pool
+from vtlab.metrics.registry import METRICS
+from vtlab.metrics.rows import ReferenceSegment
 from vtlab.segments import Interval
 from vtlab.store.results import Store
 
@@ -64,7 +67,8 @@ def test_a_clip_measured_as_its_own_dub() -> None:
     assert "--record" in found.absent["wer"] and "--subtitles" in found.absent["srt_valid"]
     assert [row.text for row in found.segments] == [segment.text for segment in clip.segments]
     assert set(found.values) | set(found.absent) == set(CHEAP)
-    assert pool([found]) == (found.values, found.signatures)
+    pooled = pool([found])
+    assert (pooled.values, pooled.signatures) == (found.values, found.signatures)
     assert Measurement.model_validate_json(found.model_dump_json()) == found
 
 
@@ -90,13 +94,16 @@ def test_an_unknown_metric_names_the_nearest() -> None:
 def test_the_ear_hears_a_dub_once(tmp_path: Path) -> None:
     clip = load_dataset(SPOKEN.parent / "people").clip("hello_video_en")
     lines = [segment.model_copy(update={"translation": segment.text}) for segment in clip.segments]
-    ear = Ear(Store(tmp_path))
-    found = measure(clip.path, clip.path, "pt", "en", reference=lines, metrics=["asr_bleu", "asr_chrf"], ear=ear)
+    recognizer = Recognizer(Store(tmp_path))
+    found = measure(
+        clip.path, clip.path, "pt", "en", reference=lines, metrics=["asr_bleu", "asr_chrf"], recognizer=recognizer
+    )
     assert found.values["asr_chrf"] > 60 and found.signatures["asr_chrf"].startswith("nrefs:1|")
     assert "ear:whisper-base" in found.signatures["asr_chrf"]
-    assert pool([found]) == (found.values, found.signatures)
-    again = Ear(Store(tmp_path))
-    assert measure(clip.path, clip.path, "pt", "en", reference=lines, metrics=["asr_chrf"], ear=again).values
+    pooled = pool([found])
+    assert (pooled.values, pooled.signatures) == (found.values, found.signatures)
+    again = Recognizer(Store(tmp_path))
+    assert measure(clip.path, clip.path, "pt", "en", reference=lines, metrics=["asr_chrf"], recognizer=again).values
     assert again._model is None
 
 

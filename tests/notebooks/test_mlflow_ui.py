@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from browser import HANGS_S, free_port, needs_browser, opened
 from evaluation.logged import CLIPS, a_result, a_suite
 
-from vtlab.evaluation import tracking
+from vtlab.evaluation.tracking import runs as tracking
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -11,9 +11,11 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from vtlab.errors import InputError, SettingsError, UserError, VtlabError
-from vtlab.evaluation import notebooks, shown, tracking
-from vtlab.evaluation.results import load_results
-from vtlab.evaluation.suite import load_suite
+from vtlab.evaluation.show import terminal as shown
+from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.sweep import notebooks
+from vtlab.evaluation.sweep.results import load_results
+from vtlab.evaluation.tracking import runs as tracking
 from vtlab.record import Record
 
 ROOT = Path(__file__).parents[2]

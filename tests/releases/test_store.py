@@ -371,7 +371,8 @@ def test_a_proposal_sees_the_release_that_it_replaces(tmp_path: Path) -> None:
 
 
 def test_weights_are_compared_with_those_of_this_machine(tmp_path: Path) -> None:
-    from vtlab.stages.initialization import choose_listeners, choose_translators
+    from vtlab.engines.choice import choose_listeners
+    from vtlab.engines.choice.translators import choose_translators
 
     settings = settings_from_dict({"transcription": {"max_segment_s": 9.0}})
     here = [weights for choice in choose_listeners(settings) for weights in choice.weights]

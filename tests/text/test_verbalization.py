@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtlab.text.verbalization import WORDS, speakable, spell_out
+from vtlab.text.markup import speakable
+from vtlab.text.verbalization import spell_out
+from vtlab.text.verbalization.languages import WORDS
 
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "unspeakable_lines.json").read_text(encoding="utf-8"))
 

@@ -13,7 +13,7 @@ import traitlets
 
 from vtlab.apps.sounds import data_url
 from vtlab.errors import ResourceError, VtlabError
-from vtlab.evaluation.listening import SCALES, Ratings, Showing, Span, Vote, vote
+from vtlab.evaluation.compare.listening import SCALES, Ratings, Showing, Span, Vote, vote
 
 AROUND_S = 0.3  # of the video before and after a line
 OF_PICTURES = ("sync",)  # scales that say nothing of sound alone

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vtlab import __version__
-from vtlab.cli import apps, comparing, dubbing, evaluating, measuring, releasing, serving
+from vtlab.cli import apps, comparing, datasets, dubbing, evaluating, measuring, releasing, serving
 from vtlab.cli.terminal import Debug
 
 
@@ -49,6 +49,8 @@ app.command("settings")(dubbing.show_settings)
 app.command()(dubbing.doctor)
 app.command()(measuring.measure)
 app.command("eval")(evaluating.evaluate)
+app.add_typer(datasets.dataset_app, name="dataset")
+app.command()(datasets.datasets)
 app.command()(comparing.compare)
 app.command()(comparing.report)
 app.command()(serving.serve)

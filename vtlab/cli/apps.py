@@ -60,7 +60,7 @@ def listen(
     Each vote is kept as it is given, per listener; the test ends by logging the outcome to both runs in MLflow.
     """
     from vtlab.errors import InputError
-    from vtlab.evaluation.listening import pairs, votes_file
+    from vtlab.evaluation.compare.listening import pairs, votes_file
 
     if run_a.rstrip("/") == run_b.rstrip("/"):
         raise InputError(f"{run_a} cannot be listened to against itself; name two runs.")
@@ -78,7 +78,7 @@ def _open(notebook: str, chosen: Mapping[str, object], edit: bool, port: int | N
     from importlib.util import find_spec
 
     from vtlab.errors import EngineError
-    from vtlab.evaluation.notebooks import find_notebook
+    from vtlab.evaluation.sweep.notebooks import find_notebook
 
     if find_spec("marimo") is None:
         raise EngineError("The apps need marimo: pip install 'vtlab[lab]'")

@@ -51,11 +51,11 @@ def compare(
     Runs are compared on the clips and segments that both have, by paired bootstrap: difference, 95 % interval, p. Where
     the interval holds 0, no difference is shown.
     """
-    from vtlab.evaluation import shown
-    from vtlab.evaluation.bootstrap import SEED
-    from vtlab.evaluation.compare import candidates_of
-    from vtlab.evaluation.compare import compare as compared
-    from vtlab.evaluation.listening import read_votes, votes_on
+    from vtlab.evaluation.compare.bootstrap import SEED
+    from vtlab.evaluation.compare.comparison import candidates_of
+    from vtlab.evaluation.compare.comparison import compare as compared
+    from vtlab.evaluation.compare.listening import read_votes, votes_on
+    from vtlab.evaluation.show import terminal as shown
 
     candidates, first = candidates_of(runs or (), suite, baseline)
     wanted = None if metrics is None else [word.strip() for word in metrics.split(",") if word.strip()]
@@ -64,7 +64,7 @@ def compare(
     heard = left if votes is None else read_votes(votes)
     found = compared(candidates, baseline=first, metrics=wanted, votes=heard, seed=SEED if seed is None else seed)
     if html is not None:
-        from vtlab.evaluation import report as reports
+        from vtlab.evaluation.show import pages as reports
 
         reports.write(html, reports.comparison_page(found))
         say(f"Report: {html}")
@@ -91,7 +91,7 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write a run's page, one file to mail: numbers, the worst segments to listen to, pictures, settings, origin."""
-    from vtlab.evaluation import report as reports
+    from vtlab.evaluation.show import pages as reports
 
     reports.write(html, reports.run_page(reports.load_page(run, results)))
     print(html)

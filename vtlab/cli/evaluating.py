@@ -12,8 +12,8 @@ import typer
 from vtlab.cli.terminal import GATE_EXIT, AsJson, Debug, print_lines, say
 
 if TYPE_CHECKING:
-    from vtlab.evaluation.results import ClipResult
-    from vtlab.evaluation.run import Outcome, Sweep, Workers
+    from vtlab.evaluation.sweep.results import ClipResult
+    from vtlab.evaluation.sweep.run import Outcome, Sweep, Workers
 
 FAULT_EXIT = 1
 # shown in the table besides the gates' metrics, as far as they were measured and there is room
@@ -42,9 +42,10 @@ def evaluate(
     taken from the store, also with --no-resume. On a cluster, the results and the store (VTLAB_STORE) are in folders
     that all machines share. Exit code 3: a clip failed, or no configuration passes its gates.
     """
-    from vtlab.evaluation import notebooks, tracking
-    from vtlab.evaluation.run import sweep
-    from vtlab.evaluation.suite import load_suite
+    from vtlab.evaluation.suite.model import load_suite
+    from vtlab.evaluation.sweep import notebooks
+    from vtlab.evaluation.sweep.run import sweep
+    from vtlab.evaluation.tracking import runs as tracking
 
     loaded = load_suite(suite)
     tracking.create_store()
@@ -69,10 +70,10 @@ def _workers(jobs: int, on: str | None) -> Workers:
     from functools import partial
 
     if on is not None:
-        from vtlab.evaluation.cluster import on_ray
+        from vtlab.evaluation.sweep.cluster import on_ray
 
         return partial(on_ray, on)
-    from vtlab.evaluation.workers import in_processes
+    from vtlab.evaluation.sweep.workers import in_processes
 
     return partial(in_processes, jobs)
 
@@ -169,7 +170,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def _all_stages(done: Sweep) -> dict[str, Any]:
-    from vtlab.evaluation.results import added
+    from vtlab.evaluation.sweep.results import added
 
     return added(outcome.stages for outcome in done.outcomes)
 

@@ -10,7 +10,8 @@ import typer
 from vtlab.cli.terminal import AsJson, Debug, say
 
 if TYPE_CHECKING:
-    from vtlab.measurement.rows import Measurement, ReferenceSegment
+    from vtlab.measurement.results import Measurement
+    from vtlab.metrics.rows import ReferenceSegment
     from vtlab.record import Record
     from vtlab.segments import Cue
 
@@ -116,7 +117,7 @@ def _output(record: Record | None, folder: Path, kind: str) -> Path | None:
 def _reference(file: Path, source: Path) -> tuple[list[ReferenceSegment], list[Cue] | None]:
     """The lines of the reference; cues where it is a subtitle file, whose times are those of reading, not of speech."""
     from vtlab.errors import InputError
-    from vtlab.measurement.rows import ReferenceSegment
+    from vtlab.metrics.rows import ReferenceSegment
     from vtlab.metrics.subtitles import read_subtitles
 
     if file.suffix.lower() in (".srt", ".vtt"):
@@ -140,7 +141,7 @@ def _of_manifest(content: str, file: Path, source: Path) -> list[ReferenceSegmen
     from pydantic import ValidationError
 
     from vtlab.errors import InputError
-    from vtlab.measurement.rows import ReferenceSegment
+    from vtlab.metrics.rows import ReferenceSegment
 
     try:
         try:
@@ -163,7 +164,8 @@ def _print_table(found: Measurement) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from vtlab.metrics import METRICS
+    from vtlab.metrics.display import format_target, format_unit, format_value, format_verdict
+    from vtlab.metrics.registry import METRICS
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading, justify in (
@@ -176,10 +178,9 @@ def _print_table(found: Measurement) -> None:
         table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("what it is")
     for name, value in found.values.items():
-        metric = METRICS[name]
-        verdict = {True: "met", False: "[bold]MISSED[/bold]", None: ""}[metric.verdict(value)]
-        unit = "" if metric.unit == "1" else metric.unit
-        table.add_row(name, shown(value), unit, _target(metric.target), verdict, metric.means)
+        verdict = format_verdict(name, value).replace("missed", "[bold]MISSED[/bold]")
+        written = format_value(name, value)
+        table.add_row(name, written, format_unit(name), format_target(name), verdict, METRICS[name].means)
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
@@ -188,22 +189,6 @@ def _print_table(found: Measurement) -> None:
         console.print("\nNot measured:")
         for reason, names in _by_reason(found.absent).items():
             console.print(f"  {', '.join(names)}: {reason}", highlight=False)
-
-
-def shown(value: float) -> str:
-    """Four digits that matter, whole numbers as such."""
-    if value == int(value) and abs(value) < 1e6:
-        return str(int(value))
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _target(target: tuple[float | None, float | None] | None) -> str:
-    if target is None:
-        return ""
-    low, high = target
-    if low is not None and high is not None:
-        return f"{low:g} … {high:g}" if low != high else f"{low:g}"
-    return f"≥ {low:g}" if low is not None else f"≤ {high:g}"
 
 
 def _by_reason(absent: dict[str, str]) -> dict[str, list[str]]:

@@ -13,9 +13,9 @@ import typer
 from vtlab.cli.terminal import GATE_EXIT, AsJson, Debug, print_lines, say
 
 if TYPE_CHECKING:
-    from vtlab.evaluation.results import ClipResult
-    from vtlab.evaluation.suite import Gate
-    from vtlab.evaluation.tracking import TrackedRun
+    from vtlab.evaluation.suite.model import Gate
+    from vtlab.evaluation.sweep.results import ClipResult
+    from vtlab.evaluation.tracking.runs import TrackedRun
     from vtlab.releases.store import Candidate, Contest, GateOutcome, Move, Release
 
 SHOWN_OBJECTIONS = 20
@@ -49,7 +49,7 @@ def promote(
     gates' metrics in this order: asr_chrf, asr_bleu, chrf, bleu, wer, sync_within_150ms, sync_onset_mean_abs_ms. The
     tracking store gets the release as a version of the registered model vtlab-dub.
     """
-    from vtlab.evaluation.tracking import load_run
+    from vtlab.evaluation.tracking.runs import load_run
     from vtlab.releases import store as promotion
 
     folder = releases or promotion.releases_folder()
@@ -128,8 +128,8 @@ def _loaded(folder: Path, number: int) -> Release | str:
 def _deciding(tracked: TrackedRun, limits: Mapping[str, Gate], by: str | None) -> str:
     """The metric that decides: the one asked for, else the chief one of the gates, else the chief one measured."""
     from vtlab.errors import SettingsError, nearest
-    from vtlab.evaluation.compare import QUALITIES
-    from vtlab.metrics import METRICS
+    from vtlab.evaluation.compare.comparison import QUALITIES
+    from vtlab.metrics.registry import METRICS
 
     if by is not None and by not in METRICS:
         raise SettingsError(f"--by {by!r} is no metric.{nearest(by, METRICS)}")
@@ -142,7 +142,7 @@ def _candidate(
 ) -> Candidate:
     """The run as a candidate; ends the command where something speaks against it and nobody gave a reason."""
     from vtlab import __version__
-    from vtlab.evaluation.results import corpus, gate_outcomes
+    from vtlab.evaluation.sweep.results import corpus, gate_outcomes
     from vtlab.releases.store import Candidate, Evidence, GateOutcome, ReleasedWeights
     from vtlab.settings import settings_from_dict
 
@@ -228,8 +228,8 @@ def _gates_in(file: Path) -> dict[str, Gate]:
     from pydantic import TypeAdapter, ValidationError
 
     from vtlab.errors import SettingsError, nearest
-    from vtlab.evaluation.suite import Gate
-    from vtlab.metrics import METRICS
+    from vtlab.evaluation.suite.model import Gate
+    from vtlab.metrics.registry import METRICS
 
     try:
         data = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -282,7 +282,7 @@ def _contests(tracked: TrackedRun, metrics: Sequence[str], folder: Path) -> tupl
 def _compared(
     release: Release, results: Sequence[ClipResult], tracked: TrackedRun, metrics: Sequence[str]
 ) -> tuple[list[Contest], list[str]]:
-    from vtlab.evaluation.compare import Candidate, compare
+    from vtlab.evaluation.compare.comparison import Candidate, compare
     from vtlab.releases.store import Contest
 
     ours, theirs = (
@@ -331,8 +331,8 @@ def _results_in_force(release: Release, tracked: TrackedRun) -> Sequence[ClipRes
     """The results of the release in force on the candidate's data set: its own evidence, else those of a newer run."""
     from pydantic import ValidationError
 
-    from vtlab.evaluation.results import ClipResult
-    from vtlab.evaluation.tracking import find_runs, load_run
+    from vtlab.evaluation.sweep.results import ClipResult
+    from vtlab.evaluation.tracking.runs import find_runs, load_run
     from vtlab.releases import store as promotion
 
     if release.dataset_digest == tracked.dataset_digest:
@@ -356,7 +356,7 @@ def _register(release: Release) -> None:
     from vtlab.errors import VtlabError
 
     try:
-        from vtlab.evaluation.tracking import register_release, tracking_uri
+        from vtlab.evaluation.tracking.runs import register_release, tracking_uri
 
         if not _store_is_there(tracking_uri()):
             say(f"The tracking store was not told: there is none at {tracking_uri()}.")

@@ -88,7 +88,10 @@ def shown_progress(events: Path | None = None) -> Iterator[Listener]:
     """A bar in a terminal, a line per stage elsewhere; all events in the file ``events`` besides."""
     from vtlab.errors import InputError
     from vtlab.events import JsonLines, PlainLines, ProgressBar
+    from vtlab.files import check_kind
 
+    if events is not None:
+        check_kind(events, "a file of events", [b'{"event"'])
     with ExitStack() as stack:
         shown: Listener = stack.enter_context(ProgressBar()) if sys.stderr.isatty() else PlainLines()
         if events is None:
@@ -115,6 +118,13 @@ def print_json(rows: Iterable[object]) -> None:
 def print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(line)
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, its columns as wide as their longest cell."""
+    table = [header, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
 def say(sentence: str) -> None:

@@ -1,29 +1,32 @@
 """What a dub is worth, measured from what came out: any tool's file, its source, and a reference where there is one.
 
 ``measure`` looks at the files, cuts what it finds to the lines of the reference, and keeps these rows beside the
-numbers; ``pool`` makes corpus numbers of many clips from their rows. The metrics themselves are pure functions in
-``vtlab.metrics``; what they mean stands in the table there. A costly look (recognising the dub again, judging its
-voice) is taken only where a wanted metric needs it.
+numbers; ``vtlab.metrics.pooling`` makes corpus numbers of many clips from their rows. The metrics themselves are pure
+functions in ``vtlab.metrics``; what they mean stands in the table there. A costly look (recognising the dub again,
+judging its voice) is taken only where a wanted metric needs it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab.audio import Audio, LoudnessMeter, cut, levels_db, loudness_lufs, mono, resample
 from vtlab.errors import EngineError, WeightsError
-from vtlab.measurement.rows import CueMeasure, LineMeasure, Measurement, ReferenceSegment, SegmentMeasure
+from vtlab.measurement.recognizer import SPEECH_RATE_HZ, Recognizer
+from vtlab.measurement.results import Measurement
 from vtlab.media import AudioStream, MediaInfo, choose_audio, count_frames, decode_blocks, decode_speech, probe
-from vtlab.metrics import METRICS, chosen, corpus, subtitles
+from vtlab.metrics import pooling, subtitles
 from vtlab.metrics.background import background_loss_db
 from vtlab.metrics.cost import costs
 from vtlab.metrics.invented import invented_lines
 from vtlab.metrics.lines import DubbedLine, heard_lines, match_lines, within
 from vtlab.metrics.quality import translation_quality
+from vtlab.metrics.registry import METRICS, chosen
+from vtlab.metrics.rows import CueMeasure, DubSegment, ReferenceSegment, SegmentMeasure
 from vtlab.metrics.sound import VoiceMos, loudness_spread_db, mos_signature, source_leak_db, true_peak_dbtp
 from vtlab.metrics.sync import CoverageScores, SpeedScores, SyncScores, common, coverage, drift, overruns, speeds
 from vtlab.metrics.text import resegment
@@ -32,24 +35,20 @@ from vtlab.segments import Cue, Interval, Word
 if TYPE_CHECKING:
     from vtlab.engines.voice_activity.silero import Silero
     from vtlab.record import Record, SegmentRecord
-    from vtlab.store.results import Store
 
 __all__ = [
     "DubbedLine",
-    "Ear",
     "SpeechScores",
     "heard_lines",
     "match_lines",
     "measure",
     "measure_speech",
-    "pool",
     "voice_activity",
 ]
 
 # voice activity for coverage: on clips with known times, 0.2 s agrees best with them (0.974 of the time)
 THRESHOLD, MIN_SPEECH_S, MIN_SILENCE_S = 0.5, 0.1, 0.2
 LINE_PAUSE_S = 0.5  # of the source, where nobody knows its lines: what parts them
-SPEECH_RATE_HZ = 16_000
 ASSUMED_FPS = 25.0  # for lengths in frames of files without a picture
 SPEED_CHANGED = 0.05  # a line heard so much shorter or longer than its record was changed after it was made
 
@@ -68,7 +67,7 @@ def measure(
     speech_track: Path | None = None,
     subtitles: Path | None = None,
     metrics: Sequence[str] | None = None,
-    ear: Ear | None = None,
+    recognizer: Recognizer | None = None,
     translate_back: Translate | None = None,
 ) -> Measurement:
     """All that can be measured on a dub, whoever made it.
@@ -77,7 +76,7 @@ def measure(
     translations where known; ``reference_subtitles``: those of the translation, if not made of these lines. ``record``
     says which lines the tool made of what. ``speech_track``: the dubbed speech alone, in the result's time; without it,
     speech is what voice activity finds in the result. ``subtitles``: SRT or WebVTT in the target language.
-    ``metrics``: names of the table, all by default; ``ear`` recognises the dub (one for many calls saves its loading);
+    ``metrics``: names of the table, all by default; ``recognizer`` hears the dub (one for many calls loads once);
     ``translate_back`` translates target texts into the source language, for the round trip of ``translation_quality``.
 
     What could not be measured is in ``absent`` with the reason. Raises ``InputError`` for files that cannot be read,
@@ -95,12 +94,12 @@ def measure(
         speech_track,
         subtitles,
     )
-    look = _Look(given, ear)
+    look = _Look(given, recognizer)
     values: dict[str, float] = {}
     signatures: dict[str, str] = {}
     absent: dict[str, str] = {}
     rows = _rows(look, wanted, absent)
-    scores = corpus.from_rows([rows], wanted)
+    scores = pooling.from_rows([rows], wanted)
     for name in wanted:
         if METRICS[name].pool == "rows" and name not in scores.values:
             absent.setdefault(name, scores.problems.get(name) or _reason(name, given))
@@ -108,7 +107,7 @@ def measure(
     signatures.update(scores.signatures)
     for name in HEARD:
         if name in values:
-            signatures[name] = f"{signatures[name]}|{look.ear.signature}"
+            signatures[name] = f"{signatures[name]}|{look.recognizer.signature}"
     if record is not None:
         values.update({name: value for name, value in costs(record).items() if name in wanted})
     for name, direct in _DIRECT.items():
@@ -132,83 +131,7 @@ def measure(
     return rows.model_copy(update={"values": ordered, "signatures": signatures, "absent": absent})
 
 
-def pool(measurements: Sequence[Measurement]) -> tuple[dict[str, float], dict[str, str]]:
-    """Corpus values and signatures of many clips: from their rows, or as the table says; of one clip, its own."""
-    scores = corpus.pooled(measurements)
-    return scores.values, scores.signatures
-
-
 # ---------------------------------------------------------------- listening
-
-
-class Ear:
-    """The evaluation's own recogniser, whatever the dub was made with: Whisper base, beam 5.
-
-    Loaded on first use. What it hears is kept in the store by the sound's hash, so no sound is recognised twice.
-    """
-
-    VERSION = 1
-    MODEL, BEAM = "base", 5
-
-    def __init__(self, store: Store | None = None, threads: int | None = None) -> None:
-        from vtlab.resources import cores
-        from vtlab.settings import StoreSettings
-        from vtlab.store.results import Store
-
-        self._store = Store.of(StoreSettings()) if store is None else store
-        self._threads = threads or cores()
-        self._model: Any = None
-
-    @cached_property
-    def _weights(self) -> Any:
-        from vtlab.engines.transcription.faster_whisper import FasterWhisper
-
-        return FasterWhisper.weights(FasterWhisper.Options(model=self.MODEL))[0]
-
-    @property
-    def signature(self) -> str:
-        from importlib.metadata import version
-
-        weights = self._weights.sha256[:8]
-        return f"ear:whisper-{self.MODEL}.{weights}|beam:{self.BEAM}|faster-whisper:{version('faster-whisper')}"
-
-    def hear(self, speech: Audio, language: str) -> tuple[Word, ...]:
-        """The words of the sound with their times. Raises ``WeightsError`` where the model is not here, ``EngineError``
-        for a language that Whisper does not know."""
-        from vtlab.store.engines import sound_hash
-
-        sound = resample(mono(speech), SPEECH_RATE_HZ)
-        key = self._store.key("ear", self.VERSION, self._weights.sha256, self.BEAM, sound_hash(sound), language)
-        known = self._store.get_json(key)
-        if known is None:
-            known = [asdict(word) for word in self._recognised(sound, language)]
-            self._store.put_json(key, known)
-        return tuple(Word(**word) for word in known)
-
-    def _recognised(self, sound: Audio, language: str) -> list[Word]:
-        if self._model is None:
-            from faster_whisper import WhisperModel
-
-            self._model = WhisperModel(
-                str(self._weights.path), device="cpu", compute_type="int8", cpu_threads=self._threads
-            )
-        try:
-            segments, _ = self._model.transcribe(
-                sound.samples,
-                language=language,
-                beam_size=self.BEAM,
-                vad_filter=True,
-                word_timestamps=True,
-                condition_on_previous_text=False,
-            )
-        except ValueError as error:
-            raise EngineError(f"Whisper cannot recognise {language!r}: {error}") from error
-        return [
-            Word(word.word.strip(), float(word.start), float(word.end), float(word.probability))
-            for segment in segments
-            for word in segment.words or ()
-            if word.word.strip()
-        ]
 
 
 class Activity:
@@ -278,7 +201,7 @@ def measure_speech(
     said_lines, said = _source_lines(Activity(source), reference)
     speech = voice_activity(track)
     matched = match_lines(said_lines, [line.source for line in lines], heard, levels)
-    spoken = [line for line in lines if corpus.has_words(line.text)]
+    spoken = [line for line in lines if pooling.has_words(line.text)]
     sounding = [span for span in heard if span is not None]
     silent = sum(span is None for line, span in zip(lines, heard, strict=True) if line in spoken)
     return SpeechScores(
@@ -323,9 +246,9 @@ class _Given:
 class _Look:
     """The files as they are needed: each is decoded, and each model asked, at most once."""
 
-    def __init__(self, given: _Given, ear: Ear | None) -> None:
+    def __init__(self, given: _Given, recognizer: Recognizer | None) -> None:
         self.given = given
-        self._ear = ear
+        self._recognizer = recognizer
 
     @cached_property
     def source_info(self) -> MediaInfo:
@@ -391,13 +314,13 @@ class _Look:
 
     @cached_property
     def heard_words(self) -> tuple[Word, ...]:
-        return self.ear.hear(self.speech, self.given.target_language)
+        return self.recognizer.recognize(self.speech, self.given.target_language)
 
     @property
-    def ear(self) -> Ear:
-        if self._ear is None:
-            self._ear = Ear()
-        return self._ear
+    def recognizer(self) -> Recognizer:
+        if self._recognizer is None:
+            self._recognizer = Recognizer()
+        return self._recognizer
 
     @cached_property
     def cues(self) -> list[Cue]:
@@ -452,7 +375,7 @@ def _rows(look: _Look, wanted: Sequence[str], absent: dict[str, str]) -> Measure
         values={},
         signatures={},
         segments=tuple(segments),
-        lines=tuple(lines),
+        dub_segments=tuple(lines),
         cues=tuple(CueMeasure(start=cue.start, end=cue.end, text=cue.text) for cue in look.cues),
         reference_cues=tuple(CueMeasure(start=cue.start, end=cue.end, text=cue.text) for cue in look.reference_cues),
         source_speech=tuple((span.start, span.end) for span in look.source_lines[1]) if timed else None,
@@ -474,7 +397,7 @@ class _Spoken:
     heard: Interval | None
 
 
-def _lines(look: _Look, timed: bool, heard: str | None) -> tuple[list[LineMeasure], list[_Spoken]]:
+def _lines(look: _Look, timed: bool, heard: str | None) -> tuple[list[DubSegment], list[_Spoken]]:
     record = look.given.record
     if record is None:
         return _lines_by_ear(look) if timed else ([], [])
@@ -486,7 +409,7 @@ def _lines(look: _Look, timed: bool, heard: str | None) -> tuple[list[LineMeasur
     if heard is not None:
         texts = [*resegment([s.spoken_text for s in segments], heard, look.given.target_language)]
     lines = [
-        LineMeasure(
+        DubSegment(
             id=segment.id,
             source_start=segment.start,
             source_end=segment.end,
@@ -507,11 +430,11 @@ def _lines(look: _Look, timed: bool, heard: str | None) -> tuple[list[LineMeasur
     return lines, places
 
 
-def _lines_by_ear(look: _Look) -> tuple[list[LineMeasure], list[_Spoken]]:
+def _lines_by_ear(look: _Look) -> tuple[list[DubSegment], list[_Spoken]]:
     """Without a record: a line is a stretch of speech between pauses, and says what the source says meanwhile."""
     spans = look.dubbed_activity.speech(LINE_PAUSE_S)
     lines = [
-        LineMeasure(
+        DubSegment(
             id=number,
             source_start=span.start,
             source_end=span.end,

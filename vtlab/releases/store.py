@@ -36,7 +36,7 @@ from vtlab.errors import EngineError, LanguageError, SettingsError, UserError, W
 from vtlab.settings import Settings, StoreSettings, dump_yaml, settings_from_dict
 
 if TYPE_CHECKING:
-    from vtlab.stages.initialization import Choice
+    from vtlab.engines.choice import Choice
 
 HISTORY = "history.jsonl"
 RELEASE = "release.json"
@@ -262,7 +262,9 @@ def verify(release: Release) -> list[Difference]:
 
 
 def _looks(release: Release) -> Iterator[Callable[[], Iterable[Choice]]]:
-    from vtlab.stages.initialization import choose_listeners, choose_translators, choose_voices
+    from vtlab.engines.choice import choose_listeners
+    from vtlab.engines.choice.translators import choose_translators
+    from vtlab.engines.choice.voices import choose_voices
 
     def translators(source: str, target: str) -> list[Choice]:
         return [leg.choice for leg in choose_translators(release.settings, source, target)]

@@ -26,7 +26,7 @@ from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
 from vtlab.audio import Audio, silence, trim
-from vtlab.engines.choice.casting import LAST_RESORT
+from vtlab.engines.choice.voices import LAST_RESORT
 from vtlab.engines.tts import Synthesizer, Voice
 from vtlab.errors import LineError, TransientError
 from vtlab.events import Finding, Severity
@@ -34,8 +34,9 @@ from vtlab.languages import UNSPACED
 from vtlab.placement import NO_WINDOW_S, plan_rates
 from vtlab.segments import SpokenSegment, TranslatedSegment
 from vtlab.settings import AudioSyncSettings, TtsSettings
+from vtlab.text.markup import speakable
 from vtlab.text.sentences import clauses, split_clauses, split_sentences, word_count
-from vtlab.text.verbalization import speakable, spell_out
+from vtlab.text.verbalization import spell_out
 
 STAGE = "tts"
 VERSION = 3

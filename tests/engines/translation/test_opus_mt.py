@@ -4,9 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from vtlab import weights
+from vtlab.engines.backends.seq2seq import converted
 from vtlab.engines.translation import Sentence
 from vtlab.engines.translation.opus_mt import OpusMt, OpusMtOptions, repositories, target_prefix
-from vtlab.engines.translation.seq2seq import converted
 from vtlab.errors import SettingsError, WeightsError
 
 KNOWN = {

@@ -21,7 +21,7 @@ from vtlab.audio import trim
 from vtlab.engines.tts import Voice
 from vtlab.engines.tts.edge import Edge, EdgeOptions
 from vtlab.errors import LineError, TransientError
-from vtlab.text.verbalization import speakable
+from vtlab.text.markup import speakable
 
 CASES = Path(__file__).parents[2] / "cases" / "unspeakable_lines.json"
 ANTONIO = Voice("pt-BR-AntonioNeural", "pt", "male", "pt-BR")

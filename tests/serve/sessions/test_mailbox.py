@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from serve.sessions.mailbox import PENDING, Mailbox
 from serve.state import State, Status
-from vtlab.run import STAGES
+from vtlab.events import STAGES
 
 
 def test_a_follower_that_does_not_read_costs_little_and_misses_no_stage() -> None:

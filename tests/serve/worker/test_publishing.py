@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from serve.state import Artifact, FileIdentity
-from serve.worker.publishing import are_whole, artifact, have_their_sizes, publish, sha256_of, unfinished
+from serve.worker.publishing import are_whole, artifact, have_their_sizes, publish, unfinished
+from vtlab.files import sha256_of
 
 
 def test_content_and_name_are_synced_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

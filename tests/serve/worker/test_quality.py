@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from live_sessions import CLIP, settings
 
-from serve.worker.quality import OF_SPEECH, QualityMeter, measure_segments, result_of
+from serve.worker.quality import OF_SPEECH, QualityMeter, measure_segments
 from vtlab.errors import Cancelled
 from vtlab.measurement.inspection import measure
-from vtlab.pipeline import Dub, dub
+from vtlab.outputs import Dub
+from vtlab.pipeline import dub
 from vtlab.segments import PlacedSegment
 from vtlab.settings import Settings
 
@@ -31,9 +32,9 @@ def made(chosen: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Du
     placed: list[PlacedSegment] = []
     dubbed = dub(
         CLIP,
-        chosen,
-        tmp_path_factory.mktemp("out"),
-        on_line=lambda line: placed.append(line) if isinstance(line, PlacedSegment) else None,
+        settings=chosen,
+        out=tmp_path_factory.mktemp("out"),
+        on_segment=lambda line: placed.append(line) if isinstance(line, PlacedSegment) else None,
     )
     return dubbed, placed
 
@@ -43,8 +44,8 @@ def test_speech_in_memory_scores_as_its_file_does(made: tuple[Dub, list[PlacedSe
     assert len(placed) == len(dubbed.record.segments)
     here = measure_segments(placed, CLIP, chosen, lambda: None)
     there = measure(
-        result_of(dubbed), CLIP, "en", "pt",
-        record=dubbed.record, speech_track=dubbed.outputs["speech_track"], metrics=OF_SPEECH,
+        dubbed.media, CLIP, "en", "pt",
+        record=dubbed.record, speech_track=dubbed.speech_track, metrics=OF_SPEECH,
     ).values  # fmt: skip
     assert set(here) == set(there) == set(OF_SPEECH)
     assert here["sync_within_150ms"] == there["sync_within_150ms"]

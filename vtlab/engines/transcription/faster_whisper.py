@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from vtlab.audio import Audio
-from vtlab.engines import Status, whisper
+from vtlab.engines import Status
+from vtlab.engines.backends import whisper
 from vtlab.engines.transcription import Utterance
 from vtlab.errors import EngineError, WeightsError
 from vtlab.segments import Interval, Word

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from vtlab.engines import Status
-from vtlab.engines.translation import Sentence
-from vtlab.engines.translation.seq2seq import (
+from vtlab.engines.backends.seq2seq import (
     INSTALL,
     Languages,
     Seq2Seq,
@@ -20,6 +19,7 @@ from vtlab.engines.translation.seq2seq import (
     located,
     on_hub,
 )
+from vtlab.engines.translation import Sentence
 from vtlab.errors import LanguageError
 from vtlab.languages import language_name
 from vtlab.weights import Weights

@@ -13,8 +13,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from vtlab.engines import Status
-from vtlab.engines.translation import Sentence
-from vtlab.engines.translation.seq2seq import (
+from vtlab.engines.backends.seq2seq import (
     INSTALL,
     Languages,
     Seq2Seq,
@@ -24,6 +23,7 @@ from vtlab.engines.translation.seq2seq import (
     located,
     on_hub,
 )
+from vtlab.engines.translation import Sentence
 from vtlab.languages import three_letters
 from vtlab.weights import Weights
 

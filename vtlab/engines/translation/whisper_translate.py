@@ -14,7 +14,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from vtlab.audio import Audio
-from vtlab.engines import Status, whisper
+from vtlab.engines import Status
+from vtlab.engines.backends import whisper
 from vtlab.engines.translation import Sentence
 from vtlab.errors import EngineError, LineError, SettingsError, WeightsError
 from vtlab.languages import LANGUAGES

@@ -1,7 +1,7 @@
 """espeak-ng: a formant voice for a hundred languages; understood, but robotic, so a last resort.
 
 The library keeps global state, and Piper's and Kokoro's phonemes come from copies of it in this process. So each line
-is spoken by a process of its own (``espeak_process.py``, some 50 ms), with the library that the package
+is spoken by a process of its own (``backends/espeak_process.py``, some 50 ms), with the library that the package
 ``espeakng-loader`` brings, or by the system's ``espeak-ng`` program: nothing is shared, and a crash costs a line, not
 the dub.
 """
@@ -25,6 +25,7 @@ from pydantic import Field
 from vtlab import weights
 from vtlab.audio import Audio, trim
 from vtlab.engines import Status
+from vtlab.engines.backends import espeak_process
 from vtlab.engines.tts import Gender, Voice
 from vtlab.errors import EngineError, LineError
 from vtlab.languages import LANGUAGES
@@ -41,7 +42,7 @@ CODES = {
     "zh": ("cmn", "zh"),
 }
 VARIANTS: dict[str, Gender] = {"m3": "male", "f2": "female", "m1": "male", "f4": "female", "m7": "male", "f5": "female"}
-SPEAKER = Path(__file__).with_name("espeak_process.py")
+SPEAKER = Path(espeak_process.__file__)
 SLOWEST_WPM, FASTEST_WPM = 80, 450  # what espeak-ng takes
 
 

@@ -25,8 +25,8 @@ from pydantic import Field
 from vtlab import weights
 from vtlab.audio import Audio
 from vtlab.engines import Status
+from vtlab.engines.backends.durations import cut_before, rate_for, session
 from vtlab.engines.tts import Gender, Voice
-from vtlab.engines.tts.durations import cut_before, rate_for, session
 from vtlab.errors import EngineError, LineError, WeightsError
 from vtlab.settings import Section
 from vtlab.weights import Weights

@@ -27,8 +27,8 @@ from pydantic import Field
 from vtlab import weights
 from vtlab.audio import Audio
 from vtlab.engines import Status
+from vtlab.engines.backends.durations import cut_before, rate_for, session
 from vtlab.engines.tts import Gender, Voice
-from vtlab.engines.tts.durations import cut_before, rate_for, session
 from vtlab.errors import EngineError, LanguageError, LineError, WeightsError, nearest
 from vtlab.languages import language_code
 from vtlab.settings import Section

@@ -1,43 +1,54 @@
-"""A data set: clips with what is said in them, when, and how it ought to be translated.
+"""Read a data set: clips with what is said in them, when, and how it ought to be translated.
 
-A folder ``datasets/<name>/`` with a ``manifest.jsonl``, one clip a line: ``id``, ``file`` (relative to the folder),
-``source_language``, ``target_language``, ``seconds``, ``segments`` (``start``, ``end``, ``text``, ``translation``,
-``speaker``), ``licence``, ``origin`` and optional ``tags``. Times and translations may be null: what nobody knows
-exactly is not there, and measures that need it are absent.
+A data set is a folder with a ``manifest.jsonl``, one ``Clip`` a line as JSON; ``docs/reference/data-and-suites.md``
+lists every key. Times and translations may be null: what nobody knows exactly is left out, and metrics that need it are
+absent.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from vtlab.errors import InputError, LanguageError, nearest
 from vtlab.languages import language_code
-from vtlab.measurement.rows import ReferenceSegment
+from vtlab.metrics.rows import ReferenceSegment
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 DATASETS = Path("datasets")  # where a bare name is looked for, under the working folder
+BUNDLED = Path(__file__).parents[3] / "datasets"  # in a checkout; an installed package has none
 MANIFEST = "manifest.jsonl"
+LENGTH_TOLERANCE_S = 0.1  # containers round their lengths to frames
 
 
 class Clip(BaseModel):
-    """One recording with its reference; ``path`` is the file itself."""
+    """One recording with its reference: a line of the manifest."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = Field(pattern=r"^[\w+-][\w.+ -]*$", description="names a folder, so no slashes")
-    file: Path
-    source_language: str
-    target_language: str
-    seconds: float = Field(gt=0)
-    segments: tuple[ReferenceSegment, ...]
-    licence: str = Field(min_length=1)
-    origin: str = Field(min_length=1)
-    tags: tuple[str, ...] = ()
-    path: Path = Field(Path(), exclude=True)
+    id: str = Field(
+        pattern=r"^[\w+-][\w.+ -]*$",
+        description="The clip's name, one of its own in the data set. It names folders, so it holds no slashes.",
+    )
+    file: Path = Field(description="The video or audio file, relative to the manifest's folder.")
+    source_language: str = Field(description="The language that is spoken: an ISO 639-1 code such as `pt`.")
+    target_language: str = Field(description="The language that the clip is dubbed into, and of the translations.")
+    seconds: float = Field(gt=0, description="Length of the file in seconds.")
+    segments: tuple[ReferenceSegment, ...] = Field(description="What is said, in the order of the starts.")
+    licence: str | None = Field(
+        None, min_length=1, description="Under which licence the clip may be used, best as an SPDX name: `CC0-1.0`."
+    )
+    origin: str | None = Field(None, min_length=1, description="Where clip, transcript and translation come from.")
+    tags: tuple[str, ...] = Field((), description="Words by which a suite chooses clips, such as `dialogue`.")
+    path: SkipJsonSchema[Path] = Field(Path(), exclude=True)
 
     @field_validator("source_language", "target_language")
     @classmethod
@@ -46,33 +57,50 @@ class Clip(BaseModel):
 
     @model_validator(mode="after")
     def _within(self) -> Self:
-        before = 0.0
+        problems, before = [], 0.0
         for number, segment in enumerate(self.segments, 1):
-            if not segment.text:
-                raise ValueError(f"segment {number} has no text; write what is said, or leave the segment out")
+            if not segment.text.strip():
+                problems.append(f"segment {number} has no text; write what is said, or leave the segment out")
             if segment.start is None or segment.end is None:
                 continue
             if segment.start < before:
-                raise ValueError(f"segment {number} starts at {segment.start:g} s, before the one above it; sort them")
-            if segment.end > self.seconds + 0.1:
-                raise ValueError(f"segment {number} ends at {segment.end:g} s, after the clip ({self.seconds:g} s)")
+                problems.append(f"segment {number} starts at {segment.start:g} s, before the one above it; sort them")
+            if segment.end > self.seconds + LENGTH_TOLERANCE_S:
+                problems.append(
+                    f"segment {number} ends at {segment.end:g} s, after the clip ({self.seconds:g} s); "
+                    "correct one of them"
+                )
             before = segment.start
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
     @property
+    def pair(self) -> str:
+        """Source and target language, such as ``pt-en``."""
+        return f"{self.source_language}-{self.target_language}"
+
+    @property
     def timed(self) -> bool:
-        """Whether every line has its times."""
+        """Whether every segment has its times."""
         return bool(self.segments) and all(segment.start is not None for segment in self.segments)
 
     @property
     def translated(self) -> bool:
-        """Whether every line has its translation."""
+        """Whether every segment has its translation."""
         return bool(self.segments) and all(segment.translation for segment in self.segments)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Clips of one folder; ``digest`` (12 hexadecimal digits) names their references and media together."""
+    """The clips of one folder.
+
+    Attributes:
+        name: The folder's name.
+        clips: The clips, in the manifest's order; each one's ``path`` is its file.
+        digest: 12 hexadecimal digits that change with any reference or file.
+        folder: Where the manifest lies.
+    """
 
     name: str
     clips: tuple[Clip, ...]
@@ -84,8 +112,23 @@ class Dataset:
         """The file of the references."""
         return self.folder / MANIFEST
 
+    @property
+    def seconds(self) -> float:
+        """Length of all clips together."""
+        return sum(clip.seconds for clip in self.clips)
+
+    @property
+    def segment_count(self) -> int:
+        """Number of reference segments of all clips together."""
+        return sum(len(clip.segments) for clip in self.clips)
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """Language pairs such as ``pt-en``, each once, sorted."""
+        return tuple(sorted({clip.pair for clip in self.clips}))
+
     def clip(self, id: str) -> Clip:
-        """The clip of that name; ``InputError`` names the nearest one."""
+        """Return the clip of that name; ``InputError`` names the nearest one."""
         for clip in self.clips:
             if clip.id == id:
                 return clip
@@ -95,77 +138,153 @@ class Dataset:
             code="E_DATASET",
         )
 
+    def to_frame(self) -> DataFrame:
+        """Return a table with a row per segment.
+
+        Returns:
+            Columns ``clip``, ``segment`` (from 1), ``start`` and ``end`` (seconds, NaN where unknown), ``text``,
+            ``translation``, ``speaker``, ``source_language`` and ``target_language``.
+
+        Example:
+            >>> frame = load_dataset("spoken").to_frame()
+            >>> frame[frame["clip"] == "pt_bakery"].start.tolist()
+            [1.7, 6.8, 10.46, 15.71, 18.59, 23.85]
+        """
+        from pandas import DataFrame
+
+        return DataFrame(
+            {
+                "clip": clip.id,
+                "segment": number,
+                **segment.model_dump(),
+                "source_language": clip.source_language,
+                "target_language": clip.target_language,
+            }
+            for clip in self.clips
+            for number, segment in enumerate(clip.segments, 1)
+        )
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a manifest, read: the clip, or the sentences that say what is wrong with it and how to mend it."""
+
+    number: int
+    clip: Clip | None
+    problems: tuple[str, ...] = ()
+
 
 def load_dataset(folder_or_name: Path | str) -> Dataset:
-    """The data set in a folder, or the one of that name in ``datasets/``.
+    """Return the data set in a folder, or the one of that name.
 
-    Raises ``InputError`` (``E_DATASET``) that names the manifest, the line and what to change.
+    Args:
+        folder_or_name: A folder with a ``manifest.jsonl``, or the name of one in ``datasets/`` of the working folder
+            or among the bundled ones.
+
+    Raises:
+        InputError: (``E_DATASET``) There is none, or a line of its manifest is wrong; the sentence names the line and
+            what to change.
+
+    Example:
+        >>> people = load_dataset("people")
+        >>> len(people.clips), people.clip("jfk_en").segments[0].end
+        (12, 10.5)
     """
-    folder = _folder(folder_or_name)
-    manifest = folder / MANIFEST
-    try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{manifest} cannot be read as UTF-8 text: {error}.", code="E_DATASET") from error
-    clips: dict[str, Clip] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        clip = _clip(line, folder, f"{manifest}, line {number}")
-        if clip.id in clips:
-            raise InputError(f"{manifest}, line {number}: a second clip {clip.id!r}; rename it.", code="E_DATASET")
-        clips[clip.id] = clip
+    folder = dataset_folder(folder_or_name)
+    clips = []
+    for line in read_manifest(folder):
+        if line.problems:
+            raise InputError(f"{folder / MANIFEST}, line {line.number}: {' '.join(line.problems)}", code="E_DATASET")
+        assert line.clip is not None
+        clips.append(line.clip)
     if not clips:
-        raise InputError(f"{manifest} lists no clips; write one JSON object a line.", code="E_DATASET")
-    return Dataset(folder.resolve().name, tuple(clips.values()), _digest(tuple(clips.values())), folder)
+        raise InputError(f"{folder / MANIFEST} lists no clips; write one JSON object a line.", code="E_DATASET")
+    return Dataset(folder.resolve().name, tuple(clips), _digest(clips), folder)
 
 
-def _folder(folder_or_name: Path | str) -> Path:
+def dataset_folder(folder_or_name: Path | str) -> Path:
+    """Return the folder of a data set that is named by its folder or its name; ``InputError`` names those there are."""
     given = Path(folder_or_name)
-    for folder in (given, DATASETS / given):
+    for folder in (given, DATASETS / given, BUNDLED / given):
         if (folder / MANIFEST).is_file():
             return folder
-    known = sorted(file.parent.name for file in DATASETS.glob(f"*/{MANIFEST}"))
-    listed = f" Data sets here: {', '.join(known)}." if known else ""
+    here, bundled = ([folder.name for folder in dataset_folders(place)] for place in (DATASETS, BUNDLED))
+    listed = f" Data sets here: {', '.join(here)}." if here else ""
+    if bundled and DATASETS.resolve() != BUNDLED:
+        listed += f" Bundled: {', '.join(bundled)}."
     raise InputError(
-        f"There is no {MANIFEST} in {given} or {DATASETS / given}.{nearest(str(given), known)}{listed}",
+        f"There is no {MANIFEST} in {given} or {DATASETS / given}.{nearest(str(given), [*here, *bundled])}{listed}",
         code="E_DATASET",
     )
 
 
-def _clip(line: str, folder: Path, where: str) -> Clip:
+def dataset_folders(place: Path) -> list[Path]:
+    """Return the folders of the data sets in a folder, by name; the folder itself where it is one."""
+    if (place / MANIFEST).is_file():
+        return [place]
+    return sorted(file.parent for file in place.glob(f"*/{MANIFEST}"))
+
+
+def find_datasets(place: Path | None = None) -> list[Path]:
+    """Return the folders of the data sets in a folder; by default those of ``datasets/`` here and the bundled ones."""
+    if place is not None:
+        return dataset_folders(place)
+    found = {folder.resolve(): folder for where in (BUNDLED, DATASETS) for folder in dataset_folders(where)}
+    return sorted(found.values(), key=lambda folder: folder.name)
+
+
+def read_manifest(folder: Path) -> Iterator[Line]:
+    """Yield the lines of a folder's manifest but for empty ones; ``InputError`` where it cannot be read."""
+    manifest = folder / MANIFEST
     try:
-        clip = Clip.model_validate_json(line)
+        lines = manifest.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{manifest} cannot be read as UTF-8 text: {error}.", code="E_DATASET") from error
+    ids = set()
+    for number, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        line = _line(number, text, folder)
+        if line.clip is not None and line.clip.id in ids:
+            line = Line(number, line.clip, (f"a second clip {line.clip.id!r}; rename it.", *line.problems))
+        if line.clip is not None:
+            ids.add(line.clip.id)
+        yield line
+
+
+def _line(number: int, text: str, folder: Path) -> Line:
+    try:
+        clip = Clip.model_validate_json(text)
     except ValidationError as error:
-        raise InputError(f"{where}: {_explain(error)}", code="E_DATASET") from error
+        return Line(number, None, tuple(_explain(error)))
     except LanguageError as error:
-        raise InputError(f"{where}: {error}", code="E_DATASET") from error
-    path = folder / clip.file
-    if not path.is_file():
-        raise InputError(f"{where}: clip {clip.id!r} has no file {path}; correct 'file' or add it.", code="E_DATASET")
-    return clip.model_copy(update={"path": path})
+        return Line(number, None, (str(error),))
+    clip = clip.model_copy(update={"path": folder / clip.file})
+    if not clip.path.is_file():
+        return Line(number, clip, (f"clip {clip.id!r} has no file {clip.path}; correct 'file' or add it.",))
+    return Line(number, clip)
 
 
-def _explain(error: ValidationError) -> str:
-    sentences = []
+def _explain(error: ValidationError) -> Iterator[str]:
+    """Yield a sentence per problem."""
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            fields = (*Clip.model_fields, *ReferenceSegment.model_fields)
-            sentences.append(f"unknown field {name!r}.{nearest(str(problem['loc'][-1]), fields)}")
+            known = ReferenceSegment.model_fields if len(problem["loc"]) > 1 else Clip.model_json_schema()["properties"]
+            yield f"unknown field {name!r}.{nearest(str(problem['loc'][-1]), known)}"
         elif problem["type"] == "missing":
-            sentences.append(f"field {name!r} is missing; add it.")
+            yield f"field {name!r} is missing; add it."
         else:
-            sentences.append(f"{name + ': ' if name else ''}{problem['msg'].removeprefix('Value error, ')}.")
-    return " ".join(sentences)
+            for sentence in problem["msg"].removeprefix("Value error, ").splitlines():
+                yield f"{name + ': ' if name else ''}{sentence}."
 
 
 def clip_digest(clip: Clip) -> str:
-    """SHA-256 of a clip's reference and media, in hexadecimal digits."""
+    """Return the SHA-256 of a clip's reference and file, in hexadecimal digits."""
     return hashlib.sha256(_content(clip)).hexdigest()
 
 
-def _digest(clips: tuple[Clip, ...]) -> str:
+def _digest(clips: list[Clip]) -> str:
     total = hashlib.sha256()
     for clip in clips:
         total.update(_content(clip))

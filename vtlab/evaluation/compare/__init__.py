@@ -1,0 +1,1 @@
+"""Comparisons of systems: bootstrap intervals, losses per stage, and what listeners prefer."""

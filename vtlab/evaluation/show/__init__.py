@@ -1,0 +1,1 @@
+"""Results for people: in a terminal, as pages, as tables of a notebook."""

@@ -1,0 +1,1 @@
+"""Evaluations in MLflow: runs and their files."""

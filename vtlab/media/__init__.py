@@ -1,0 +1,47 @@
+"""Media files: probe and decode (PyAV); encode (PyAV), mux and burn (ffmpeg, which nothing else starts).
+
+One clock for everything: seconds since the file's first timestamp, which is what the picture is shown by. Callers write
+``media.probe(...)``, ``media.mux(...)``; which module a function stands in is a matter of this package.
+"""
+
+from vtlab.media.decoding import SPEECH_HZ, decode_blocks, decode_span, decode_speech, speech_blocks
+from vtlab.media.encoding import aac_rate, whole, write_aac, write_flac
+from vtlab.media.ffmpeg import ffmpeg_binary, ffmpeg_offers, run_ffmpeg
+from vtlab.media.muxing import MP4_VIDEO, PREVIEW_HEIGHT, SubtitleTrack, mux, piece, preview
+from vtlab.media.streams import (
+    AudioStream,
+    Extraction,
+    MediaInfo,
+    VideoStream,
+    choose_audio,
+    count_frames,
+    probe,
+)
+
+__all__ = [
+    "MP4_VIDEO",
+    "PREVIEW_HEIGHT",
+    "SPEECH_HZ",
+    "AudioStream",
+    "Extraction",
+    "MediaInfo",
+    "SubtitleTrack",
+    "VideoStream",
+    "aac_rate",
+    "choose_audio",
+    "count_frames",
+    "decode_blocks",
+    "decode_span",
+    "decode_speech",
+    "ffmpeg_binary",
+    "ffmpeg_offers",
+    "mux",
+    "piece",
+    "preview",
+    "probe",
+    "run_ffmpeg",
+    "speech_blocks",
+    "whole",
+    "write_aac",
+    "write_flac",
+]

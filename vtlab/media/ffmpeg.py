@@ -1,0 +1,96 @@
+"""The ffmpeg program: which one, what it offers, and running it with a time limit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vtlab import resources
+from vtlab.errors import EngineError, VtlabError
+from vtlab.media.container import local_url
+
+# bytes of a file name that are not UTF-8, as Python has them in a string, and private characters to stand for them
+FROM_BYTES = {0xDC00 + byte: 0x10FE00 + byte for byte in range(0x80, 0x100)}
+TO_BYTES = {private: byte for byte, private in FROM_BYTES.items()}
+FFMPEG_START_S = 60.0
+FFMPEG_PER_SECOND = 20.0  # time limit per second of media: x264 on a slow machine
+
+
+def ffmpeg_binary() -> str:
+    """The ffmpeg to run: ``$VTLAB_FFMPEG``, the system's, or the one that imageio-ffmpeg ships."""
+    chosen = os.environ.get("VTLAB_FFMPEG") or shutil.which("ffmpeg")
+    if chosen is None:
+        import imageio_ffmpeg
+
+        chosen = imageio_ffmpeg.get_ffmpeg_exe()
+    return str(chosen)
+
+
+def ffmpeg_offers() -> frozenset[str]:
+    """Names of the encoders and filters that the ffmpeg here has; ``EngineError`` where it does not run."""
+    program = ffmpeg_binary()
+    try:
+        said = [
+            subprocess.run(
+                [program, "-hide_banner", listing], capture_output=True, text=True, timeout=FFMPEG_START_S, check=True
+            ).stdout
+            for listing in ("-encoders", "-filters")
+        ]
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EngineError(f"ffmpeg does not run ({program}): {error}") from error
+    # a line of both listings is: flags, name, description
+    return frozenset(line.split()[1] for line in "\n".join(said).splitlines() if len(line.split()) > 1)
+
+
+def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], folder: Path) -> None:
+    """Runs one ffmpeg in ``folder``; it dies with the run, and at its time limit, pauses not counted.
+
+    Raises ``VtlabError`` (``E_FFMPEG``) with the end of what it printed, ``ResourceError`` where the disk is full,
+    ``EngineError`` where ffmpeg cannot be started.
+    """
+    command = [ffmpeg_binary(), "-nostdin", "-hide_banner", "-loglevel", "error", *spec.get_args()]
+    command = [argument.translate(TO_BYTES) for argument in command]
+    with tempfile.TemporaryFile() as messages:
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, cwd=folder)
+        except OSError as error:
+            message = f"ffmpeg cannot be started ({command[0]}: {error.strerror}); let VTLAB_FFMPEG name one that can."
+            raise EngineError(message) from error
+        began = time.monotonic()
+        try:
+            while True:
+                asked = time.monotonic()
+                checkpoint()
+                began += time.monotonic() - asked
+                try:
+                    code = process.wait(timeout=0.05)
+                    break
+                except subprocess.TimeoutExpired:
+                    if time.monotonic() - began > timeout_s:
+                        message = f"ffmpeg took longer than {timeout_s:.0f} s and was stopped."
+                        raise VtlabError(message, code="E_FFMPEG") from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if code != 0:
+            messages.seek(0)
+            tail = " ".join(messages.read().decode(errors="replace").strip().splitlines()[-3:])
+            if "No space left on device" in tail:
+                raise resources.disk_full(folder)
+            raise VtlabError(f"ffmpeg failed ({code}): {tail}", code="E_FFMPEG")
+
+
+def ffmpeg_path(path: Path) -> str:
+    """The path as ffmpeg-python takes it, which wants valid Unicode; ``run_ffmpeg`` turns it back."""
+    return local_url(path).translate(FROM_BYTES)
+
+
+def time_limit(media_s: float) -> float:
+    return FFMPEG_START_S + FFMPEG_PER_SECOND * media_s

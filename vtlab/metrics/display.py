@@ -1,0 +1,60 @@
+"""How numbers are written for people: one formatter for terminal, pages, notebooks and apps."""
+
+from __future__ import annotations
+
+from vtlab.metrics.registry import METRICS
+
+DECIMALS = {"1": 3, "ms": 0, "0-100": 1, "1-5": 2, "s": 1, "MB": 0, "LUFS": 1, "dB": 1, "dBTP": 1, "1/s": 1}
+UNITS = {"1": "", "0-100": "", "1-5": "", "1/s": "characters/s"}  # others are written as they are
+VERDICTS = {True: "met", False: "missed", None: ""}
+ABSENT = "–"
+NEGLIGIBLE = 1e-6  # a smaller number is the rest of a rounding
+
+
+def format_value(name: str, value: float | None, signed: bool = False) -> str:
+    """Return a metric's value with the decimals of its unit; a dash for ``None``.
+
+    Args:
+        name: A metric, or a loss (``loss_tts_bleu``), which is in points of BLEU.
+        value: The value in the metric's unit.
+        signed: Write a plus, too, as for differences.
+    """
+    if value is None:
+        return ABSENT
+    metric = METRICS.get(name)
+    decimals = DECIMALS.get("0-100" if metric is None else metric.unit, 0)
+    rounded = round(value, decimals) + 0.0  # no minus zero
+    sign = "+" if signed else ""
+    if rounded == 0 and abs(value) > NEGLIGIBLE:  # an interval ends on one side of 0 or the other
+        return f"{value:{sign}.1g}"
+    return f"{rounded:{sign}.{decimals}f}"
+
+
+def format_interval(name: str, low: float | None, high: float | None, signed: bool = False) -> str:
+    """Return an interval of a metric in brackets; a dash where an end is ``None``."""
+    if low is None or high is None:
+        return ABSENT
+    return f"[{format_value(name, low, signed)}, {format_value(name, high, signed)}]"
+
+
+def format_unit(name: str) -> str:
+    """Return the metric's unit; nothing for shares, ratios and scores, whose unit says nothing."""
+    metric = METRICS.get(name)
+    return "" if metric is None else UNITS.get(metric.unit, metric.unit)
+
+
+def format_target(name: str) -> str:
+    """Return the bounds of the metric's target; nothing where it has none."""
+    metric = METRICS.get(name)
+    if metric is None or metric.target is None:
+        return ""
+    low, high = metric.target
+    if low is None or high is None:
+        return f"≥ {low:g}" if low is not None else f"≤ {high:g}"
+    return f"{low:g} … {high:g}" if low != high else f"{low:g}"
+
+
+def format_verdict(name: str, value: float) -> str:
+    """Return ``met`` or ``missed``; nothing where the metric has no target."""
+    metric = METRICS.get(name)
+    return "" if metric is None else VERDICTS[metric.verdict(value)]
