@@ -6,6 +6,7 @@ is an error that names the nearest known one. The fingerprint of the resolved se
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from vtlab.errors import SettingsError, nearest
+from vtlab.errors import SettingsError, nearest, redact
 from vtlab.languages import language_code
 
 ENVIRONMENT_PREFIX = "VTLAB_"
@@ -205,11 +206,43 @@ def load_settings(
     return settings_from_dict(data, origins)
 
 
+def resolve_settings(settings: Settings | Path | str | None, changes: Mapping[str, Any]) -> Settings:
+    """Return settings with changes made in Python.
+
+    Args:
+        settings: Settings as they are; or a YAML file; or ``None``, for the defaults. The environment
+            (``VTLAB_TTS__VOICE``) goes before a file and the defaults.
+        changes: Values by dotted key (``{"tts.voice": "pf_dora"}``) or by section (``{"tts": {"voice": "pf_dora"}}``);
+            they go before all else.
+
+    Raises:
+        SettingsError: A key is unknown, or a value out of range; names the nearest known key.
+    """
+    file = None if settings is None or isinstance(settings, Settings) else Path(settings)
+    resolved = settings if isinstance(settings, Settings) else load_settings(file)
+    if not changes:
+        return resolved
+    data = resolved.model_dump()
+    for key, value in changes.items():
+        change = copy.deepcopy(value)
+        for part in reversed(key.split(".")):
+            change = {part: change}
+        _merge(data, change, key)
+    return settings_from_dict(data)
+
+
 def settings_from_dict(data: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Settings:
     """Validated settings from plain data; ``SettingsError`` names each wrong key and the nearest known one.
 
-    ``origins`` tells of dotted keys where they come from.
+    ``origins`` tells of dotted keys where they come from. Settings stand in records, releases and MLflow, so they may
+    hold no secret.
     """
+    for key, value in _texts(data):
+        if redact(value) != value:
+            raise SettingsError(
+                f"Setting {key!r} holds a password or a token, and settings stand in records and releases. Leave it "
+                "out, and give a proxy as the variable HTTPS_PROXY."
+            )
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
@@ -270,6 +303,18 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise SettingsError(f"Settings file {file} holds no mapping; write sections such as 'tts:' at its top.")
     return data
+
+
+def _texts(data: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text in plain data with the dotted key that it stands under."""
+    if isinstance(data, str):
+        yield key, data
+    elif isinstance(data, Mapping):
+        for name, value in data.items():
+            yield from _texts(value, f"{key}.{name}" if key else f"{name}")
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _texts(value, key)
 
 
 def _dotted(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vtlab.events import Event, Listener
     from vtlab.settings import Settings
 
+FAULT_EXIT = 1
 GATE_EXIT = 3  # a gate failed, or the dub is degraded
 STOPPED_EXIT = 130
 STDERR = 2
