@@ -5,7 +5,6 @@ python docs/reference/data_and_suites.py
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,12 @@ from vtlab.evaluation.suite.model import Suite
 
 PAGE = Path(__file__).with_name("data-and-suites.md")
 TABLE = re.compile(r"(<!-- table (\w+)\.(\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+NAMED = {
+    "ReferenceSegment": "[segment](#a-segment)",
+    "ClipSelection": "[conditions](#clips)",
+    "ListedConfiguration": "[configuration](#configurations)",
+    "Gate": "[gate](#gates)",
+}
 MODELS: dict[str, type[BaseModel]] = {"manifest": Clip, "suite": Suite}
 
 
@@ -39,17 +44,15 @@ def rows(model: dict[str, Any]) -> Iterator[str]:
     for key, field in model["properties"].items():
         if key in model.get("required", ()):
             default = "**required**"
-        elif field.get("default") in (None, "", [], {}):
-            default = ""
         else:
-            default = f"`{json.dumps(field['default'], ensure_ascii=False)}`"
+            default = "`false`" if field.get("default") is False else ""
         yield f"| `{key}` | {kind(field)} | {default} | {field['description']} |"
 
 
 def kind(field: dict[str, Any]) -> str:
     """Return a field's type in words."""
     if "$ref" in field:
-        return field["$ref"].rpartition("/")[2]
+        return NAMED[field["$ref"].rpartition("/")[2]]
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(kind(option) for option in field["anyOf"]))
     if field["type"] == "array":
