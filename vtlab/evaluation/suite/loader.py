@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from vtlab.engines import KINDS, chosen, engine_options
+from vtlab.engines import check_engines
 from vtlab.errors import EngineError, InputError, LanguageError, SettingsError, nearest
 from vtlab.evaluation.dataset.manifest import plain_message
 from vtlab.evaluation.suite.losses import LOSS_VALUES
@@ -230,7 +230,7 @@ def _check_settings(suite: Suite, where: _Where) -> None:
     try:
         base = suite.base_settings()
         _check_languages(base)
-        check_options(settings_from_dict(base))
+        check_engines(settings_from_dict(base))
     except (SettingsError, EngineError) as error:
         place = "settings"
         raise type(error)(f"{where(_named_in(error, [(place,)], where))}: {error}", code="E_SUITE") from error
@@ -239,7 +239,7 @@ def _check_settings(suite: Suite, where: _Where) -> None:
         merge(data, overrides)
         try:
             _check_languages(overrides)
-            check_options(settings_from_dict(data))
+            check_engines(settings_from_dict(data))
         except (SettingsError, EngineError) as error:
             at = where(_named_in(error, places, where))
             raise type(error)(f"{at}, configuration {name!r}: {error}", code="E_SUITE") from error
@@ -263,11 +263,3 @@ def _named_in(error: Exception, places: Sequence[KeyPath], where: _Where) -> Key
         if last and any(last in part.split(".") for part in place):
             return place
     return places[0] if places else ()
-
-
-def check_options(settings: Settings) -> None:
-    """Raise `SettingsError` or `EngineError` where an engine or one of its options is unknown."""
-    for kind in KINDS:
-        engines, options = chosen(kind, settings)
-        for name in dict.fromkeys([*engines, *options]):
-            engine_options(kind, name, options)
