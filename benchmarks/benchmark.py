@@ -30,7 +30,7 @@ from provenance import provenance
 
 from vtlab.audio import Audio, loudness_lufs, mono, resample
 from vtlab.evaluation.dataset import Clip, load_dataset
-from vtlab.measurement.inspection import DubbedLine, measure_speech
+from vtlab.measurement.inspection import PlannedSegment, measure_speech
 from vtlab.metrics.sound import true_peak_dbtp
 from vtlab.metrics.sync import percentile
 from vtlab.metrics.text import chrf, error_rates, resegment
@@ -107,7 +107,7 @@ def main() -> None:
 
 # ---------------------------------------------------------------- running
 
-Dubbed = tuple[Figures, list[DubbedLine], Path, Path]
+Dubbed = tuple[Figures, list[PlannedSegment], Path, Path]
 
 
 def dub(
@@ -169,12 +169,12 @@ def vtlab_command(clip: Clip, settings: Sequence[str], out: Path) -> list[str]:
     return [sys.executable, "-m", "vtlab", "dub", str(clip.path), *pair, "--out", str((out / "vtlab").resolve()), *sets]
 
 
-def straight_result(clip: Clip, out: Path) -> tuple[list[DubbedLine], Path, Path]:
+def straight_result(clip: Clip, out: Path) -> tuple[list[PlannedSegment], Path, Path]:
     stem = out / "straight" / f"{clip.path.stem}.{clip.target_language}"
     file = Path(f"{stem}.lines.json")
     data = json.loads(file.read_text(encoding="utf-8"))["lines"] if file.exists() else []
     lines = [
-        DubbedLine(
+        PlannedSegment(
             Interval(line["start"], line["end"]),
             Interval(line["placed_start"], line["placed_end"]),
             line["speed"],
@@ -185,14 +185,14 @@ def straight_result(clip: Clip, out: Path) -> tuple[list[DubbedLine], Path, Path
     return lines, Path(f"{stem}.speech.wav"), Path(f"{stem}.mp4")
 
 
-def vtlab_result(figures: Figures, clip: Clip, out: Path) -> tuple[list[DubbedLine], Path, Path]:
+def vtlab_result(figures: Figures, clip: Clip, out: Path) -> tuple[list[PlannedSegment], Path, Path]:
     stem = out / "vtlab" / f"{clip.path.stem}.{clip.target_language}"
     if figures.failed is not None:
         return [], Path(), Path()
     record = Record.model_validate_json(Path(f"{stem}.dub.json").read_text(encoding="utf-8"))
     figures.findings = dict(Counter(finding.code for finding in record.findings))
     lines = [
-        DubbedLine(
+        PlannedSegment(
             Interval(segment.start, segment.end),
             Interval(segment.planned_start, segment.planned_end),
             segment.speed,
@@ -210,7 +210,7 @@ def vtlab_result(figures: Figures, clip: Clip, out: Path) -> tuple[list[DubbedLi
 def measure(
     figures: Figures,
     clip: Clip,
-    lines: list[DubbedLine],
+    lines: list[PlannedSegment],
     track: Audio,
     result: Path,
     hear: Callable[[Audio, str], str],
@@ -242,7 +242,7 @@ def measure(
     figures.duration_off_frames = round((duration_out - duration) * (fps or 25.0), 2)
 
 
-def speed_needed(lines: Sequence[DubbedLine]) -> float | None:
+def speed_needed(lines: Sequence[PlannedSegment]) -> float | None:
     """Speed at which all lines, one after the other, fill the time from the first one's start to the last one's end."""
     if not lines:
         return None

@@ -20,7 +20,7 @@ from vtlab import media, resources
 from vtlab.audio import Audio
 from vtlab.errors import VtlabError
 from vtlab.events import Finding
-from vtlab.measurement.inspection import DubbedLine, measure, measure_speech
+from vtlab.measurement.inspection import PlannedSegment, measure, measure_speech
 from vtlab.metrics import quality
 from vtlab.metrics.sound import VoiceMos
 from vtlab.segments import Interval, PlacedSegment
@@ -129,7 +129,7 @@ def measured_speech(
     track = _sound(video_combination.speech_track(placed, media.SPEECH_HZ, seconds), checkpoint)
     original = _sound(media.speech_blocks(source, stream, seconds, read_on=False), checkpoint)
     lines = [
-        DubbedLine(
+        PlannedSegment(
             line.spoken.source.source.interval, Interval(line.start, line.end), line.speed, line.spoken.text or ""
         )
         for line in placed
