@@ -10,7 +10,7 @@ from dubbing import PEOPLE, Dubbing
 from hypothesis import settings
 
 from vtlab.engines.pool import EnginePool
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 
 # how long an example takes says more of the machine than of the code
 settings.register_profile("vtlab", deadline=None)

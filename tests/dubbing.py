@@ -8,7 +8,8 @@ from typing import Any
 
 from vtlab.engines.pool import EnginePool
 from vtlab.events import Event, Log
-from vtlab.pipeline import Dub, dub
+from vtlab.outputs import Dub
+from vtlab.pipeline import dub
 from vtlab.settings import Settings, settings_from_dict
 
 PEOPLE = Path(__file__).parents[1] / "datasets" / "people" / "clips"

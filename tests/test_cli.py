@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from vtlab.record import FindingRecord, Record
 from vtlab.settings import Settings, load_settings
 from vtlab.store.results import Store
 
-FOX = Path(vtlab.__file__).parents[1] / "datasets" / "people" / "clips" / "fox_pt.flac"
+CLIPS = Path(vtlab.__file__).parents[1] / "datasets" / "people" / "clips"
+FOX, SENTENCES = CLIPS / "fox_pt.flac", CLIPS / "sentences_pt.mp4"
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -194,7 +196,7 @@ import sys, threading, time
 from vtlab import pipeline
 from vtlab.__main__ import main
 
-def dub(video, settings, out, *, on_event, checkpoint):
+def dub(video, settings, out, *, on_event, checkpoint, overwrite):
     def work():
         while True:
             checkpoint()
@@ -355,3 +357,29 @@ def test_doctor_names_what_is_missing_and_the_fix(run: Run, monkeypatch: pytest.
     assert "fix: pip install imageio-ffmpeg" in out
     assert "none of nobody is ready" in out
     assert "cannot run here" in err
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "notes.txt", "film.en.srt"])
+def test_events_are_not_written_into_a_file_of_the_user(run: Run, tmp_path: Path, name: str) -> None:
+    shutil.copy(SENTENCES, tmp_path / "film.mp4")
+    for other in ("notes.txt", "film.en.srt"):
+        (tmp_path / other).write_text("mine")
+    before = (tmp_path / name).read_bytes()
+    code, out, err = run(
+        "dub", str(tmp_path / "film.mp4"), "--to=en", "--events", str(tmp_path / name), "--out", str(tmp_path / "out")
+    )
+    assert (code, out) == (2, "")
+    assert f"{name} is there already and is not a file of events" in err
+    assert (tmp_path / name).read_bytes() == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_are_not_written_over_a_file_of_the_user(run: Run, tmp_path: Path) -> None:
+    shutil.copy(SENTENCES, tmp_path / "film.mp4")
+    (tmp_path / "film.en.srt").write_text("mine")
+    code, out, err = run("dub", str(tmp_path / "film.mp4"), "--from=pt", "--to=en", "--out", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert "film.en.srt was not made by a dub of this video" in err
+    assert "--overwrite" in err
+    assert "Traceback" not in err
+    assert (tmp_path / "film.en.srt").read_text() == "mine"

@@ -21,7 +21,7 @@ from vtlab.engines import engine_options
 from vtlab.engines.pool import EnginePool
 from vtlab.engines.transcription.faster_whisper import FasterWhisper
 from vtlab.engines.voice_activity.silero import Silero
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 from vtlab.segments import Segment
 from vtlab.settings import AudioExtractionSettings, TranscriptionSettings
 from vtlab.stages import audio_extraction, transcription

@@ -20,7 +20,7 @@ import pytest
 from dubbing import Dubbing
 
 from vtlab import media
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 
 CLIP = Path(__file__).parent / "cases" / "delayed_audio.mp4"
 ARGUMENTS = ["--from=en", "--to=pt", "--set=tts.engines=[espeak]"]

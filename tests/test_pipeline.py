@@ -20,7 +20,8 @@ from vtlab import media
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, EngineError, LineError, ResourceError
 from vtlab.events import SegmentDone, StageFinished, StageStarted
-from vtlab.pipeline import Dub, dub
+from vtlab.outputs import Dub
+from vtlab.pipeline import dub
 from vtlab.record import Record
 from vtlab.run import STAGES
 from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
@@ -390,12 +391,12 @@ def test_a_folder_that_cannot_be_is_refused_at_once(sentences: tuple[Dubbing, Du
 def test_what_killed_runs_left_is_swept_and_what_others_make_is_not(
     sentences: tuple[Dubbing, Dub], tmp_path: Path
 ) -> None:
-    from vtlab.pipeline import _work_folder
+    from vtlab.outputs import work_folder
 
     left = tmp_path / ".vtlab-1-abandoned"  # process 1 lives, but is not vtlab
     left.mkdir()
     (left / "dub.mp4").write_bytes(b"half")
-    with _work_folder(tmp_path) as work:
+    with work_folder(tmp_path) as work:
         assert not left.exists()
         (work / "dub.mp4").write_bytes(b"half")
         replace(sentences[0], out=tmp_path).run()

@@ -160,3 +160,10 @@ def test_sections_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().tts.voice = "x"  # type: ignore[misc]
     assert issubclass(Settings, Section)
+
+
+def test_a_setting_holds_no_password() -> None:
+    with pytest.raises(SettingsError, match=r"'tts\.options\.edge\.proxy' holds a password .* HTTPS_PROXY") as raised:
+        load_settings(None, ["tts.options={edge: {proxy: 'http://bob:planted@proxy:3128'}}"], {})
+    assert "planted" not in str(raised.value)
+    assert load_settings(None, ["tts.options={edge: {proxy: 'http://proxy:3128'}}"], {})

@@ -9,12 +9,11 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
-import traceback
 from pathlib import Path
 
 from vtlab.cli import app
 from vtlab.cli.terminal import STOPPED_EXIT, debugging, stop, stopped
-from vtlab.errors import VtlabError
+from vtlab.errors import VtlabError, redact, redact_output, redacted_traceback
 
 FAULT_EXIT = 1
 STOPPED = "Stopped. What was computed is kept: the same command goes on from there."
@@ -24,6 +23,7 @@ def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    redact_output()
     # names of files may hold bytes that are no text; they are printed as they are
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="surrogateescape")
@@ -49,8 +49,8 @@ def _run() -> int:
 
 def _told(sentence: str, code: int, error: Exception | None = None) -> int:
     if error is not None and debugging.is_set():
-        traceback.print_exception(error)
-    print(f"vtlab: {' '.join(sentence.split())}", file=sys.stderr)
+        print(redacted_traceback(error), end="", file=sys.stderr)
+    print(f"vtlab: {' '.join(redact(sentence).split())}", file=sys.stderr)
     return code
 
 
@@ -62,7 +62,7 @@ def _keep_traceback(error: Exception) -> Path:
     with tempfile.NamedTemporaryFile(
         "w", prefix="vtlab-", suffix=".traceback.txt", delete=False, encoding="utf-8", errors="backslashreplace"
     ) as file:
-        traceback.print_exception(error, file=file)
+        file.write(redacted_traceback(error))
     return Path(file.name)
 
 

@@ -12,13 +12,94 @@
     ├── LineError             one line failed for good; the rest goes on
     └── Cancelled             the user or the server asked to stop
 
-Every error carries a stable ``code``; ``str(error)`` is the sentence shown to the user.
+Every error carries a stable ``code``; ``str(error)`` is the sentence shown to the user, free of secrets (``redact``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from urllib.parse import unquote
+
+HIDDEN = "***"
+SHORTEST_SECRET = 6  # characters; a shorter value of the environment may be part of any word
+# scheme://user:password@host; a password may hold the characters that a URI should escape. `\"` is a quote in JSON
+_USER_INFORMATION = re.compile(
+    r"""(?<=://)(?:(?:[^\s/?#"'<>\\]|\\(?!["']))*|[^\s:/?#@\["'<>\\]*:(?!\d*/)(?:[^\s@"'<>\\]|\\(?!["']))*)@"""
+)
+_SECRET_WORD = r"(?:token|secret|passw|pwd|signature|sig|credential|auth|api_?-?key|access_?-?key)"
+_SECRET_PARAMETER = re.compile(
+    rf"""((?:[?&#;]|&amp;)(?:[\w.%-]{{0,40}}{_SECRET_WORD}[\w.%-]{{0,40}}|key)=)[^\s&;#"'<>\\]+""", re.IGNORECASE
+)
+_BEFORE_QUERY = re.compile(r"""/[^\s"'<>]*$""")
+_BEFORE_CHARS = 2000  # of a URI, in which its path is looked for
+_AUTHORIZATION = re.compile(r"""(authorization["']?\s*[:=]\s*["']?)(?:\w+\s+)?[\w.~+/=%*-]+""", re.IGNORECASE)
+_SECRET_VARIABLE = re.compile(
+    r"\w*(?:token|secret|password|passwd|passphrase|credentials?|(?:api|access|private)_?key|headers)", re.IGNORECASE
+)
+_VARIABLE_WITH_USER = re.compile(r"(?:[\w.+-]+://)?[^\s:/@]*:(?P<password>.+)@")
+
+
+def redact(text: str) -> str:
+    """Return ``text`` with ``***`` for user information of URIs, tokens in queries, and the environment's secrets.
+
+    Everything that leaves the program passes through here: messages, pages, notebooks, records, logs.
+    """
+    for secret in _environment_secrets():
+        text = text.replace(secret, HIDDEN)
+    text = _USER_INFORMATION.sub(f"{HIDDEN}@", text)
+    text = _SECRET_PARAMETER.sub(_redact_parameter, text)
+    return _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
+
+
+def _redact_parameter(found: re.Match[str]) -> str:
+    before = found.string[max(found.start() - _BEFORE_CHARS, 0) : found.start()]
+    return found[1] + HIDDEN if _BEFORE_QUERY.search(before) else found[0]  # a program may say `a&key=b`
+
+
+def redacted_traceback(error: BaseException) -> str:
+    """Return the traceback as Python prints it, without secrets."""
+    return redact("".join(traceback.format_exception(error)))
+
+
+class RedactedOutput(io.TextIOWrapper):
+    """A text stream that writes no secret, whoever prints: this program or a library."""
+
+    def write(self, text: str) -> int:
+        super().write(redact(text))
+        return len(text)
+
+
+def redact_output() -> None:
+    """Replace ``sys.stdout`` and ``sys.stderr`` by streams that write no secret."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.flush()
+            redacted = RedactedOutput(
+                stream.buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering
+            )
+            setattr(sys, name, redacted)
+
+
+def _environment_secrets() -> Iterator[str]:
+    """Yield the values that variables such as ``HF_TOKEN`` hold, and the passwords of addresses in any variable."""
+    for name, value in os.environ.items():
+        found = []
+        if ("://" in value or "PROXY" in name.upper()) and (user := _VARIABLE_WITH_USER.match(value)):
+            found = [user["password"]]
+        elif _SECRET_VARIABLE.fullmatch(name) and not value.startswith("/"):
+            # headers: name=value,name=value
+            found = [item.partition("=")[2] for item in value.split(",")] if "HEADERS" in name.upper() else [value]
+        for secret in found:
+            for form in {secret, unquote(secret)}:
+                if len(form) >= SHORTEST_SECRET and not form.isdigit():
+                    yield form
 
 
 class VtlabError(Exception):
@@ -28,7 +109,7 @@ class VtlabError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(redact(message))
         if code is not None:
             self.code = code
 

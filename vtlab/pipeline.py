@@ -8,15 +8,10 @@ Stages and engines know nothing of the store.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -31,9 +26,10 @@ from vtlab.engines.choice.translators import Leg, choose_translators
 from vtlab.engines.choice.voices import Cast, choose_voices
 from vtlab.engines.pool import EnginePool
 from vtlab.engines.tts import Voice
-from vtlab.errors import InputError, ResourceError
+from vtlab.errors import InputError
 from vtlab.events import Listener, Severity, ignore
-from vtlab.record import EngineRun, Output, Record, SegmentRecord, Source, WordRecord
+from vtlab.outputs import Destination, Dub, printable, publish, work_folder
+from vtlab.record import EngineRun, Record, SegmentRecord, Source, WordRecord
 from vtlab.run import STAGES, LineListener, Run
 from vtlab.segments import (
     Interval,
@@ -71,20 +67,6 @@ from vtlab.text.glossary import load_glossary
 from vtlab.weights import content_hash
 
 MIX_SETTINGS = {"background", "audio_bitrate_kbps"}  # of video_combination: what the mix depends on
-NAME_BYTES = 255  # the longest file name that common file systems take
-WORK_PREFIX = ".vtlab-"  # of folders of unfinished files beside the results
-
-
-@dataclass(frozen=True)
-class Dub:
-    """A finished dub: its files by kind, its record, and whether any line is missing from it."""
-
-    outputs: dict[str, Path]
-    record: Record
-
-    @property
-    def degraded(self) -> bool:
-        return self.record.degraded
 
 
 def dub(
@@ -96,28 +78,32 @@ def dub(
     checkpoint: Callable[[], None] = lambda: None,
     on_line: LineListener = lambda line: None,
     pool: EnginePool | None = None,
+    overwrite: bool = False,
 ) -> Dub:
     """Dubs ``video`` into ``settings.target_language``; files named after the video appear in the folder ``out``.
 
     ``checkpoint`` is called at least once per line; it may block (paused) or raise ``Cancelled``. ``on_line`` gets each
     line as it leaves stage 3, 4 and 5, in the thread of that stage, and each that stage 6 renders (none where the mix
-    is in the store). ``pool`` keeps loaded engines between dubs. Raises a ``UserError`` where the input, the settings
-    or the machine must be changed first; nothing half-written stays behind, and what was computed is found again by the
-    next run.
+    is in the store). ``pool`` keeps loaded engines between dubs. Where a result would replace a file that no dub of
+    this video made, it is refused before any work, unless ``overwrite`` allows it; the video itself is never replaced.
+    Raises a ``UserError`` where the input, the settings or the machine must be changed first; nothing half-written
+    stays behind, and what was computed is found again by the next run.
     """
     began = time.perf_counter()
     run = Run(settings, Store.of(settings.store), pool or EnginePool(memory_budget_mb(settings)), on_event, checkpoint)
     run.on_line = on_line
     with run.under_way():
-        return _dub(run, video, out, began)
+        return _dub(run, Destination(video, out, overwrite=overwrite), began)
 
 
-def _dub(run: Run, video: Path, out: Path, began: float) -> Dub:
-    settings = run.settings
+def _dub(run: Run, destination: Destination, began: float) -> Dub:
+    settings, video, out = run.settings, destination.video, destination.folder
     with run.stage("initialization"):
         target = initialization.target_language(settings)
         info = media.probe(video)
         initialization.check_room(video, info.duration_s, out, run.store.folder)
+        suffix = video_combination.output_suffix(info, settings.video_combination)
+        destination.check(settings.source_language, target, suffix, settings.audio_sync.keep_speech_track)
         listeners = choose_listeners(settings)
         voices = choose_voices(settings, target, run.found)
         run.note("initialization", f"voice: {voices[0].choice.name}, {voices[0].lead.name}")
@@ -138,7 +124,7 @@ def _dub(run: Run, video: Path, out: Path, began: float) -> Dub:
     with run.ahead(_translate(run, transcript, source, legs, glossary, translation_key)) as translated:
         spoken = list(_speak(run, translated, translation_key, voices, info.duration_s))
 
-    with _work_folder(out) as work:
+    with work_folder(out) as work:
         sound = _Sound(run, spoken, transcript, source)
         placed = sound.place()
         del spoken
@@ -147,7 +133,6 @@ def _dub(run: Run, video: Path, out: Path, began: float) -> Dub:
             subtitles = _subtitles(run, placed, transcript.language, target, info, work)
         with run.stage("video_combination"):
             mix = sound.mix(placed, work)
-            suffix = video_combination.output_suffix(info, settings.video_combination)
             dubbed = work / f"dub{suffix}"
             if video_combination.encodes(info, settings.video_combination):
                 run.tallies["video_combination"].count(computed=1)
@@ -162,14 +147,14 @@ def _dub(run: Run, video: Path, out: Path, began: float) -> Dub:
                 run.checkpoint,
                 run.found,
             )
-        files = {"video" if info.video else "audio": (dubbed, f"{target}{suffix}")}
+        files = {"video" if info.video else "audio": dubbed}
         for track in subtitles:
-            files[f"subtitles_{track.language}_{track.path.suffix[1:]}"] = (track.path, track.path.name)
+            files[f"subtitles_{track.language}_{track.path.suffix[1:]}"] = track.path
         if mix.speech_track is not None:
-            files["speech_track"] = (mix.speech_track, f"{target}.speech.flac")
+            files["speech_track"] = mix.speech_track
         engines = _engines(listeners, legs, voices, transcript.language, placed)
         record = _record(run, source, transcript, target, placed, mix, engines, began)
-        return _publish(work, out, video, files, record)
+        return publish(work, destination, files, record)
 
 
 def memory_budget_mb(settings: Settings) -> float:
@@ -628,7 +613,7 @@ def _record(
         vtlab=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         source=Source(
-            file=_printable(str(info.path)),
+            file=printable(str(info.path)),
             sha256=source.sha256,
             seconds=info.duration_s,
             container=info.container,
@@ -691,96 +676,3 @@ def _segment_record(line: PlacedSegment) -> SegmentRecord:
         measured_start=None if line.heard is None else line.heard.start,
         measured_end=None if line.heard is None else line.heard.end,
     )
-
-
-@contextmanager
-def _work_folder(out: Path) -> Iterator[Path]:
-    """A folder in ``out`` for what is being made, gone at the end; those of runs that were killed go, too.
-
-    Its owner holds a lock on it: unlike a process's number, that tells the living from the dead across containers.
-    Raises ``ResourceError`` where nothing can be made in ``out``, or where its disk gets full.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        _sweep(out)
-        made = Path(tempfile.mkdtemp(prefix=".new-vtlab-", dir=out))
-    except OSError as error:
-        raise ResourceError(f"{out} cannot hold the results: {error.strerror}. Choose another folder.") from error
-    with _locked(made, wait=True):
-        work = made.rename(out / f"{WORK_PREFIX}{os.getpid()}-{made.name[-8:]}")  # sweepable only now that it is locked
-        try:
-            yield work
-        except OSError as error:
-            if error.errno not in resources.FULL:
-                raise
-            raise resources.disk_full(out) from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def _sweep(out: Path) -> None:
-    """Removes the work folders of runs that are dead."""
-    for left in out.glob(f"{WORK_PREFIX}*"):
-        with suppress(OSError), _locked(left, wait=False):  # its owner is at work, or another run sweeps, too
-            shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def _locked(folder: Path, *, wait: bool) -> Iterator[None]:
-    """Alone in the folder, among processes that ask; the lock is freed when its holder ends, however it does.
-
-    Who does not wait gets ``BlockingIOError`` where another is there, or ``OSError`` where the file system knows no
-    locks; who waits does without on those.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if wait:
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _names(video: Path, endings: Iterable[str]) -> dict[str, str]:
-    """File names after the video, its stem cut where the longest would not fit a file system."""
-    room = NAME_BYTES - max(len(os.fsencode(f".{ending}")) for ending in endings)
-    stem = video.stem
-    while len(os.fsencode(stem)) > room:
-        stem = stem[:-1]
-    return {ending: f"{stem}.{ending}" for ending in endings}
-
-
-def _publish(work: Path, out: Path, video: Path, files: dict[str, tuple[Path, str]], record: Record) -> Dub:
-    """Moves the finished files (path and ending of the name, by kind) to their names in ``out``.
-
-    The record is the last: where it is, all is there.
-    """
-    ending = f"{record.target_language}.dub.json"
-    names = _names(video, [*(ending for _, ending in files.values()), ending])
-    written, finished = [], {}
-    for kind, (path, of) in files.items():
-        if path.parent != work:  # what lies in the store stays there
-            path = Path(shutil.copy(path, work))
-        written.append(
-            Output(kind=kind, file=_printable(names[of]), sha256=_file_hash(path), bytes=path.stat().st_size)
-        )
-        finished[path] = kind, out / names[of]
-    record = record.model_copy(update={"outputs": written})
-    path = work / "record.json"
-    path.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    finished[path] = "record", out / names[ending]
-    with _locked(out, wait=True):  # so that record and files are of one run, when two of other settings end at once
-        return Dub({kind: path.replace(to) for path, (kind, to) in finished.items()}, record)
-
-
-def _printable(name: str) -> str:
-    """The name as text; bytes that are none are spelt out, as JSON cannot hold them."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

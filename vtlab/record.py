@@ -121,6 +121,9 @@ class Record(_Part):
     )
     peak_rss_mb: float = Field(description="the most memory this process had taken by the end, MB of 2²⁰ bytes")
     outputs: list[Output]
+    earlier_outputs: list[Output] = Field(
+        default_factory=list, description="of earlier dubs of this video, still beside it and not replaced by this one"
+    )
 
     def speed_ranges(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """The preferred speeds of lines and the limits, lowest and highest, that the dub was made with.

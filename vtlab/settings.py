@@ -16,7 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from vtlab.errors import SettingsError, nearest
+from vtlab.errors import SettingsError, nearest, redact
 from vtlab.languages import language_code
 
 ENVIRONMENT_PREFIX = "VTLAB_"
@@ -208,8 +208,15 @@ def load_settings(
 def settings_from_dict(data: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Settings:
     """Validated settings from plain data; ``SettingsError`` names each wrong key and the nearest known one.
 
-    ``origins`` tells of dotted keys where they come from.
+    ``origins`` tells of dotted keys where they come from. Settings stand in records, releases and MLflow, so they may
+    hold no secret.
     """
+    for key, value in _texts(data):
+        if redact(value) != value:
+            raise SettingsError(
+                f"Setting {key!r} holds a password or a token, and settings stand in records and releases. Leave it "
+                "out, and give a proxy as the variable HTTPS_PROXY."
+            )
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
@@ -270,6 +277,18 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise SettingsError(f"Settings file {file} holds no mapping; write sections such as 'tts:' at its top.")
     return data
+
+
+def _texts(data: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text in plain data with the dotted key that it stands under."""
+    if isinstance(data, str):
+        yield key, data
+    elif isinstance(data, Mapping):
+        for name, value in data.items():
+            yield from _texts(value, f"{key}.{name}" if key else f"{name}")
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _texts(value, key)
 
 
 def _dotted(data: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from serve.state import State, Status
-from vtlab.errors import SettingsError
+from vtlab.errors import SettingsError, redact
 from vtlab.events import Event, Found, Log, SegmentDone, Severity, StageFinished, StageStarted
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class JsonLine(logging.Formatter):
             "error": self.formatException(record.exc_info) if record.exc_info else None,
         }
         # names of files may hold bytes that are no text
-        return json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+        return redact(json.dumps(line, ensure_ascii=False)).encode("utf-8", "backslashreplace").decode()
 
 
 def start_logging(level: str, file: Path | None = None) -> None:

@@ -30,14 +30,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab import resources
-from vtlab.errors import Cancelled, InputError, ResourceError, UserError, VtlabError
+from vtlab.errors import Cancelled, InputError, ResourceError, UserError, VtlabError, redact_output
 from vtlab.events import Event, Finding, Found, Log, SegmentDone, Severity, StageFinished, StageStarted, event_to_json
 
 if TYPE_CHECKING:
     from serve.worker.preview import EarlyPreview
     from serve.worker.quality import Judge
     from vtlab.engines.pool import EnginePool
-    from vtlab.pipeline import Dub
+    from vtlab.outputs import Dub
     from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
     from vtlab.settings import Settings
 
@@ -294,6 +294,7 @@ class _Process:
                 checkpoint=checkpoint,
                 on_line=_Lines(send, preview, judge),
                 pool=self._engines(settings),
+                overwrite=True,  # the session's own folder
             )
         record = made.record
         pieces, more = self._pieces(made, folder / "previews")
@@ -509,4 +510,5 @@ def main() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_FIRST))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    redact_output()
     _Process(socket.socket(fileno=int(sys.argv[1]))).run()

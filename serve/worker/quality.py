@@ -30,7 +30,7 @@ from vtlab.stages import audio_extraction, video_combination
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vtlab.pipeline import Dub
+    from vtlab.outputs import Dub
 
 # what the gateway shows of a dub, and the metric that it is made of
 SCORES = {

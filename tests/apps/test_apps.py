@@ -19,7 +19,7 @@ from vtlab.evaluation.show.pages import load_page, run_page
 from vtlab.evaluation.suite.model import load_suite
 from vtlab.evaluation.sweep.run import evaluate
 from vtlab.evaluation.tracking import runs as tracking
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 from vtlab.settings import StoreSettings, load_settings
 
 pytestmark = needs_browser

@@ -10,7 +10,7 @@ from vtlab.engines.pool import EnginePool
 from vtlab.errors import InputError
 from vtlab.events import Event
 from vtlab.metrics.registry import METRICS
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 from vtlab.record import FindingRecord
 from vtlab.run import STAGES
 from vtlab.settings import Settings, load_settings, settings_from_dict
@@ -83,6 +83,11 @@ def test_saved_settings_load_again(tmp_path: Path) -> None:
     assert loaded.store.folder is None
     with pytest.raises(InputError, match="Choose another place"):
         debugging.save_settings(settings, saved / "below a file.yaml")
+    debugging.save_settings(settings, saved)
+    (tmp_path / "notes.yaml").write_text("bread: 2\n")
+    with pytest.raises(InputError, match=r"notes\.yaml is there already and is not a settings file"):
+        debugging.save_settings(settings, tmp_path / "notes.yaml")
+    assert (tmp_path / "notes.yaml").read_text() == "bread: 2\n"
 
 
 def test_uploads_keep_their_name_and_never_leave_their_folder(tmp_path: Path) -> None:

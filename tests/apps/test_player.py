@@ -8,7 +8,7 @@ from dubbing import Dubbing
 from vtlab import media
 from vtlab.apps import player
 from vtlab.metrics.subtitles import read_subtitles
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 
 
 def test_a_long_dub_is_shown_in_parts(

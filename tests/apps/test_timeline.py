@@ -3,7 +3,7 @@ from __future__ import annotations
 from dubbing import Dubbing
 
 from vtlab.apps.timeline import Timeline, timeline_lines
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 
 
 def test_a_click_brings_the_sound_of_that_line_from_both_tracks(sentences: tuple[Dubbing, Dub]) -> None:

@@ -13,7 +13,7 @@ from evaluation.planted_defects import GROUPS, ROOT, RULES, alarms, measured, vo
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation.dataset import load_dataset
 from vtlab.measurement.recognizer import Recognizer
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 from vtlab.store.results import Store
 
 FOUND_BY = {

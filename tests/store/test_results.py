@@ -349,3 +349,18 @@ def test_what_stays_fits_and_was_used_last(entries: list[Entry], max_bytes: int)
 )
 def test_where_the_store_is(folder: Path | None, environment: dict[str, str], expected: str) -> None:
     assert store_folder(StoreSettings(folder=folder), environment) == Path(expected)
+
+
+def test_files_of_the_user_are_no_entries(tmp_path: Path) -> None:
+    """A folder named by mistake: photos by year and month."""
+    store = Store(tmp_path)
+    store.put_json(store.key("translation", 1), "kept")
+    names = ["picture.jpg", "f" * 64, f"{'f' * 64}.jpg", ".hidden", f"{'f' * 64}.json.bak"]
+    (tmp_path / "2024" / "01").mkdir(parents=True)
+    for name in names:
+        (tmp_path / "2024" / "01" / name).write_text("mine")
+        os.utime(tmp_path / "2024" / "01" / name, (0, 0))
+    assert [entry.stage for entry in store.entries()] == ["translation"]
+    assert len(store.prune(max_bytes=0)) == 1
+    assert store.clear() == []
+    assert sorted(path.name for path in (tmp_path / "2024" / "01").iterdir()) == sorted(names)

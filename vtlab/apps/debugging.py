@@ -22,15 +22,16 @@ import yaml
 
 from vtlab import pipeline
 from vtlab.engines.pool import EnginePool
-from vtlab.errors import Cancelled, InputError
+from vtlab.errors import Cancelled, InputError, UserError
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, load_dataset
 from vtlab.events import Event, Listener
+from vtlab.files import atomic_write
 from vtlab.metrics.metric import Metric
 from vtlab.metrics.rows import ReferenceSegment
-from vtlab.pipeline import Dub
+from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
 from vtlab.run import STAGES
-from vtlab.settings import Settings, described
+from vtlab.settings import Settings, described, load_settings
 
 OUT = Path("out") / "debug"
 QUICK = ("audio_sync", "subtitle_generation", "video_combination")  # run as soon as a knob of theirs is turned
@@ -123,8 +124,8 @@ def dubbed(
 
     with ThreadPoolExecutor(1) as executor:
         work = executor.submit(
-            pipeline.dub, video, settings, folder, on_event=events.put, checkpoint=checkpoint, pool=pool
-        )
+            pipeline.dub, video, settings, folder, on_event=events.put, checkpoint=checkpoint, pool=pool, overwrite=True
+        )  # the folder is the page's own
         work.add_done_callback(lambda _: events.put(None))  # the end is no later than the last event
         try:
             while not work.done() or not events.empty():
@@ -293,12 +294,23 @@ def save_settings(settings: Settings, file: Path) -> Path:
     data = settings.model_dump(mode="json", exclude={"store", "source_language", "target_language"})
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f".{file.name}")
-        unfinished.write_text(text, encoding="utf-8")
-        return unfinished.replace(file)
+        _check_settings(file)
+        return atomic_write(file, text)
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror}. Choose another place.") from error
+
+
+def _check_settings(file: Path) -> None:
+    """Raise ``InputError`` where the file is there and holds something else than settings."""
+    if not file.is_file() or not file.stat().st_size:
+        return
+    try:
+        load_settings(file, environment={})
+    except UserError as error:
+        raise InputError(
+            f"{file} is there already and is not a settings file, so it is left as it is. Choose another place.",
+            code="E_EXISTS",
+        ) from error
 
 
 def progress(show: Callable[[str, float], None]) -> Listener:

@@ -43,6 +43,9 @@ def dub(
     settings: SettingsFile = None,
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the results go.")] = Path(),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that no dub of this video made; never VIDEO itself.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record instead of the paths.")] = False,
     events: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append what happens to FILE, a JSON object a line.")
@@ -58,7 +61,7 @@ def dub(
     from vtlab import pipeline
 
     with shown_progress(events) as on_event:
-        made = pipeline.dub(video, resolved, out, on_event=on_event, checkpoint=checkpoint)
+        made = pipeline.dub(video, resolved, out, on_event=on_event, checkpoint=checkpoint, overwrite=overwrite)
     if as_json:
         print(made.record.model_dump_json(indent=1))
     else:

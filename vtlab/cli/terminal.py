@@ -88,7 +88,10 @@ def shown_progress(events: Path | None = None) -> Iterator[Listener]:
     """A bar in a terminal, a line per stage elsewhere; all events in the file ``events`` besides."""
     from vtlab.errors import InputError
     from vtlab.events import JsonLines, PlainLines, ProgressBar
+    from vtlab.files import check_kind
 
+    if events is not None:
+        check_kind(events, "a file of events", [b'{"event"'])
     with ExitStack() as stack:
         shown: Listener = stack.enter_context(ProgressBar()) if sys.stderr.isatty() else PlainLines()
         if events is None:

@@ -34,6 +34,8 @@ from vtlab.settings import StoreSettings
 FORMAT = 1  # of the entries on disk; part of every key, so that another format is another entry
 MARK = b"vtlab-store "
 HASH_DIGITS = 64
+OWN_NAME = re.compile(r"[0-9a-f]{64}\.(json|audio|file|[0-9a-f]{16}(\.\w+)?)")
+UNFINISHED_NAME = re.compile(r"\.[0-9a-f]{16}-\d+-\d+-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class Store:
         for shard in self.folder.glob("*/[0-9a-f][0-9a-f]"):
             by_digest: dict[str, list[Path]] = {}
             for path in _listed(shard):
-                if not path.name.startswith("."):
+                if OWN_NAME.fullmatch(path.name):  # a folder named by mistake holds files of the user
                     by_digest.setdefault(path.name[:HASH_DIGITS], []).append(path)
             for digest, paths in by_digest.items():
                 with contextlib.suppress(FileNotFoundError):  # another process prunes at the same time
@@ -161,6 +163,8 @@ class Store:
         evicted = to_evict(self.entries(), now, older_than_s, max_bytes)
         self._delete(evicted)
         for path in self.folder.glob("*/[0-9a-f][0-9a-f]/.*"):
+            if not UNFINISHED_NAME.fullmatch(path.name):
+                continue
             with contextlib.suppress(FileNotFoundError):
                 if now - path.stat().st_mtime > resources.ABANDONED_S:
                     path.unlink()

@@ -185,6 +185,14 @@ def test_a_vote_cut_off_by_a_crash_is_left_out_and_the_next_one_is_whole(tmp_pat
     assert len(listening.read_votes(file)) == 2
 
 
+@pytest.mark.parametrize("content", ["mine, without a line break", '{"name": "vtlab"}'])
+def test_votes_are_not_written_into_a_file_of_the_user(tmp_path: Path, content: str) -> None:
+    (tmp_path / "notes.json").write_text(content)
+    with pytest.raises(InputError, match="is not a file of votes"):
+        listening.add_vote(tmp_path / "notes.json", ballot("p:0", "a"))
+    assert (tmp_path / "notes.json").read_text() == content
+
+
 def test_what_is_no_vote_is_named(tmp_path: Path) -> None:
     file = tmp_path / "votes.jsonl"
     file.write_text('{"listener": "ana"}\n', encoding="utf-8")

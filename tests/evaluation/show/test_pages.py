@@ -151,3 +151,13 @@ def test_a_page_of_a_file_and_one_of_too_many(tmp_path: Path) -> None:
     assert list(load_page(str(file)).candidate.clips) == ["straight"]
     with pytest.raises(InputError, match="Choose another file"):
         write(file / "page.html", "")
+
+
+def test_a_page_replaces_a_page_and_nothing_else(tmp_path: Path) -> None:
+    page = comparison_page(compare([Candidate("a", clips(2)), Candidate("b", clips(2, tool=1))], samples=100))
+    write(tmp_path / "new" / "page.html", page)
+    write(tmp_path / "new" / "page.html", page)
+    (tmp_path / "talk.mp4").write_bytes(b"\0\0\0 ftypisom")
+    with pytest.raises(InputError, match=r"talk\.mp4 is there already and is not an HTML page"):
+        write(tmp_path / "talk.mp4", page)
+    assert (tmp_path / "talk.mp4").read_bytes() == b"\0\0\0 ftypisom"

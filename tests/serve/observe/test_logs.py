@@ -109,3 +109,15 @@ def test_the_file_may_be_moved_away(tmp_path: Path, lines: Lines) -> None:
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="log file"):
         logs.start_logging("info", tmp_path / "nowhere" / "log.jsonl")
+
+
+def test_no_secret_is_in_the_log(tmp_path: Path, lines: Lines) -> None:
+    logs.start_logging("info", tmp_path / "log.jsonl")
+    try:
+        raise ConnectionError("http://bob:planted@collector:4317/?token=planted")
+    except ConnectionError:
+        logging.getLogger("a.library").exception("nobody answers at %s", "http://bob:planted@collector:4317")
+    (line,) = lines()
+    assert line["message"] == "nobody answers at http://***@collector:4317"
+    assert "ConnectionError: http://***@collector:4317/?token=***" in str(line["error"])
+    assert "planted" not in json.dumps(line["message"]) + str(line["error"]).splitlines()[-1]

@@ -11,7 +11,8 @@ from live_sessions import CLIP, settings
 from serve.worker.quality import OF_SPEECH, Judge, measured_speech, result_of
 from vtlab.errors import Cancelled
 from vtlab.measurement.inspection import measure
-from vtlab.pipeline import Dub, dub
+from vtlab.outputs import Dub
+from vtlab.pipeline import dub
 from vtlab.segments import PlacedSegment
 from vtlab.settings import Settings
 

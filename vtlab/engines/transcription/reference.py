@@ -104,7 +104,7 @@ def _clip(options: ReferenceOptions) -> _Clip:
     if options.file is None:
         raise SettingsError(f"The reference recogniser has nothing to replay: set {SETTING}.file.")
     try:
-        text = options.file.read_text(encoding="utf-8")
+        text = options.file.read_text(encoding="utf-8-sig")
         if text.lstrip().startswith("["):
             return _Clip(segments=TypeAdapter(tuple[_Line, ...]).validate_python(json.loads(text)))
         clips = {clip.id: clip for clip in map(_Clip.model_validate_json, filter(str.strip, text.splitlines()))}

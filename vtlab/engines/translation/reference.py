@@ -103,7 +103,7 @@ def _clips(options: ReferenceOptions) -> list[_Clip]:
     """Clips of a manifest, or a list of lines as one clip of no named languages."""
     assert options.file is not None
     try:
-        text = options.file.read_text(encoding="utf-8")
+        text = options.file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"{SETTING}: {options.file} cannot be read: {error}") from error
     try:

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.compare.bootstrap import LEVEL, MIN_UNITS
 from vtlab.evaluation.sweep.results import load_results
+from vtlab.files import check_kind
 from vtlab.metrics.rows import SegmentMeasure
 
 Which = Literal["a", "b"]
@@ -275,6 +276,7 @@ def add_vote(file: Path, made: Vote) -> None:
 
     Raises ``UserError`` (``E_VOTES``) where it cannot be written.
     """
+    check_kind(file, "a file of votes", [b'{"listener"'])
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a+b") as out:

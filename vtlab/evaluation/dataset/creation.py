@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pydantic import ValidationError
 from vtlab.errors import InputError
 from vtlab.evaluation.dataset.manifest import LENGTH_TOLERANCE_S, MANIFEST, Clip, read_manifest
 from vtlab.evaluation.dataset.transcripts import Cue, join, read_transcript, trim
+from vtlab.files import atomic_write, atomic_writer, copy, locked
 from vtlab.languages import language_code
 from vtlab.metrics.rows import ReferenceSegment
 
@@ -89,18 +88,17 @@ def new(folder: Path | str, clips: Sequence[NewClip], *, link: bool = False, exa
     folder = Path(folder)
     made = [_prepared(clip, exact) for clip in clips]
     folder.mkdir(parents=True, exist_ok=True)
-    _refuse_taken(folder, made)
-    with ExitStack() as undo:
-        for given, added in zip(clips, made, strict=True):
-            _place(given.video, folder / added.clip.file, link)
-            undo.callback((folder / added.clip.file).unlink)
-        manifest = folder / MANIFEST
-        before = manifest.read_text(encoding="utf-8-sig") if manifest.is_file() else ""
-        lines = [*before.splitlines(), *(added.clip.model_dump_json(exclude_none=True) for added in made)]
-        unfinished = _unfinished(manifest)
-        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        unfinished.replace(manifest)
-        undo.pop_all()
+    with locked(folder):
+        _refuse_taken(folder, made)
+        with ExitStack() as undo:
+            for given, added in zip(clips, made, strict=True):
+                _place(given.video, folder / added.clip.file, link)
+                undo.callback((folder / added.clip.file).unlink)
+            manifest = folder / MANIFEST
+            before = manifest.read_text(encoding="utf-8-sig") if manifest.is_file() else ""
+            lines = [*before.splitlines(), *(added.clip.model_dump_json(exclude_none=True) for added in made)]
+            atomic_write(manifest, "\n".join(lines) + "\n")
+            undo.pop_all()
     return [
         AddedClip(added.clip.model_copy(update={"path": folder / added.clip.file}), added.warnings) for added in made
     ]
@@ -235,13 +233,5 @@ def _place(video: Path, into: Path, link: bool) -> None:
     if link:
         into.symlink_to(video.resolve())
         return
-    unfinished = _unfinished(into)
-    try:
-        shutil.copyfile(video, unfinished)
-        unfinished.rename(into)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    with atomic_writer(into) as file:
+        copy(video, file)

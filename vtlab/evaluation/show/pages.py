@@ -26,6 +26,7 @@ from vtlab.evaluation.compare.comparison import STAGES_LOST, Candidate, Comparis
 from vtlab.evaluation.show import terminal as shown
 from vtlab.evaluation.suite.model import Gate
 from vtlab.evaluation.sweep.results import RESULT, ClipResult, read_result
+from vtlab.files import atomic_write, check_kind
 from vtlab.languages import language_name
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.pooling import pool
@@ -77,8 +78,8 @@ class Page:
 def write(file: Path, page: str) -> None:
     """Writes a page; ``InputError`` where its folder cannot take it."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page, encoding="utf-8")
+        check_kind(file, "an HTML page", [b"<!doctype html", b"<html"])
+        atomic_write(file, page)
     except OSError as error:
         raise InputError(
             f"{file} cannot be written: {error.strerror}. Choose another file.", code="E_REPORT"

@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -31,7 +30,7 @@ from vtlab.engines.choice import choose_listeners
 from vtlab.engines.choice.translators import choose_translators
 from vtlab.engines.choice.voices import choose_voices
 from vtlab.engines.pool import EnginePool
-from vtlab.errors import Cancelled, UserError, VtlabError
+from vtlab.errors import Cancelled, UserError, VtlabError, redact, redacted_traceback
 from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import (
@@ -50,7 +49,8 @@ from vtlab.evaluation.sweep.results import (
     write_result,
 )
 from vtlab.metrics.registry import metrics_of
-from vtlab.pipeline import Dub, dub, memory_budget_mb
+from vtlab.outputs import Dub
+from vtlab.pipeline import dub, memory_budget_mb
 from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, dump_yaml, fingerprint
 from vtlab.stages import (
@@ -194,8 +194,8 @@ def evaluate(
     except Exception as error:
         place.mkdir(parents=True, exist_ok=True)
         kept = place / "traceback.txt"
-        kept.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="backslashreplace")
-        said = f"A fault in vtlab ({type(error).__name__}: {error}). The traceback is in {kept}."
+        kept.write_text(redacted_traceback(error), encoding="utf-8", errors="backslashreplace")
+        said = redact(f"A fault in vtlab ({type(error).__name__}: {error}). The traceback is in {kept}.")
         result = failed(job, configuration, clip, key, said, FAULT)
     write_result(result, place)
     return result
@@ -311,7 +311,7 @@ def _dubbed(clip: Clip, settings: Settings, out: Path, *, bench: Bench, checkpoi
     if bench.threads is not None and settings.initialization.threads is None:
         settings = _with(settings, "initialization", threads=bench.threads)
     settings = _with(settings, "audio_sync", keep_speech_track=True)
-    return dub(clip.path, settings, out, checkpoint=checkpoint, pool=bench.pool)
+    return dub(clip.path, settings, out, checkpoint=checkpoint, pool=bench.pool, overwrite=True)  # its own folder
 
 
 def _with(settings: Settings, section: str, **changes: Any) -> Settings:
@@ -348,7 +348,7 @@ def timed_record(settings: Settings, video: Path, checkpoint: Checkpoint) -> Rec
         home = Path(folder)
         alone = _with(settings, "store", folder=home / "store")
         (home / "settings.yaml").write_text(dump_yaml(alone), encoding="utf-8")
-        command = [sys.executable, "-m", "vtlab", "dub", "--json"]
+        command = [sys.executable, "-m", "vtlab", "dub", "--json", "--overwrite"]
         command += ["--settings", str(home / "settings.yaml"), "--out", str(home / "out"), "--", str(video.absolute())]
         kept = {
             name: value

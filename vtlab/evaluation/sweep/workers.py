@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
 from vtlab import resources
-from vtlab.errors import Cancelled, VtlabError
+from vtlab.errors import Cancelled, VtlabError, redact_output
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, write_result
 from vtlab.evaluation.sweep.run import Bench, Job, Task, evaluate, failed, result_key
 
@@ -205,6 +205,7 @@ class _Crew:
 def _work(connection: Connection, stop: Event, job: Job, jobs: int) -> None:
     """The life of a worker: a task, its results one by one, the next task."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who began all says when to stop
+    redact_output()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     bench = bench_for(jobs)
 
