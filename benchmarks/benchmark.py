@@ -27,12 +27,12 @@ from typing import Any
 import av
 import numpy as np
 from provenance import provenance
+from vtlab.metrics.sync import percentile
 
 from vtlab.audio import Audio, loudness_lufs, mono, resample
 from vtlab.evaluation.dataset import Clip, load_dataset
 from vtlab.measurement.inspection import PlannedSegment, measure_speech
 from vtlab.metrics.sound import true_peak_dbtp
-from vtlab.metrics.sync import percentile
 from vtlab.metrics.text import chrf, error_rates, resegment
 from vtlab.record import Record
 from vtlab.segments import Interval

@@ -20,9 +20,10 @@ from vtlab import media, resources
 from vtlab.audio import Audio
 from vtlab.errors import VtlabError
 from vtlab.events import Finding
-from vtlab.measurement.inspection import PlannedSegment, measure, measure_speech
+from vtlab.measurement.inspection import measure, measure_speech
+from vtlab.measurement.matching import PlannedSegment
 from vtlab.metrics import quality
-from vtlab.metrics.sound import VoiceMos
+from vtlab.metrics.voice_mos import VoiceMos
 from vtlab.segments import Interval, PlacedSegment
 from vtlab.settings import Settings
 from vtlab.stages import audio_extraction, video_combination
@@ -134,9 +135,10 @@ def measured_speech(
         )
         for line in placed
     ]
-    scores = measure_speech(track, lines, original)
-    mos = VoiceMos(resources.cores())(track, scores.speech, checkpoint)
-    values = {"sync_within_150ms": scores.sync.sync_within_150ms, "voice_mos": mos}
+    found = measure_speech(track, lines, original)
+    speech = [Interval(*span) for span in found.dubbed_speech or ()]
+    mos = VoiceMos(resources.cores())(track, speech, checkpoint)
+    values = {"sync_within_150ms": found.values.get("sync_within_150ms"), "voice_mos": mos}
     return {name: value for name, value in values.items() if value is not None}
 
 

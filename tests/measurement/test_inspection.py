@@ -29,7 +29,9 @@ def test_a_clip_as_its_own_dub_is_in_sync() -> None:
         frames = [part.to_ndarray()[0] for frame in media.decode(audio=0) for part in resampler.resample(frame)]
     sound = Audio(np.concatenate(frames), RATE)
     reference = [Interval(s.start, s.end) for s in clip.segments if s.start is not None and s.end is not None]
-    lines = [PlannedSegment(span, span, 1.0, segment.text) for span, segment in zip(reference, clip.segments, strict=True)]
+    lines = [
+        PlannedSegment(span, span, 1.0, segment.text) for span, segment in zip(reference, clip.segments, strict=True)
+    ]
     scores = measure_speech(sound, lines, sound, reference)
     assert scores.sync.sync_within_150ms == 1.0
     assert scores.sync.sync_drift_max_ms is not None and scores.sync.sync_drift_max_ms <= 30

@@ -10,9 +10,9 @@ from evaluation.made_up import clips, measurement
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.significance import PairedTest
+from vtlab.evaluation.compare.bootstrap import draw, estimators, interval, p_value, sample, sample_both, units_of
 
 from vtlab.evaluation.compare import bootstrap
-from vtlab.evaluation.compare.bootstrap import draw, estimators, interval, p_value, sample, sample_both, units_of
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.pooling import pool
 from vtlab.metrics.registry import METRICS

@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from vtlab.metrics.sync import common, coverage, drift, overruns, percentile, speeds
+
 from vtlab.segments import Interval
 
 

@@ -51,11 +51,11 @@ def compare(
     Runs are compared on the clips and segments that both have, by paired bootstrap: difference, 95 % interval, p. Where
     the interval holds 0, no difference is shown.
     """
-    from vtlab.evaluation.compare.bootstrap import SEED
     from vtlab.evaluation.compare.comparison import candidates_of
     from vtlab.evaluation.compare.comparison import compare as compared
     from vtlab.evaluation.compare.listening import read_votes, votes_on
     from vtlab.evaluation.show import terminal as shown
+    from vtlab.metrics.bootstrap import SEED
 
     candidates, first = candidates_of(runs or (), suite, baseline)
     wanted = None if metrics is None else [word.strip() for word in metrics.split(",") if word.strip()]

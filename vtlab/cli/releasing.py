@@ -129,9 +129,9 @@ def _deciding(tracked: TrackedRun, limits: Mapping[str, Gate], by: str | None) -
     """The metric that decides: the one asked for, else the chief one of the gates, else the chief one measured."""
     from vtlab.errors import SettingsError, nearest
     from vtlab.evaluation.compare.comparison import QUALITIES
-    from vtlab.metrics.registry import METRICS
+    from vtlab.metrics.registry import METRICS, is_metric
 
-    if by is not None and by not in METRICS:
+    if by is not None and not is_metric(by):
         raise SettingsError(f"--by {by!r} is no metric.{nearest(by, METRICS)}")
     chief = [name for known in (limits, tracked.values) for name in QUALITIES if name in known]
     return by or next(iter([*chief, *limits]), QUALITIES[0])
@@ -229,7 +229,7 @@ def _gates_in(file: Path) -> dict[str, Gate]:
 
     from vtlab.errors import SettingsError, nearest
     from vtlab.evaluation.suite.model import Gate
-    from vtlab.metrics.registry import METRICS
+    from vtlab.metrics.registry import METRICS, is_metric
 
     try:
         data = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -246,7 +246,7 @@ def _gates_in(file: Path) -> dict[str, Gate]:
             "such as 'wer: {max: 0.1}'."
         ) from error
     for metric in gates:
-        if metric not in METRICS:
+        if not is_metric(metric):
             raise SettingsError(f"Gates file {file}: unknown metric {metric!r}.{nearest(metric, METRICS)}")
     return gates
 

@@ -42,3 +42,8 @@ class SpeechActivity:
     def _probabilities(self) -> tuple[Audio, NDArray[np.float32]]:
         sound = resample(mono(self._audio), SPEECH_RATE_HZ)
         return sound, self._silero.probabilities(sound)
+
+
+def voice_activity(audio: Audio) -> list[Interval]:
+    """Return where somebody speaks, by Silero, without padding."""
+    return SpeechActivity(audio).speech()

@@ -30,7 +30,7 @@ from vtlab.segments import Cue, Interval
 if TYPE_CHECKING:
     from vtlab.outputs import Dub
 
-Reference = ReferenceClip | Sequence[ReferenceSegment] | Path | str
+Reference = ReferenceClip | list[ReferenceSegment] | tuple[ReferenceSegment, ...] | Path | str
 UNDETERMINED = "und"  # ISO 639's code of a language that nobody told
 
 
@@ -92,19 +92,29 @@ def measure(
         files = dub.outputs
         dubbed = files["video"] if "video" in files else files["audio"]
         record = record if isinstance(record, Record) else dub.record
-    clip = None if reference is None or isinstance(reference, (str, Path, Sequence)) else reference
-    source_language = source_language or _first(record and record.source_language, clip and clip.source_language)
-    target_language = target_language or _first(record and record.target_language, clip and clip.target_language)
-    source = source or _first(record and record.source.file, clip and str(clip.path))
+    lines: Sequence[ReferenceSegment] = ()
+    reference_file: Path | None = None
+    if record is not None:
+        source = source or record.source.file
+        source_language = source_language or record.source_language
+        target_language = target_language or record.target_language
+    if isinstance(reference, (str, Path)):
+        reference_file = Path(reference)
+    elif isinstance(reference, (list, tuple)):
+        lines = reference
+    elif reference is not None:
+        source = source or reference.path
+        source_language = source_language or reference.source_language
+        target_language = target_language or reference.target_language
+        lines = reference.segments
     if source is None or source_language is None or target_language is None:
         raise InputError(
-            f"There is no record beside {dubbed}; name its source (--source), its language (--from) and the dub's (--to)."
+            f"There is no record beside {dubbed}; name its source (--source), its language (--from) and the dub's "
+            "(--to)."
         )
-    if isinstance(reference, (str, Path)):
-        lines, cues = read_reference(Path(reference), Path(source))
+    if reference_file is not None:
+        lines, cues = read_reference(reference_file, Path(source))
         reference_subtitles = reference_subtitles or cues
-    else:
-        lines = list(clip.segments if clip is not None else reference or ())
     target = language_code(target_language)
     tracks = MediaTracks(
         dubbed,
@@ -149,9 +159,7 @@ def rescore(
     """
     costs = {name for name in chosen(["cost"]) if name in kept.values}
     names = [name for name in in_order([*kept.values, *kept.absent, *chosen(metrics)]) if name not in costs]
-    found = measure(
-        dubbed, reference.path, reference=reference, record=record, metrics=names, recognizer=recognizer
-    )
+    found = measure(dubbed, reference.path, reference=reference, record=record, metrics=names, recognizer=recognizer)
     return found.model_copy(update={"values": found.values | {name: kept.values[name] for name in costs}})
 
 
@@ -181,10 +189,6 @@ def read_record(file: Path) -> Record:
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not a *.dub.json of this vtlab"
         raise InputError(f"The record {file} cannot be read: {why}. Dub again, or leave --record out.") from error
-
-
-def _first(*known: str | None) -> str | None:
-    return next((value for value in known if value), None)
 
 
 def _measured(tracks: MediaTracks, metrics: Sequence[Metric]) -> Measurement:

@@ -26,7 +26,7 @@ OWN_SCORES = ("wer", "chrf", "asr_chrf", "tts_wer")  # of each segment by itself
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of a measurement; ``value`` is ``None`` where it could not be measured, and ``why_absent`` says why."""
+    """One metric of a measurement; ``value`` is ``None`` where it could not be measured, ``why_absent`` the reason."""
 
     metric: Metric
     measurement: Measurement

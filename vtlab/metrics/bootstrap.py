@@ -87,7 +87,7 @@ def sample(name: str, units: Sequence[Unit], samples: int = SAMPLES, seed: int =
 def sample_both(
     name: str, ones: Sequence[Unit], others: Sequence[Unit], samples: int = SAMPLES, seed: int = SEED
 ) -> tuple[Sampled, Sampled] | None:
-    """Return the same for two sides, over the same draws of the units that both have and the metric applies to in both."""
+    """Return the same for two sides, over the same draws of the units that the metric applies to on both."""
     metric = _drawn(name)
     theirs = {unit.key: unit for unit in others}
     pairs = [(unit, theirs[unit.key]) for unit in ones if unit.key in theirs]

@@ -1,8 +1,8 @@
 """A metric is one object: what it means, what it needs, what it counts, and how counts become a value.
 
-Everything follows from it. With ``rows`` as its counts over units (segments, or whole clips), the value over a corpus is
-``score(sum of rows)``, a draw of the bootstrap ``score(draw @ rows)``, and a segment's own value ``score(its row)``; why
-a metric is absent follows from ``needs``. There are three kinds:
+Everything follows from it. With ``rows`` as its counts over units (segments, or whole clips), the value over a corpus
+is ``score(sum of rows)``, a draw of the bootstrap ``score(draw @ rows)``, and a segment's own value ``score(its row)``;
+why a metric is absent follows from ``needs``. There are three kinds:
 
 - ``SumMetric``: a function of sums, such as an error rate, a mean or BLEU;
 - ``PercentileMetric``: a percentile of all values, 0 and 100 being the extremes;

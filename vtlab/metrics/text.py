@@ -1,4 +1,4 @@
-"""Texts made comparable: one normaliser for reference and hypothesis, and hypotheses cut to the reference's segments."""
+"""Texts made comparable: one normaliser for both sides, and hypotheses cut to the reference's segments."""
 
 from __future__ import annotations
 

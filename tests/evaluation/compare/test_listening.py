@@ -9,10 +9,10 @@ import pytest
 from evaluation.made_up import clips
 from hypothesis import given
 from hypothesis import strategies as st
+from vtlab.evaluation.compare.bootstrap import MIN_UNITS
 
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.compare import listening
-from vtlab.evaluation.compare.bootstrap import MIN_UNITS
 from vtlab.evaluation.compare.comparison import Candidate, listened
 from vtlab.evaluation.compare.listening import Pair, Ratings, Span, Vote
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result

@@ -2,7 +2,7 @@
 
 ``compare`` takes candidates, whatever they came from: runs in MLflow, folders of results, files of ``vtlab measure
 --json`` (any tool's dub). Each is compared with the baseline on the clips and segments that both have, by the paired
-bootstrap of ``vtlab.evaluation.compare.bootstrap``. Where the interval of a difference holds 0, no difference is shown.
+bootstrap of ``vtlab.metrics.bootstrap``. Where the interval of a difference holds 0, no difference is shown.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from vtlab.errors import InputError, nearest
-from vtlab.evaluation.compare import bootstrap, listening
-from vtlab.evaluation.compare.bootstrap import SAMPLES, SEED, Over, Sampled
+from vtlab.evaluation.compare import listening
 from vtlab.evaluation.compare.listening import Vote
 from vtlab.evaluation.sweep.results import PERFECT_BLEU, RESULT, ClipResult, Gold
 from vtlab.measurement.results import Measurement
+from vtlab.metrics import bootstrap
+from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled
 from vtlab.metrics.pooling import pool
-from vtlab.metrics.registry import METRICS, chosen
+from vtlab.metrics.registry import chosen, find_metric, in_order
+from vtlab.metrics.units import Over, units_of
 
 FEW_SEGMENTS = 100  # simulated: of 40, 60 and 150 segments 6.7, 6.1 and 5.1 % show a difference where there is none
 FEW_CLIPS = 10  # a bootstrap over fewer is coarse
@@ -163,7 +165,8 @@ def compare(
     the first of which is its run a. Raises ``InputError`` where there is nothing to
     compare, ``SettingsError`` for a metric that nobody knows.
     """
-    wanted = chosen(metrics)
+    measured = (name for candidate in candidates for clip in candidate.clips.values() for name in clip.values)
+    wanted = in_order(measured) if metrics is None else chosen(metrics)
     if len(candidates) < 2:
         raise InputError("There is nothing to compare; name two runs, folders of results or files.", code="E_RUN")
     names = [candidate.name for candidate in candidates]
@@ -222,13 +225,13 @@ def listened(
     if one.keys and other.keys:
         both = one.keys.keys() & other.keys.keys()
         votes = listening.present(votes, {clip: listening.about(one.keys[clip], other.keys[clip]) for clip in both})
-    ours, theirs = (bootstrap.units_of(candidate.clips, "segments") for candidate in candidates)
-    table = bootstrap.estimators()
+    ours, theirs = (units_of(candidate.clips, "segments") for candidate in candidates)
     agreements = []
     for name in wanted:
-        if name not in table or table[name].over != "segments" or METRICS[name].better == "target":
+        metric = find_metric(name)
+        if not metric.drawn or metric.over != "segments" or metric.better == "target":
             continue
-        up = 1 if METRICS[name].better == "higher" else -1
+        up = 1 if metric.better == "higher" else -1
         better_a = {
             f"{unit.clip}:{unit.segment.index}": up * (a - b)  # as vtlab.evaluation.compare.listening names its pairs
             for unit, a, b in bootstrap.each(name, ours, theirs)
@@ -253,7 +256,7 @@ def losses(candidate: Candidate, samples: int = SAMPLES, seed: int = SEED) -> li
         _gained("loss_transcription_bleu", candidate.name, candidate.clips, transcript, samples, seed),
         _gained("loss_translation_bleu", candidate.name, transcript, translation, samples, seed),
     ]
-    spoken = bootstrap.sample("asr_bleu", bootstrap.units_of(translation, "segments"), samples, seed)
+    spoken = bootstrap.sample("asr_bleu", units_of(translation, "segments"), samples, seed)
     if spoken is not None:
         left = changed(spoken, value=PERFECT_BLEU - spoken.value, draws=PERFECT_BLEU - spoken.draws)
         found.append(_loss("loss_tts_bleu", candidate.name, left))
@@ -265,7 +268,7 @@ def undominated(values: Sequence[Mapping[str, float]], quality: str | None, cost
     """Places of those that no other beats in quality or cost without losing in the other: the Pareto set."""
     if quality is None or cost is None:
         return set()
-    up = 1 if METRICS[quality].better == "higher" else -1
+    up = 1 if find_metric(quality).better == "higher" else -1
     points = [(up * one[quality], -one[cost]) for one in values]
 
     def beaten(point: tuple[float, float]) -> bool:
@@ -423,16 +426,15 @@ def _paired(first: Candidate, other: Candidate, wanted: Sequence[str], samples: 
         )
     both = [{clip: candidate.clips[clip] for clip in clips} for candidate in (first, other)]
     kinds: tuple[Over, ...] = ("segments", "clips")
-    units = {over: [bootstrap.units_of(side, over) for side in both] for over in kinds}
+    units = {over: [units_of(side, over) for side in both] for over in kinds}
     keys = {unit.key for unit in units["segments"][0]} & {unit.key for unit in units["segments"][1]}
     extremes = [pool(list(side.values())).values for side in both]
     differences = []
-    table = bootstrap.estimators()
     for name in wanted:
         if not all(any(name in measured.values for measured in side.values()) for side in both):
             continue
-        if name in table:
-            ones, others = units[table[name].over]
+        if find_metric(name).drawn:
+            ones, others = units[find_metric(name).over]
             pair = bootstrap.sample_both(name, ones, others, samples, seed)
             if pair is not None:
                 differences.append(_difference(name, *pair))
@@ -448,7 +450,7 @@ def _difference(name: str, before: Sampled, after: Sampled) -> Difference:
     draws = after.draws - before.draws
     bounds = bootstrap.interval(draws)
     low, high = bounds or (None, None)
-    better = METRICS[name].better
+    better = find_metric(name).better
     verdict: Verdict = "no difference shown"
     if low is None or high is None:
         verdict = "no interval"
@@ -504,7 +506,7 @@ def _gained(
     seed: int,
 ) -> Loss | None:
     clips = [clip for clip in before if clip in after]
-    ones, others = (bootstrap.units_of({clip: side[clip] for clip in clips}, "segments") for side in (before, after))
+    ones, others = (units_of({clip: side[clip] for clip in clips}, "segments") for side in (before, after))
     pair = bootstrap.sample_both("asr_bleu", ones, others, samples, seed)
     if pair is None:
         return None

@@ -24,9 +24,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.errors import InputError, UserError
-from vtlab.evaluation.compare.bootstrap import LEVEL, MIN_UNITS
 from vtlab.evaluation.sweep.results import load_results
 from vtlab.files import check_kind
+from vtlab.metrics.bootstrap import LEVEL, MIN_UNITS
 from vtlab.metrics.rows import SegmentMeasure
 
 Which = Literal["a", "b"]

@@ -191,7 +191,7 @@ def _trimmed(
 ) -> list[ReferenceSegment]:
     if all(segment.start is None for segment in segments):
         return segments
-    from vtlab.measurement.inspection import voice_activity
+    from vtlab.measurement.activity import voice_activity
     from vtlab.media.decoding import decode_speech
     from vtlab.media.streams import choose_audio, probe
 

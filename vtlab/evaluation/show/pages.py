@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 from vtlab import __version__, media, plots
 from vtlab.audio import Audio, cut, fade
 from vtlab.errors import InputError
-from vtlab.evaluation.compare import bootstrap, listening
-from vtlab.evaluation.compare.bootstrap import Unit
+from vtlab.evaluation.compare import listening
 from vtlab.evaluation.compare.comparison import STAGES_LOST, Candidate, Comparison, Loss, Pairing, load, losses
 from vtlab.evaluation.show import terminal as shown
 from vtlab.evaluation.suite.model import Gate
@@ -29,8 +28,10 @@ from vtlab.evaluation.sweep.results import RESULT, ClipResult, read_result
 from vtlab.files import atomic_write, check_kind
 from vtlab.languages import language_name
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.pooling import pool
-from vtlab.metrics.registry import METRICS
+from vtlab.metrics.registry import METRICS, find_metric, in_order
+from vtlab.metrics.units import Unit, units_of
 from vtlab.record import Record
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def comparison_page(found: Comparison) -> str:
         trade=_picture(trade(found)),
         lost=_picture(lost(found.losses)),
         stages=STAGES_LOST,
-        metrics=[name for name in METRICS if any(name in one.values for one in found.candidates)],
+        metrics=in_order(name for one in found.candidates for name in one.values),
         made=_made(),
         **_writing(),
     )
@@ -111,7 +112,7 @@ def _judged(pairing: Pairing) -> list[Any]:
 def forest(pairing: Pairing) -> Figure:
     changes = []
     for one in _judged(pairing)[:SHARE_OF_PLOT]:
-        better = METRICS[one.metric].better
+        better = find_metric(one.metric).better
         text = f"{shown.number(one.metric, one.difference, signed=True)} {shown.unit(one.metric)}".strip()
         text += f"  {shown.span(one.metric, one.low, one.high, signed=True)}"
         sign = {"higher": 1, "lower": -1, "target": 0}[better]
@@ -126,7 +127,7 @@ def trade(found: Comparison) -> Figure | None:
     if quality is None or cost is None:
         return None
     points = [plots.Point(one.name, one.values[quality], one.values[cost], one.best) for one in found.candidates]
-    return plots.pareto(points, quality, cost, lower_is_better=METRICS[quality].better == "lower")
+    return plots.pareto(points, quality, cost, lower_is_better=find_metric(quality).better == "lower")
 
 
 def lost(found: Sequence[Loss]) -> Figure | None:
@@ -251,7 +252,7 @@ def run_page(page: Page) -> str:
         candidate=candidate,
         values=scores.values,
         signatures=scores.signatures,
-        intervals=bootstrap.intervals(candidate.clips),
+        intervals=intervals(candidate.clips),
         metrics=METRICS,
         absent=_absent(measured),
         pairs=dict.fromkeys(
@@ -269,7 +270,7 @@ def run_page(page: Page) -> str:
 
 def worst_segments(clips: Mapping[str, Measurement], most: int = WORST) -> list[WorstSegment]:
     """The segments with most wrong about them, worst first; one with nothing wrong is not among them."""
-    found = [_judge(unit) for unit in bootstrap.units_of(clips, "segments")]
+    found = [_judge(unit) for unit in units_of(clips, "segments")]
     bad = [segment for segment in found if segment.reasons]
     return sorted(bad, key=lambda segment: -segment.badness)[:most]
 
@@ -293,22 +294,22 @@ def _judge(unit: Unit) -> WorstSegment:
         side = "late" if row.offset_ms > 0 else "early"
         tell(f"ends {abs(row.offset_ms):.0f} ms {side}", abs(row.offset_ms) / LATE_MS / 3)
     if row.text and row.recognised is not None:
-        errors = bootstrap.sample("wer", [unit], 1)
-        if errors is not None and errors.value > MISHEARD:
-            tell(f"misheard: {errors.value:.0%} of the words", 4 * errors.value)
+        errors = find_metric("wer").value([unit])
+        if errors is not None and errors > MISHEARD:
+            tell(f"misheard: {errors:.0%} of the words", 4 * errors)
     for name, said in (("chrf", "translated unlike the reference"), ("asr_chrf", "heard unlike the reference")):
-        score = bootstrap.sample(name, [unit], 1)
-        if score is not None and score.value < UNLIKE and (name == "chrf" or row.heard):
-            tell(f"{said}: chrF {score.value:.0f}", (UNLIKE - score.value) / 15)
+        score = find_metric(name).value([unit])
+        if score is not None and score < UNLIKE and (name == "chrf" or row.heard):
+            tell(f"{said}: chrF {score:.0f}", (UNLIKE - score) / 15)
     low, high = plots.BEARABLE
     for line in unit.dub_segments:
         if line.speed is not None and not low - 1e-9 <= line.speed <= high + 1e-9:
             tell(
                 f"spoken at {line.speed:.2f} times the natural speed", 2 + 10 * max(line.speed - high, low - line.speed)
             )
-    lost = bootstrap.sample("truncated_words", [unit], 1)
-    if lost is not None and lost.value > 0:
-        tell(f"{lost.value:.0f} word{'s' * (lost.value > 1)} missing at the end", 2 * lost.value)
+    lost = find_metric("truncated_words").value([unit])
+    if lost:
+        tell(f"{lost:.0f} word{'s' * (lost > 1)} missing at the end", 2 * lost)
     return WorstSegment(unit.clip, unit, tuple(reasons), badness)
 
 

@@ -11,7 +11,7 @@ from vtlab.evaluation.compare.comparison import Comparison, Pairing
 from vtlab.evaluation.show import terminal as shown
 from vtlab.evaluation.sweep.results import ClipResult, added
 from vtlab.evaluation.tracking.artifacts import Pooled
-from vtlab.metrics.registry import METRICS
+from vtlab.metrics.registry import find_metric, in_order, is_metric
 from vtlab.record import Record
 
 VERDICTS = {True: "met", False: "missed", None: ""}
@@ -22,7 +22,7 @@ def values(numbers: Pooled) -> pd.DataFrame:
     """A row per metric: value, 95 % interval, target and whether it is met, what it means, how it was computed."""
     rows = []
     for name, value in numbers.values.items():
-        metric = METRICS.get(name)
+        metric = find_metric(name) if is_metric(name) else None
         rows.append(
             {
                 "metric": name,
@@ -66,7 +66,7 @@ def candidates(found: Comparison) -> pd.DataFrame:
     columns = {
         one.name: {name: shown.number(name, value) for name, value in one.values.items()} for one in found.candidates
     }
-    named = [name for name in METRICS if any(name in values for values in columns.values())]
+    named = in_order(name for values in columns.values() for name in values)
     frame = pd.DataFrame(columns, index=named).fillna(shown.ABSENT)
     frame["unit"] = [shown.unit(name) for name in named]
     return frame

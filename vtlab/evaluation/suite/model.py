@@ -50,7 +50,7 @@ from vtlab.engines import KINDS, chosen, engine_options
 from vtlab.errors import EngineError, InputError, SettingsError, nearest
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, Dataset, load_dataset
 from vtlab.languages import language_code
-from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS, is_metric, metrics_of
 from vtlab.settings import Settings, fingerprint, load_settings, settings_from_dict
 
 ONLY = "base"  # the name of the configuration of a suite that names none
@@ -428,7 +428,7 @@ def _check_metrics(suite: Suite, where: _Where) -> None:
                 f"Groups: {', '.join(GROUPS)}."
             )
     for name in suite.gates:
-        if name not in METRICS and name not in LOSSES:
+        if name not in LOSSES and not is_metric(name):
             raise _wrong(f"{where(['gates', name])}: there is no metric {name!r}.{nearest(name, [*METRICS, *LOSSES])}")
     named: list[tuple[list[Any], str]] = [
         (["metrics", number], word) for number, word in enumerate(suite.metrics or ())

@@ -14,15 +14,15 @@ import numpy as np
 
 from vtlab import media, plots
 from vtlab.audio import Audio, cut, fade, silence
-from vtlab.evaluation.compare.bootstrap import intervals
 from vtlab.evaluation.compare.comparison import COSTS, QUALITIES, first_of_all, losses, of_results, undominated
 from vtlab.evaluation.dataset import Dataset
 from vtlab.evaluation.show.pages import lost
 from vtlab.evaluation.suite.model import Configuration, Gate, Suite
 from vtlab.evaluation.sweep.results import ClipResult, added, corpus, gate_outcomes
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.pooling import pool
-from vtlab.metrics.registry import METRICS
+from vtlab.metrics.registry import find_metric
 from vtlab.metrics.rows import SegmentMeasure
 from vtlab.settings import dump_yaml
 
@@ -122,7 +122,7 @@ def write_trade(file: Path, configurations: Iterable[Sequence[ClipResult]]) -> b
         plots.Point(one.name, own[quality], own[cost], place in best)
         for place, (one, own) in enumerate(zip(found, values, strict=True))
     ]
-    figure = plots.pareto(points, quality, cost, lower_is_better=METRICS[quality].better == "lower")
+    figure = plots.pareto(points, quality, cost, lower_is_better=find_metric(quality).better == "lower")
     file.write_bytes(plots.png(figure))
     return True
 

@@ -38,7 +38,7 @@ from vtlab import __version__
 from vtlab.errors import InputError, UserError, nearest
 from vtlab.evaluation.suite.model import Configuration, Gate, Suite
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder
-from vtlab.metrics.registry import METRICS
+from vtlab.metrics.registry import is_metric
 from vtlab.record import Record
 
 if TYPE_CHECKING:
@@ -672,7 +672,7 @@ def _loaded(client: MlflowClient, address: str, run: Run) -> TrackedRun:
         **_facts(run),
         settings=yaml.safe_load(settings),
         results=_RESULTS.validate_json(results),
-        values={name: value for name, value in run.data.metrics.items() if name in METRICS or name.startswith("loss_")},
+        values={name: value for name, value in run.data.metrics.items() if name.startswith("loss_") or is_metric(name)},
         intervals={name: (low, high) for name, (low, high) in intervals.items()},
         gates=_GATES.validate_python(gates),
         engines={key.removeprefix("engine."): value for key, value in tags.items() if key.startswith("engine.")},
