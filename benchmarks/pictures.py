@@ -44,9 +44,9 @@ def main() -> None:
         ]
     )
     with tempfile.TemporaryDirectory() as folder:
-        made = dub(clip.path, settings, Path(folder))
+        made = dub(clip.path, settings=settings, out=folder)
         draw_timeline(made.record, out / "timeline.png")
-        draw_frame(made.outputs["video"], made.record.segments[1].planned_start + 1.0, out / "frame.png")
+        draw_frame(made.video, made.record.segments[1].planned_start + 1.0, out / "frame.png")
 
 
 def draw_timeline(record: Record, out: Path) -> None:

@@ -21,8 +21,7 @@ import psutil
 from serve.config import ActiveRelease
 from serve.sessions.sessions import STORE, Folders, Limits, Sessions
 from serve.state import State, Status
-from vtlab.events import Event, StageFinished, StageStarted
-from vtlab.run import STAGES
+from vtlab.events import STAGES, Event, StageFinished, StageStarted
 
 CLIP = Path(__file__).parents[1] / "datasets" / "people" / "clips" / "story_city_en.mp4"
 LOOK_S, QUIET_SHARE = 0.2, 0.1

@@ -25,8 +25,7 @@ import psutil
 
 from serve.sessions.sessions import Folders, Limits, Served, Sessions
 from serve.state import State, Status
-from vtlab.events import Event, StageStarted
-from vtlab.run import STAGES
+from vtlab.events import STAGES, Event, StageStarted
 from vtlab.settings import load_settings
 
 CLIP = Path(__file__).parents[1] / "tests" / "cases" / "delayed_audio.mp4"

@@ -37,7 +37,7 @@ def dubbed(clip: Path, settings: Settings, pool: EnginePool, root: Path) -> Cost
     shutil.rmtree(store, ignore_errors=True)
     settings = settings.model_copy(update={"store": StoreSettings(folder=store)})
     began, before = time.perf_counter(), _own_cpu_s()
-    pipeline.dub(clip, settings, root / "dub", pool=pool)
+    pipeline.dub(clip, settings=settings, out=root / "dub", pool=pool)
     return time.perf_counter() - began, _own_cpu_s() - before
 
 

@@ -41,7 +41,7 @@ def main() -> int:
                 {"source_language": source, "target_language": target, "store": {"folder": f"{folder}/store"}}
             )
             pool = pool or EnginePool(memory_budget_mb(settings))
-            made = dub(clip, settings, Path(folder), pool=pool)
+            made = dub(clip, settings=settings, out=folder, pool=pool)
         now = rss_mb(), threading.active_count(), psutil.Process().num_fds()
         memory, threads, files = now
         took = f"{made.record.wall_s:6.1f} s {memory:7.0f} MB {threads:>3} threads {files:>4} files"

@@ -17,7 +17,7 @@ def _():
     from vtlab.apps import controls, debugging, player, sounds
     from vtlab.errors import VtlabError
     from vtlab.evaluation.suite.model import check_options
-    from vtlab.run import STAGES
+    from vtlab.events import STAGES
     from vtlab.settings import fingerprint, load_settings
 
     return (
@@ -404,7 +404,7 @@ def _(mo, place, record):
 @app.cell
 def _(lines_a_page, dub, mo, record, section, sounds, speech_page):
     def _spoken(line):
-        track = dub.outputs["speech_track"]
+        track = dub.speech_track
         said = mo.md(f"**{line.id}** {line.spoken_text or '—'}")
         if line.failed is not None or line.planned_end <= line.planned_start:
             return mo.hstack([said, mo.md(line.failed or "nothing to say")], widths=[3, 2])
@@ -426,7 +426,7 @@ def _(dub, mo, record, shown_video, sounds):
     def _sounds(number):
         line = _lines[number]
         source = sounds.line_sound(shown_video, line.start, line.end)
-        said = sounds.line_sound(dub.outputs["speech_track"], line.planned_start, line.planned_end)
+        said = sounds.line_sound(dub.speech_track, line.planned_start, line.planned_end)
         return sounds.data_url(source, "audio/wav"), sounds.data_url(said, "audio/wav")
 
     timeline = mo.ui.anywidget(Timeline(record, _sounds))
@@ -472,7 +472,7 @@ def _(dub, mo, section):
 
     section(
         "subtitle_generation",
-        mo.ui.tabs({kind: _cues(file) for kind, file in dub.outputs.items() if kind.endswith("_srt")}),
+        mo.ui.tabs({kind: _cues(file) for kind, file in dub.files.items() if kind.endswith("_srt")}),
     )
     return
 
@@ -480,7 +480,7 @@ def _(dub, mo, section):
 @app.cell
 def _(dub, mo, place, player):
     # a long dub is shown in parts
-    _parts = player.parts(dub.outputs.get("video") or dub.outputs["audio"])
+    _parts = player.parts(dub.media)
     part = mo.ui.number(
         1, _parts, 1, value=min(place["part"], _parts), label=f"part of {_parts}, {player.PART_S / 60:g} minutes each",
         on_change=lambda value: place.update(part=value),
@@ -490,7 +490,7 @@ def _(dub, mo, place, player):
 
 @app.cell
 def _(dub, part, picture, player, record, section, shown_settings):
-    _file = dub.outputs.get("video") or dub.outputs["audio"]
+    _file = dub.media
 
     # drawn when this cell has ended, and its names are gone
     def _loudness(file=_file, target=shown_settings.audio_sync.loudness_lufs):
@@ -506,7 +506,7 @@ def _(dub, part, picture, player, record, section, shown_settings):
 
     _subtitles = None  # where they are in the picture already
     if not shown_settings.video_combination.burn_subtitles:
-        _subtitles = dub.outputs.get(f"subtitles_{record.target_language}_vtt")
+        _subtitles = dub.webvtt.get(record.target_language)
     _player = player.show(_file, _subtitles, record.target_language, part.value - 1)
     section("video_combination", *([part] if player.parts(_file) > 1 else []), _player, picture(_loudness))
     return
@@ -552,8 +552,8 @@ def _(
                 _base = debugging.dubbed(shown_video, base, _folder, pool, lambda event: None)
                 _reference = None if clip is None else clip.segments
                 _rows = debugging.metric_differences(shown_video, _base, dub, _reference)
-            _file = _base.outputs.get("video") or _base.outputs["audio"]
-            _subtitles = _base.outputs.get(f"subtitles_{record.target_language}_vtt")
+            _file = _base.media
+            _subtitles = _base.webvtt.get(record.target_language)
             compared = mo.vstack(
                 [
                     mo.md("### Against the base configuration"),

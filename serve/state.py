@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from vtlab.run import STAGES
+from vtlab.events import STAGES
 
 TOTAL_STAGES = len(STAGES)
 

@@ -34,7 +34,13 @@ class Dubbing:
 
     def run(self, *, pool: EnginePool | None = None, **sections: Any) -> Dub:
         self.events.clear()
-        return dub(self.video, self.settings(**sections), self.out, on_event=self.events.append, pool=pool or self.pool)
+        return dub(
+            self.video,
+            settings=self.settings(**sections),
+            out=self.out,
+            on_event=self.events.append,
+            pool=pool or self.pool,
+        )
 
     def messages(self) -> list[str]:
         return [event.message for event in self.events if isinstance(event, Log)]

@@ -17,6 +17,7 @@ from vtlab import __main__, pipeline
 from vtlab.audio import silence
 from vtlab.cli import app, dubbing, terminal
 from vtlab.errors import Cancelled, InputError, SettingsError
+from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
 from vtlab.settings import Settings, load_settings
 from vtlab.store.results import Store
@@ -55,7 +56,7 @@ class Calls:
         self.video: Path | None = None
         self.settings: Settings | None = None
 
-    def __call__(self, video: Path, settings: Settings, out: Path, **_: object) -> None:
+    def __call__(self, video: Path, *, settings: Settings, **_: object) -> None:
         self.video, self.settings = video, settings
         self.does()
         raise InputError("enough seen", code="E_NO_FILE")
@@ -178,9 +179,11 @@ def test_a_recording_is_dubbed_and_the_second_run_reuses_it(
     missing = {"stage": "tts", "code": "failed", "severity": "degraded", "message": "no voice could speak it"}
     finding = FindingRecord(**missing, segment=4, value=None, limit=None)
     degraded = Record.model_validate(record).model_copy(update={"degraded": True, "findings": [finding]})
-    monkeypatch.setattr(pipeline, "dub", lambda *_, **__: pipeline.Dub({"video": Path("a.mp4")}, degraded))
+    video, file = Path("a.mp4"), Path("a.dub.json")
+    made = Dub(video, video, None, {}, {}, None, degraded, file)
+    monkeypatch.setattr(pipeline, "dub", lambda *_, **__: made)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
-    assert run(*arguments) == (3, "a.mp4\n", "The dub is degraded: line 4: no voice could speak it.\n")
+    assert run(*arguments) == (3, "a.mp4\na.dub.json\n", "The dub is degraded: line 4: no voice could speak it.\n")
 
 
 def test_checkpoints_raise_once_stopped() -> None:
@@ -196,7 +199,7 @@ import sys, threading, time
 from vtlab import pipeline
 from vtlab.__main__ import main
 
-def dub(video, settings, out, *, on_event, checkpoint, overwrite):
+def dub(video, *, settings, out, on_event, checkpoint, overwrite):
     def work():
         while True:
             checkpoint()
@@ -383,3 +386,40 @@ def test_results_are_not_written_over_a_file_of_the_user(run: Run, tmp_path: Pat
     assert "--overwrite" in err
     assert "Traceback" not in err
     assert (tmp_path / "film.en.srt").read_text() == "mine"
+
+
+def shell(line: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a line of shell in which `vtlab` is this program."""
+    program = f'vtlab() {{ "{sys.executable}" -m vtlab "$@"; }}; {line}'
+    return subprocess.run(["bash", "-c", program], env={**os.environ, **variables}, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("arguments", ["settings", "--help", "dub --help"])
+def test_a_full_disk_under_the_output_is_said(arguments: str) -> None:
+    done = shell(f"vtlab {arguments} >/dev/full")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "vtlab: The output cannot be written: No space left on device."
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", ["settings", "--help", "engines --json"])
+def test_a_reader_that_has_read_enough_hears_nothing(arguments: str) -> None:
+    done = shell(f"set -o pipefail; vtlab {arguments} | true")
+    assert done.returncode == 141
+    assert not [line for line in done.stderr.splitlines() if not line.startswith("fingerprint")]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_streams_that_are_closed_do_no_harm(closed: str, tmp_path: Path) -> None:
+    assert shell(f"vtlab settings {closed}").returncode == 0
+    done = shell(f"vtlab dub {tmp_path}/nothing.mp4 --to en {closed}")
+    assert done.returncode == 2
+    assert "fault" not in done.stderr
+
+
+def test_a_terminal_without_these_letters_gets_them_as_json_writes_them(tmp_path: Path) -> None:
+    done = shell("vtlab settings | grep ratio -A1", PYTHONIOENCODING="ascii")
+    assert "shorter than this \\u00d7 source" in done.stdout
+    done = shell(f"vtlab dub {tmp_path}/Ação😀.mp4 --to en", PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert "A\\u00e7\\u00e3o\\ud83d\\ude00.mp4" in done.stderr

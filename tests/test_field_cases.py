@@ -63,9 +63,9 @@ def test_sound_that_starts_late(field: Field) -> None:
         made = field.dub(file)
         line = made.record.segments[0]
         assert line.measured_start is not None
-        subtitles = [pysubs2.load(str(made.outputs[f"subtitles_{code}_srt"]))[0].start / 1000 for code in ("en", "pt")]
+        subtitles = [pysubs2.load(str(made.subtitles[code]))[0].start / 1000 for code in ("en", "pt")]
         assert [line.start, line.measured_start, *subtitles] == pytest.approx([first] * 4, abs=tolerance)
-        result = media.probe(made.outputs["video"])
+        result = media.probe(made.video)
         assert result.duration_s == pytest.approx(case["seconds"], abs=FRAME_S)
         assert result.audio[0].start_s == pytest.approx(0, abs=0.001)
 
@@ -124,7 +124,7 @@ def test_channels_that_cancel_each_other(field: Field) -> None:
 def test_a_timecode_track_is_left_out(field: Field) -> None:
     case = EXPECTED["timecode-track"]
     made = field.dub(case["files"][0])
-    path = made.outputs["video"]
+    path = made.video
     result = media.probe(path)
     assert path.suffix == ".mp4"
     assert (len(result.audio), len(result.subtitles)) == (1, 2)
@@ -137,8 +137,8 @@ def test_odd_sizes_are_copied_and_burnt_in(field: Field) -> None:
     assert video is not None
     assert (video.codec, video.width, video.height) == (case["video_codec"], case["width"], case["height"])
     made = field.dub(case["files"][0], video_combination={"burn_subtitles": True})
-    assert packets(made.outputs["video"]) == case["video_packets"]
-    video = media.probe(made.outputs["video"]).video
+    assert packets(made.video) == case["video_packets"]
+    video = media.probe(made.video).video
     assert video is not None
     assert case["burned_in_width"][0] <= video.width <= case["burned_in_width"][1]
     assert case["burned_in_height"][0] <= video.height <= case["burned_in_height"][1]
@@ -157,7 +157,7 @@ def test_a_long_pause_stays_a_pause(field: Field) -> None:
         assert line.measured_end is not None
         assert line.measured_end < begin + 1 or line.planned_start > end - 0.5
     source = audio_extraction.extract(media.probe(CASES / case["files"][0]), AudioExtractionSettings(), "en", print)
-    result = audio_extraction.extract(media.probe(made.outputs["video"]), AudioExtractionSettings(), "pt", print)
+    result = audio_extraction.extract(media.probe(made.video), AudioExtractionSettings(), "pt", print)
     quiet = [
         levels_db(cut(audio_extraction.speech_of(file, lambda finding: None), begin + 2, end - 2)).max()
         for file in (source, result)
@@ -194,9 +194,9 @@ def test_an_audio_file_with_a_cover_becomes_an_audio_file(pool: EnginePool, tmp_
     command = [media.ffmpeg_binary(), "-v", "error", "-i", str(PEOPLE / "fox_pt.flac"), *cover, str(song)]
     subprocess.run(command, check=True)
     made = Dubbing(tmp_path / "store", tmp_path / "out", pool, song, ("pt", "en")).run()
-    assert made.outputs["audio"].name == "song.en.m4a"
+    assert made.audio.name == "song.en.m4a"
     assert made.record.source.video is None
-    assert media.probe(made.outputs["audio"]).duration_s == pytest.approx(made.record.source.seconds, abs=0.05)
+    assert media.probe(made.audio).duration_s == pytest.approx(made.record.source.seconds, abs=0.05)
 
 
 def test_half_a_second(pool: EnginePool, tmp_path: Path) -> None:
@@ -204,6 +204,6 @@ def test_half_a_second(pool: EnginePool, tmp_path: Path) -> None:
     cut_out = ["-ss", "14.4", "-t", "0.5", "-i", str(PEOPLE / "sentences_pt.mp4")]
     subprocess.run([media.ffmpeg_binary(), "-v", "error", *cut_out, str(clip)], check=True)
     made = Dubbing(tmp_path / "store", tmp_path / "out", pool, clip, ("pt", "en")).run()
-    source, result = media.probe(clip), media.probe(made.outputs["video"])
+    source, result = media.probe(clip), media.probe(made.video)
     assert result.duration_s == pytest.approx(source.duration_s, abs=0.05)
     assert made.record.segments

@@ -46,7 +46,14 @@ def refused(own: Dubbing, match: str, *, overwrite: bool = False) -> None:
     before = content(own.out)
     own.events.clear()
     with pytest.raises(InputError, match=match) as error:
-        dub(own.video, own.settings(), own.out, on_event=own.events.append, pool=own.pool, overwrite=overwrite)
+        dub(
+            own.video,
+            settings=own.settings(),
+            out=own.out,
+            on_event=own.events.append,
+            pool=own.pool,
+            overwrite=overwrite,
+        )
     assert (error.value.code, error.value.exit_code) == ("E_EXISTS", 2)
     assert content(own.out) == before
     assert [event.stage for event in own.events if isinstance(event, StageStarted)] == ["initialization"]
@@ -68,9 +75,9 @@ RESULTS = [
 def test_a_file_of_the_user_is_refused_before_any_work(own: Dubbing, name: str) -> None:
     (own.out / name).write_text("an evening's work")
     refused(own, f"{name} was not made by a dub of this video, .*--out.*--overwrite")
-    made = dub(own.video, own.settings(), own.out, pool=own.pool, overwrite=True)
+    made = dub(own.video, settings=own.settings(), out=own.out, pool=own.pool, overwrite=True)
     assert sorted(content(own.out)) == sorted([VIDEO, *RESULTS])
-    assert Record.model_validate_json(made.outputs["record"].read_bytes()) == made.record
+    assert Record.model_validate_json(made.record_file.read_bytes()) == made.record
 
 
 def test_every_file_in_the_way_is_named(own: Dubbing) -> None:
@@ -89,26 +96,26 @@ def test_subtitles_count_while_the_language_is_unknown(own: Dubbing) -> None:
 def test_a_later_dub_replaces_what_an_earlier_one_made(own: Dubbing) -> None:
     first = own.run(audio_sync={"keep_speech_track": True})
     second = own.run(subtitle_generation={"max_line_chars": 30})
-    track = first.outputs["speech_track"]
+    track = first.speech_track
     assert [output.file for output in second.record.earlier_outputs] == [track.name]
     assert track.is_file()
-    third = own.run(audio_sync={"keep_speech_track": True, "gap_s": 0.2})
-    assert third.outputs["speech_track"] == track
+    third = own.run(audio_sync={"keep_speech_track": True, "gap_s": 0.15})
+    assert third.speech_track == track
     assert third.record.earlier_outputs == []
     own.run()
 
 
 def test_records_of_before_are_read(own: Dubbing) -> None:
     made = own.run()
-    data = json.loads(made.outputs["record"].read_bytes())
+    data = json.loads(made.record_file.read_bytes())
     del data["earlier_outputs"]
-    made.outputs["record"].write_text(json.dumps({**data, "a field of tomorrow": 1}))
+    made.record_file.write_text(json.dumps({**data, "a field of tomorrow": 1}))
     own.run()
 
 
 def test_a_result_that_the_user_changed_is_refused(own: Dubbing) -> None:
     made = own.run()
-    with made.outputs["subtitles_en_srt"].open("a") as file:
+    with made.subtitles["en"].open("a") as file:
         file.write("\n")
     refused(own, r"sentences_pt\.en\.srt was changed after a dub had made it")
 
@@ -130,6 +137,34 @@ def test_another_video_of_the_same_name_is_refused(own: Dubbing, tmp_path: Path)
     for path in own.out.glob("sentences_pt.*.*t"):
         path.unlink()
     refused(replace(own, video=other), f"{RECORD} is the record of another video")
+
+
+# ---------------------------------------------------------------- a dub's files and tables
+
+
+def test_a_dub_has_its_files_by_name(own: Dubbing) -> None:
+    made = own.run(audio_sync={"keep_speech_track": True})
+    assert (made.source, made.video, made.media, made.audio) == (own.video, own.out / RESULTS[0], made.video, None)
+    assert made.subtitles == {"pt": own.out / "sentences_pt.pt.srt", "en": own.out / "sentences_pt.en.srt"}
+    assert made.webvtt == {"pt": own.out / "sentences_pt.pt.vtt", "en": own.out / "sentences_pt.en.vtt"}
+    assert made.speech_track == own.out / "sentences_pt.en.speech.flac"
+    assert made.record_file == own.out / RECORD
+    listed = {output.kind: made.record_file.parent / output.file for output in made.record.outputs}
+    assert made.files == {**listed, "record": made.record_file}
+    assert all(path.is_file() for path in made.files.values())
+
+
+def test_a_dub_has_tables_of_segments_and_findings(sentences: tuple[Dubbing, Dub]) -> None:
+    made = sentences[1]
+    lines = made.lines()
+    assert list(lines.index) == [segment.id for segment in made.record.segments]
+    assert list(lines["translation"]) == [segment.translation for segment in made.record.segments]
+    late = lines["measured_start"] - lines["start"]
+    assert (lines["onset_drift_s"] - late).abs().max() < 1e-9
+    assert list(made.findings()["code"]) == [finding.code for finding in made.record.findings]
+    nothing = replace(made, record=made.record.model_copy(update={"findings": [], "segments": []}))
+    assert len(nothing.lines()) == 0
+    assert list(nothing.findings().columns) == list(made.findings().columns)
 
 
 # ---------------------------------------------------------------- the video itself
@@ -179,7 +214,7 @@ def test_a_link_of_the_user_is_refused(own: Dubbing) -> None:
     (own.out / "sentences_pt.en.vtt").symlink_to("nowhere")
     refused(own, r"en\.srt is a link to another file, .*\(nor sentences_pt\.en\.vtt\)")
     own.events.clear()
-    dub(own.video, own.settings(), own.out, pool=own.pool, overwrite=True)
+    dub(own.video, settings=own.settings(), out=own.out, pool=own.pool, overwrite=True)
     assert (own.out / "notes.txt").read_text() == "mine"
 
 
@@ -192,7 +227,7 @@ def test_a_file_that_appears_meanwhile_is_left_alone(own: Dubbing) -> None:
             (own.out / "sentences_pt.en.srt").write_text("mine")
 
     with pytest.raises(InputError, match="was not made by a dub of this video"):
-        dub(own.video, own.settings(), own.out, on_event=write_one, pool=own.pool)
+        dub(own.video, settings=own.settings(), out=own.out, on_event=write_one, pool=own.pool)
     assert {path.name for path in own.out.iterdir()} == {VIDEO, "sentences_pt.en.srt"}
     assert (own.out / "sentences_pt.en.srt").read_text() == "mine"
 
@@ -235,7 +270,7 @@ def test_what_a_killed_dub_finished_replaces_no_file_of_the_user(own: Dubbing) -
     with work_folder(own.out) as work:
         ready = own.out / f"{work.name[:-8]}abcdefgh" / "ready"
         ready.mkdir(parents=True)
-        for path in made.outputs.values():
+        for path in made.files.values():
             path.rename(ready / path.name)
     (own.out / "sentences_pt.en.srt").write_text("mine")
     with pytest.raises(InputError, match="was not made by a dub of this video"):

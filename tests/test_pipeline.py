@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import doctest
 import hashlib
 import json
 import os
@@ -16,14 +17,14 @@ from typing import Any
 import pytest
 from dubbing import PEOPLE, Dubbing
 
+import vtlab
 from vtlab import media
 from vtlab.engines.pool import EnginePool
-from vtlab.errors import Cancelled, EngineError, LineError, ResourceError
-from vtlab.events import SegmentDone, StageFinished, StageStarted
+from vtlab.errors import Cancelled, EngineError, LineError, ResourceError, SettingsError
+from vtlab.events import STAGES, SegmentDone, StageFinished, StageStarted
 from vtlab.outputs import Dub
 from vtlab.pipeline import dub
 from vtlab.record import Record
-from vtlab.run import STAGES
 from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
 
 # what differs between two runs that make the same dub
@@ -53,7 +54,7 @@ def test_a_second_run_loads_nothing_and_makes_the_same(sentences: tuple[Dubbing,
     assert hashes(again) == hashes(first)
     assert again.record.model_dump(exclude=OF_THE_RUN) == first.record.model_dump(exclude=OF_THE_RUN)
     assert again.record.wall_s < 0.2 * first.record.wall_s
-    assert sorted(path.name for path in dubbing.out.iterdir()) == sorted(path.name for path in again.outputs.values())
+    assert sorted(path.name for path in dubbing.out.iterdir()) == sorted(path.name for path in again.files.values())
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,9 @@ def test_a_knob_computes_its_stage_and_what_it_changes_after_it(
     sentences: tuple[Dubbing, Dub], sections: dict[str, Any], stages: set[str]
 ) -> None:
     dubbing, first = sentences
-    made = dub(dubbing.video, dubbing.settings(**sections), dubbing.out.parent / "knobs", pool=dubbing.pool)
+    made = dub(
+        dubbing.video, settings=dubbing.settings(**sections), out=dubbing.out.parent / "knobs", pool=dubbing.pool
+    )
     assert computed(made) == stages
     assert made.record.fingerprint != first.record.fingerprint
 
@@ -131,11 +134,61 @@ def test_lines_are_told_as_they_leave_their_stage(sentences: tuple[Dubbing, Dub]
         told[type(line)] += 1
 
     spoken = {Segment: lines, TranslatedSegment: lines, SpokenSegment: lines}
-    dub(dubbing.video, dubbing.settings(), dubbing.out, on_line=hear, pool=dubbing.pool)
+    dub(dubbing.video, settings=dubbing.settings(), out=dubbing.out, on_segment=hear, pool=dubbing.pool)
     assert told == spoken  # the mix is in the store, so no line is rendered
     told.clear()
-    dub(dubbing.video, dubbing.settings(audio_sync={"gap_s": 0.2}), dubbing.out, on_line=hear, pool=dubbing.pool)
+    dub(
+        dubbing.video,
+        settings=dubbing.settings(audio_sync={"gap_s": 0.2}),
+        out=dubbing.out,
+        on_segment=hear,
+        pool=dubbing.pool,
+    )
     assert told == {**spoken, PlacedSegment: lines}
+
+
+# ---------------------------------------------------------------- called from Python
+
+
+def test_the_example_runs(
+    sentences: tuple[Dubbing, Dub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VTLAB_STORE", str(sentences[0].store))
+    monkeypatch.setattr(vtlab, "dub", dub, raising=False)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(sentences[0].video, "talk.mp4")
+    (example,) = [case for case in doctest.DocTestFinder(recurse=False).find(dub, "dub") if case.examples]
+    assert doctest.DocTestRunner().run(example).failed == 0, capsys.readouterr().out
+    assert capsys.readouterr().err == ""  # no bar where nobody looks
+    assert len(list((tmp_path / "dubbed").iterdir())) == 6
+
+
+def test_a_bar_is_shown_in_a_terminal(
+    sentences: tuple[Dubbing, Dub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    dub(sentences[0].video, settings=sentences[0].settings(), out=tmp_path)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "━" in err
+
+
+def test_settings_come_from_a_file_and_are_changed_by_arguments(
+    sentences: tuple[Dubbing, Dub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VTLAB_STORE", str(sentences[0].store))
+    (tmp_path / "mine.yaml").write_text("target_language: fr\ntts: {engines: [piper], voice_gender: female}\n")
+    made = dub(
+        str(sentences[0].video), "en", "Portuguese", str(tmp_path / "out"), str(tmp_path / "mine.yaml"),
+        tts={"voice_gender": "male"}, **{"subtitle_generation.max_line_chars": 30},
+    )  # fmt: skip
+    settings = made.record.settings
+    assert (settings["source_language"], settings["target_language"]) == ("pt", "en")
+    assert (settings["tts"]["engines"], settings["tts"]["voice_gender"]) == (["piper"], "male")
+    assert settings["subtitle_generation"]["max_line_chars"] == 30
+    with pytest.raises(SettingsError, match=r"Unknown setting 'tts\.voise'.*'voice'"):
+        dub(sentences[0].video, "en", out=tmp_path / "none", tts={"voise": "pf_dora"})
+    assert not (tmp_path / "none").exists()
 
 
 # ---------------------------------------------------------------- the result and its record
@@ -143,14 +196,14 @@ def test_lines_are_told_as_they_leave_their_stage(sentences: tuple[Dubbing, Dub]
 
 def test_the_result_is_the_source_with_another_sound(sentences: tuple[Dubbing, Dub]) -> None:
     dubbing, made = sentences
-    source, result = media.probe(dubbing.video), media.probe(made.outputs["video"])
+    source, result = media.probe(dubbing.video), media.probe(made.video)
     assert result.video is not None
     assert source.video is not None
     assert (result.video.codec, result.video.frames) == (source.video.codec, source.video.frames)
     assert abs(result.duration_s - source.duration_s) <= 1 / source.video.fps
     assert [stream.language for stream in result.audio] == ["en"]
     assert len(result.subtitles) == 2
-    assert {kind: path.name for kind, path in made.outputs.items()} == {
+    assert {kind: path.name for kind, path in made.files.items()} == {
         "video": "sentences_pt.en.mp4",
         "subtitles_pt_srt": "sentences_pt.pt.srt",
         "subtitles_pt_vtt": "sentences_pt.pt.vtt",
@@ -162,9 +215,9 @@ def test_the_result_is_the_source_with_another_sound(sentences: tuple[Dubbing, D
 
 def test_the_record_tells_what_was_done(sentences: tuple[Dubbing, Dub]) -> None:
     made = sentences[1]
-    record = Record.model_validate_json(made.outputs["record"].read_text(encoding="utf-8"))
+    record = Record.model_validate_json(made.record_file.read_text(encoding="utf-8"))
     for output in record.outputs:
-        content = (made.outputs["record"].parent / output.file).read_bytes()
+        content = (made.record_file.parent / output.file).read_bytes()
         assert (output.sha256, output.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
     assert (record.source_language, record.target_language) == ("pt", "en")
     assert [(run.stage, run.engine) for run in record.engines] == [
@@ -284,7 +337,7 @@ def test_a_line_that_nobody_can_speak_makes_the_dub_degraded(
     assert failed.measured_start is None
     (finding,) = [finding for finding in made.record.findings if finding.code == "not_spoken"]
     assert (finding.segment, finding.severity) == (failed.id, "degraded")
-    assert "chicken" in made.outputs["subtitles_en_srt"].read_text(encoding="utf-8")
+    assert "chicken" in made.subtitles["en"].read_text(encoding="utf-8")
 
 
 def test_two_speakers_have_two_voices(pool: EnginePool, tmp_path: Path) -> None:
@@ -325,7 +378,7 @@ def test_cancelled_in_any_stage_it_goes_on_from_there(
 
         with pytest.raises(Cancelled, match="enough"):
             dub(
-                dubbing.video, dubbing.settings(), dubbing.out,
+                dubbing.video, settings=dubbing.settings(), out=dubbing.out,
                 on_event=on_event, checkpoint=checkpoint, pool=dubbing.pool,
             )  # fmt: skip
         assert not dubbing.out.exists() or list(dubbing.out.iterdir()) == []
@@ -366,7 +419,7 @@ def test_a_listener_that_fails_ends_the_run(
             raise LineError("the listener broke")
 
     with pytest.raises(LineError, match="the listener broke"):
-        dub(dubbing.video, dubbing.settings(), tmp_path / "out", on_event=on_event, pool=dubbing.pool)
+        dub(dubbing.video, settings=dubbing.settings(), out=tmp_path / "out", on_event=on_event, pool=dubbing.pool)
 
 
 # ---------------------------------------------------------------- memory, folders, names
@@ -415,7 +468,7 @@ def test_results_are_named_after_the_video_whatever_its_name(pool: EnginePool, t
     assert all(len(name) <= 255 for name in names)
     stem = os.fsencode(video.stem)
     assert all(stem.startswith(name.split(b".")[0]) for name in names)
-    assert Record.model_validate_json(made.outputs["record"].read_text()).source.seconds > 4
+    assert Record.model_validate_json(made.record_file.read_text()).source.seconds > 4
 
 
 def test_threads_of_this_module_are_gone() -> None:

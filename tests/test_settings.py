@@ -14,6 +14,7 @@ from vtlab.settings import (
     dump_yaml,
     fingerprint,
     load_settings,
+    resolve_settings,
     settings_from_dict,
 )
 
@@ -160,6 +161,33 @@ def test_sections_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().tts.voice = "x"  # type: ignore[misc]
     assert issubclass(Settings, Section)
+
+
+def test_changes_in_python_go_before_all_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.yaml").write_text("tts: {voice: one}\n")
+    monkeypatch.setenv("VTLAB_TTS__VOICE", "two")
+    assert resolve_settings(tmp_path / "mine.yaml", {}).tts.voice == "two"
+    assert resolve_settings(str(tmp_path / "mine.yaml"), {"tts": {"voice": "three"}}).tts.voice == "three"
+    given = resolve_settings(None, {"tts.voice": "four", "tts": {"options": {"piper": {"noise_scale": 0.1}}}})
+    changed = resolve_settings(given, {"tts.options.piper.speaker": 1})
+    assert changed.tts.options == {"piper": {"noise_scale": 0.1, "speaker": 1}}
+    assert changed.tts.voice == "four"
+    assert given.tts.options == {"piper": {"noise_scale": 0.1}}
+    assert resolve_settings(given, {}) == given
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"tts": {"voise": "x"}}, r"Unknown setting 'tts\.voise'\. Did you mean 'voice'"),
+        ({"tts.voise": "x"}, r"Unknown setting 'tts\.voise'\. Did you mean 'voice'"),
+        ({"tss": {"voice": "x"}}, r"Unknown setting 'tss'\. Did you mean 'tts'"),
+        ({"tts": 1}, "Setting 'tts'"),
+    ],
+)
+def test_wrong_changes_name_the_nearest(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        resolve_settings(None, changes)
 
 
 def test_a_setting_holds_no_password() -> None:

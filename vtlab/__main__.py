@@ -1,11 +1,12 @@
 """Where the program starts, and where errors that end it become a sentence and an exit code.
 
 Exit codes: 0 done; 1 a fault of this program; 2 the user must fix something; 3 the dub is degraded, or a gate failed;
-130 stopped.
+130 stopped; 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -13,9 +14,10 @@ from pathlib import Path
 
 from vtlab.cli import app
 from vtlab.cli.terminal import STOPPED_EXIT, debugging, stop, stopped
-from vtlab.errors import VtlabError, redact, redact_output, redacted_traceback
+from vtlab.errors import OutputError, VtlabError, redact, redact_output, redacted_traceback
 
 FAULT_EXIT = 1
+PIPE_EXIT = 141  # as a shell has it for a program that SIGPIPE ends
 STOPPED = "Stopped. What was computed is kept: the same command goes on from there."
 
 
@@ -23,11 +25,26 @@ def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    _open_standard_streams()
     redact_output()
-    # names of files may hold bytes that are no text; they are printed as they are
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape")
-    sys.exit(_run())
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except OutputError as error:
+        code = _told_of_output(error)
+    sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Open what the caller has closed: else the next file that is opened takes its number, and is printed into."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            stream = os.fdopen(number, "r" if number == 0 else "w", closefd=False)
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)  # keeps it open when another takes its place
 
 
 def _run() -> int:
@@ -36,6 +53,8 @@ def _run() -> int:
     except SystemExit as end:
         # typer has caught Ctrl-C and ends with 130
         return _told(STOPPED, STOPPED_EXIT) if stopped.is_set() else _exit_code(end)
+    except OutputError as error:
+        return _told_of_output(error)
     except VtlabError as error:
         if stopped.is_set() or error.exit_code == STOPPED_EXIT:
             return _told(STOPPED, STOPPED_EXIT)
@@ -52,6 +71,12 @@ def _told(sentence: str, code: int, error: Exception | None = None) -> int:
         print(redacted_traceback(error), end="", file=sys.stderr)
     print(f"vtlab: {' '.join(redact(sentence).split())}", file=sys.stderr)
     return code
+
+
+def _told_of_output(error: OutputError) -> int:
+    """Say why the output is incomplete, but to a reader that has read enough (`| head`), and return the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes what is left as it ends
+    return PIPE_EXIT if error.code == "E_PIPE" else _told(str(error), error.exit_code, error)
 
 
 def _exit_code(end: SystemExit) -> int:

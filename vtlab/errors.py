@@ -7,7 +7,8 @@
     │   ├── LanguageError     a language or a pair nobody here speaks
     │   ├── EngineError       an engine is not installed, or does not know the option
     │   ├── WeightsError      weights are missing or are not what they should be
-    │   └── ResourceError     not enough disk or memory for this job
+    │   ├── ResourceError     not enough disk or memory for this job
+    │   └── OutputError       standard output cannot be written
     ├── TransientError        worth another try: a time-out, a refused connection
     ├── LineError             one line failed for good; the rest goes on
     └── Cancelled             the user or the server asked to stop
@@ -17,12 +18,15 @@ Every error carries a stable ``code``; ``str(error)`` is the sentence shown to t
 
 from __future__ import annotations
 
+import codecs
 import io
+import json
 import os
 import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from urllib.parse import unquote
 
@@ -68,23 +72,57 @@ def redacted_traceback(error: BaseException) -> str:
 
 
 class RedactedOutput(io.TextIOWrapper):
-    """A text stream that writes no secret, whoever prints: this program or a library."""
+    """Standard output or error that writes no secret, whoever prints: this program or a library.
+
+    Raises ``OutputError`` where standard output cannot be written. What standard error cannot take is lost: there is
+    no other place to say so.
+    """
 
     def write(self, text: str) -> int:
-        super().write(redact(text))
+        with _output_errors(self.name):
+            super().write(redact(text))
         return len(text)
+
+    def flush(self) -> None:
+        with _output_errors(self.name):
+            super().flush()
 
 
 def redact_output() -> None:
-    """Replace ``sys.stdout`` and ``sys.stderr`` by streams that write no secret."""
+    """Replace ``sys.stdout`` and ``sys.stderr`` by streams that write no secret, and any text in any encoding."""
+    codecs.register_error("vtlab.escape", _escape)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.flush()
             redacted = RedactedOutput(
-                stream.buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering
+                stream.buffer, stream.encoding, "vtlab.escape", line_buffering=stream.line_buffering
             )
             setattr(sys, name, redacted)
+
+
+@contextmanager
+def _output_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if name == "<stdout>":
+            raise OutputError(
+                f"The output cannot be written: {error.strerror}.",
+                code="E_PIPE" if isinstance(error, BrokenPipeError) else None,
+            ) from error
+
+
+def _escape(error: UnicodeError) -> tuple[bytes, int]:
+    """Encode what the encoding lacks as JSON does, and bytes of a file's name that are no text as they are."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    written = (
+        bytes([ord(letter) - 0xDC00]) if "\udc80" <= letter <= "\udcff" else json.dumps(letter)[1:-1].encode()
+        for letter in letters
+    )
+    return b"".join(written), error.end
 
 
 def _environment_secrets() -> Iterator[str]:
@@ -158,6 +196,12 @@ class ResourceError(UserError):
     """The machine lacks the disk or memory that the job needs."""
 
     code = "E_RESOURCES"
+
+
+class OutputError(UserError):
+    """Standard output cannot be written: its disk is full, or its reader is gone (``E_PIPE``)."""
+
+    code = "E_OUTPUT"
 
 
 class TransientError(VtlabError):

@@ -8,11 +8,20 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Any, TextIO
+
+# the stages in their order, with the share of a dub's time that each takes on the bundled clips, in percent
+SHARES = {
+    "initialization": 1, "audio_extraction": 4, "transcription": 45, "translation": 5,
+    "tts": 30, "audio_sync": 5, "subtitle_generation": 1, "video_combination": 9,
+}  # fmt: skip
+STAGES = tuple(SHARES)
 
 
 class Severity(StrEnum):
@@ -171,11 +180,16 @@ class ProgressBar:
         self._progress.update(self._task, completed=sum(SHARES.get(s, 0) * part for s, part in self._stages.items()))
 
 
-# share of a dub's time that each stage takes, in percent, as measured on the bundled clips; only the bar reads it
-SHARES = {
-    "initialization": 1, "audio_extraction": 4, "transcription": 45, "translation": 5,
-    "tts": 30, "audio_sync": 5, "subtitle_generation": 1, "video_combination": 9,
-}  # fmt: skip
+@contextmanager
+def progress_shown() -> Iterator[Listener]:
+    """Show a progress bar in a terminal or a notebook, and nothing elsewhere."""
+    # in a notebook rich draws with ipywidgets, and warns at every step where they are not there
+    notebook = "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
+    if not (notebook or sys.stderr.isatty()):
+        yield ignore
+        return
+    with ProgressBar() as bar:
+        yield bar
 
 
 def _line(event: Event) -> str | None:

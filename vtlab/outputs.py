@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vtlab import resources
 from vtlab.errors import InputError, ResourceError
@@ -28,6 +28,9 @@ from vtlab.files import atomic_write, locked, sha256_of, sync
 from vtlab.languages import LANGUAGES, language_name
 from vtlab.record import Output, Record
 from vtlab.weights import content_hash
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAME_BYTES = 255  # the longest file name that common file systems take
 RECORD = "dub.json"
@@ -38,14 +41,92 @@ READY = "ready"  # in a work folder: finished files under their final names
 
 @dataclass(frozen=True)
 class Dub:
-    """A finished dub: its files by kind, its record, and whether any line is missing from it."""
+    """A finished dub: its files, and the record of how it was made.
 
-    outputs: dict[str, Path]
+    Attributes:
+        source: The video or sound that was dubbed.
+        video: The dubbed video; ``None`` where the source has no picture.
+        audio: The dubbed sound where the source has no picture, else ``None``.
+        subtitles: SRT files by language: the source's and the target's.
+        webvtt: The same as WebVTT.
+        speech_track: The dubbed speech alone, where ``audio_sync.keep_speech_track`` asks for it.
+        record: How the dub was made and how it came out.
+        record_file: The record as a file (``*.dub.json``).
+    """
+
+    source: Path
+    video: Path | None
+    audio: Path | None
+    subtitles: Mapping[str, Path]
+    webvtt: Mapping[str, Path]
+    speech_track: Path | None
     record: Record
+    record_file: Path
+
+    @property
+    def media(self) -> Path:
+        """The dubbed video, or the dubbed sound where there is no picture."""
+        file = self.video or self.audio
+        assert file is not None
+        return file
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every file by its kind in the record (``video``, ``subtitles_pt_srt`` …), and the record's own."""
+        files = {"video": self.video, "audio": self.audio}
+        for language, path in self.subtitles.items():
+            files |= {f"subtitles_{language}_srt": path, f"subtitles_{language}_vtt": self.webvtt[language]}
+        files |= {"speech_track": self.speech_track, "record": self.record_file}
+        return {kind: path for kind, path in files.items() if path is not None}
 
     @property
     def degraded(self) -> bool:
+        """Whether something is missing from the dub; the findings say what."""
         return self.record.degraded
+
+    def lines(self) -> pd.DataFrame:
+        """Return a row for each segment: times in seconds, texts, voice, speaker, speeds and drift.
+
+        ``onset_drift_s`` and ``offset_drift_s`` say how much later than its source the segment begins and ends as it
+        is heard; they are absent for a segment without sound.
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "start": segment.start,
+                "end": segment.end,
+                "text": segment.text,
+                "translation": segment.translation,
+                "spoken_text": segment.spoken_text,
+                "speaker": segment.speaker,
+                "voice": segment.voice,
+                "engine": segment.engine,
+                "confidence": segment.confidence,
+                "rate": segment.rate,
+                "speed": segment.speed,
+                "planned_start": segment.planned_start,
+                "planned_end": segment.planned_end,
+                "measured_start": segment.measured_start,
+                "measured_end": segment.measured_end,
+                "onset_drift_s": _difference(segment.measured_start, segment.start),
+                "offset_drift_s": _difference(segment.measured_end, segment.end),
+                "failed": segment.failed,
+            }
+            for segment in self.record.segments
+        ]
+        return pd.DataFrame(rows, index=pd.Index([segment.id for segment in self.record.segments], name="segment"))
+
+    def findings(self) -> pd.DataFrame:
+        """Return a row for each finding: stage, code, severity, segment, message, value and limit."""
+        import pandas as pd
+
+        columns = ["stage", "code", "severity", "segment", "message", "value", "limit"]
+        return pd.DataFrame([finding.model_dump() for finding in self.record.findings], columns=columns)
+
+
+def _difference(later: float | None, earlier: float) -> float | None:
+    return None if later is None else later - earlier
 
 
 # ---------------------------------------------------------------- names
@@ -277,7 +358,17 @@ def publish(work: Path, destination: Destination, files: Mapping[str, Path], rec
         making.rename(ready)
         sync(work)
         _move_all(ready, destination.folder)
-    return Dub(finished, record)
+    languages = (record.source_language, record.target_language)
+    return Dub(
+        source=destination.video,
+        video=finished.get("video"),
+        audio=finished.get("audio"),
+        subtitles={language: finished[f"subtitles_{language}_srt"] for language in languages},
+        webvtt={language: finished[f"subtitles_{language}_vtt"] for language in languages},
+        speech_track=finished.get("speech_track"),
+        record=record,
+        record_file=finished["record"],
+    )
 
 
 def _earlier(path: Path, source: str, written: Sequence[Output]) -> list[Output]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -27,10 +27,11 @@ from vtlab.engines.choice.voices import Cast, choose_voices
 from vtlab.engines.pool import EnginePool
 from vtlab.engines.tts import Voice
 from vtlab.errors import InputError
-from vtlab.events import Listener, Severity, ignore
+from vtlab.events import STAGES, Listener, Severity, progress_shown
+from vtlab.languages import language_code
 from vtlab.outputs import Destination, Dub, printable, publish, work_folder
 from vtlab.record import EngineRun, Record, SegmentRecord, Source, WordRecord
-from vtlab.run import STAGES, LineListener, Run
+from vtlab.run import Run, SegmentListener
 from vtlab.segments import (
     Interval,
     PlacedSegment,
@@ -42,7 +43,7 @@ from vtlab.segments import (
     translated_from_json,
     translated_to_json,
 )
-from vtlab.settings import Settings, fingerprint
+from vtlab.settings import Settings, fingerprint, resolve_settings
 from vtlab.stages import (
     audio_extraction,
     audio_sync,
@@ -70,30 +71,66 @@ MIX_SETTINGS = {"background", "audio_bitrate_kbps"}  # of video_combination: wha
 
 
 def dub(
-    video: Path,
-    settings: Settings,
-    out: Path,
+    video: Path | str,
+    to: str | None = None,
+    source: str | None = None,
+    out: Path | str = ".",
+    settings: Settings | Path | str | None = None,
     *,
-    on_event: Listener = ignore,
+    on_event: Listener | None = None,
     checkpoint: Callable[[], None] = lambda: None,
-    on_line: LineListener = lambda line: None,
+    on_segment: SegmentListener = lambda segment: None,
     pool: EnginePool | None = None,
     overwrite: bool = False,
+    **overrides: Any,
 ) -> Dub:
-    """Dubs ``video`` into ``settings.target_language``; files named after the video appear in the folder ``out``.
+    """Dub a video: the same picture, spoken in another language, with subtitles in both.
 
-    ``checkpoint`` is called at least once per line; it may block (paused) or raise ``Cancelled``. ``on_line`` gets each
-    line as it leaves stage 3, 4 and 5, in the thread of that stage, and each that stage 6 renders (none where the mix
-    is in the store). ``pool`` keeps loaded engines between dubs. Where a result would replace a file that no dub of
-    this video made, it is refused before any work, unless ``overwrite`` allows it; the video itself is never replaced.
-    Raises a ``UserError`` where the input, the settings or the machine must be changed first; nothing half-written
-    stays behind, and what was computed is found again by the next run.
+    The files are named after the video. What was computed is kept: a second call computes only what its settings
+    change, and an interrupted one goes on where it was. Nothing half-written stays behind.
+
+    Args:
+        video: The video or sound to dub.
+        to: Language to dub into (``"en"``), where the settings do not name it.
+        source: Language spoken in the video; detected where neither this nor the settings name it.
+        out: Folder for the results; made where it is missing.
+        settings: Settings, a YAML file of settings, or ``None`` for the defaults.
+        on_event: Gets every event. By default a terminal or a notebook shows a progress bar.
+        checkpoint: Called at least once per segment. It may block, to pause, or raise ``Cancelled``.
+        on_segment: Gets each segment as it leaves stages 3, 4 and 5, in the thread of that stage, and each that stage 6
+            renders (none where the mix is in the store).
+        pool: Keeps loaded engines between dubs.
+        overwrite: Replace files that no dub of this video made, which are refused otherwise. The video itself is never
+            replaced.
+        **overrides: Single settings: sections as dictionaries (``tts={"voice": "pf_dora"}``) or dotted keys
+            (``**{"tts.voice": "pf_dora"}``).
+
+    Returns:
+        The files and the record of the dub.
+
+    Raises:
+        InputError: The file cannot be dubbed, or a result would replace another file (``E_EXISTS``).
+        SettingsError: A setting is unknown or out of range; names the nearest.
+        UserError: The languages, engines, weights or the machine must be changed first.
+        Cancelled: ``checkpoint`` raised it.
+
+    Example:
+        >>> import vtlab
+        >>> dub = vtlab.dub("talk.mp4", to="en", source="pt", out="dubbed", tts={"engines": ["piper"]})
+        >>> dub.video.name
+        'talk.en.mp4'
+        >>> dub.lines()[["text", "translation", "speed"]].shape
+        (4, 3)
     """
     began = time.perf_counter()
-    run = Run(settings, Store.of(settings.store), pool or EnginePool(memory_budget_mb(settings)), on_event, checkpoint)
-    run.on_line = on_line
-    with run.under_way():
-        return _dub(run, Destination(video, out, overwrite=overwrite), began)
+    languages = {"source_language": source, "target_language": to}
+    changes = {**overrides, **{key: language_code(text) for key, text in languages.items() if text is not None}}
+    resolved = resolve_settings(settings, changes)
+    with nullcontext(on_event) if on_event is not None else progress_shown() as listener:
+        pool = pool or EnginePool(memory_budget_mb(resolved))
+        run = Run(resolved, Store.of(resolved.store), pool, listener, checkpoint, on_segment)
+        with run.under_way():
+            return _dub(run, Destination(Path(video), Path(out), overwrite=overwrite), began)
 
 
 def _dub(run: Run, destination: Destination, began: float) -> Dub:
@@ -519,7 +556,7 @@ class _Sound:
                 run.checkpoint,
             )
             for line in placed:
-                run.on_line(line)
+                run.on_segment(line)
             return placed
 
     def mix(self, placed: Sequence[PlacedSegment], work: Path) -> _Mix:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled
-from vtlab.events import Finding, Found, Listener, Log, SegmentDone, Severity, StageFinished, StageStarted
+from vtlab.events import STAGES, Finding, Found, Listener, Log, SegmentDone, Severity, StageFinished, StageStarted
 from vtlab.prefetch import prefetch
 from vtlab.record import FindingRecord, StageRecord
 from vtlab.resources import Watch, cpu_s
@@ -23,18 +23,7 @@ from vtlab.settings import Settings
 from vtlab.store.engines import OnFirstUse, Tally
 from vtlab.store.results import Store
 
-STAGES = (
-    "initialization",
-    "audio_extraction",
-    "transcription",
-    "translation",
-    "tts",
-    "audio_sync",
-    "subtitle_generation",
-    "video_combination",
-)
-
-LineListener = Callable[[Segment | TranslatedSegment | SpokenSegment | PlacedSegment], None]
+SegmentListener = Callable[[Segment | TranslatedSegment | SpokenSegment | PlacedSegment], None]
 
 Item = TypeVar("Item")
 Line = TypeVar("Line")
@@ -49,11 +38,11 @@ class Run:
     pool: EnginePool
     on_event: Listener
     on_checkpoint: Callable[[], None]
+    on_segment: SegmentListener = lambda segment: None
     findings: list[Finding] = field(default_factory=list)
     tallies: dict[str, Tally] = field(default_factory=lambda: {stage: Tally() for stage in STAGES})
     stages: dict[str, StageRecord] = field(default_factory=dict)
     total_lines: int | None = None  # known once the last line was recognised
-    on_line: LineListener = lambda line: None
     first_spoken: float | None = None  # when the first line had been spoken, by ``time.perf_counter``
     _started: dict[str, tuple[float, float]] = field(default_factory=dict)
     _engines: list[tuple[str, OnFirstUse[Any]]] = field(default_factory=list)
@@ -172,7 +161,7 @@ class Run:
         if isinstance(line, SpokenSegment) and not line.silent and self.first_spoken is None:
             self.first_spoken = time.perf_counter()
         if isinstance(line, Segment | TranslatedSegment | SpokenSegment):
-            self.on_line(line)
+            self.on_segment(line)
 
     def _count(self, stage: str, lines: int) -> None:
         if stage == "transcription":

@@ -6,6 +6,7 @@ is an error that names the nearest known one. The fingerprint of the resolved se
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -203,6 +204,31 @@ def load_settings(
         _put(data, key.strip().split("."), _scalar(value))
         origins[key.strip()] = f"--set {override}"
     return settings_from_dict(data, origins)
+
+
+def resolve_settings(settings: Settings | Path | str | None, changes: Mapping[str, Any]) -> Settings:
+    """Return settings with changes made in Python.
+
+    Args:
+        settings: Settings as they are; or a YAML file; or ``None``, for the defaults. The environment
+            (``VTLAB_TTS__VOICE``) goes before a file and the defaults.
+        changes: Values by dotted key (``{"tts.voice": "pf_dora"}``) or by section (``{"tts": {"voice": "pf_dora"}}``);
+            they go before all else.
+
+    Raises:
+        SettingsError: A key is unknown, or a value out of range; names the nearest known key.
+    """
+    file = None if settings is None or isinstance(settings, Settings) else Path(settings)
+    resolved = settings if isinstance(settings, Settings) else load_settings(file)
+    if not changes:
+        return resolved
+    data = resolved.model_dump()
+    for key, value in changes.items():
+        change = copy.deepcopy(value)
+        for part in reversed(key.split(".")):
+            change = {part: change}
+        _merge(data, change, key)
+    return settings_from_dict(data)
 
 
 def settings_from_dict(data: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Settings:

@@ -10,8 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vtlab.events import Event, SegmentDone, StageFinished, StageStarted
-from vtlab.run import STAGES
+from vtlab.events import STAGES, Event, SegmentDone, StageFinished, StageStarted
 
 BANDS = {
     "initialization": (0.0, 5.0),

@@ -19,8 +19,7 @@ from serve.sessions.progress import LINE_STAGES, NAMES, Tracker
 from serve.sessions.registry import Phase, Registry, Row
 from serve.state import Hardware, Insight, Level, LogLine, Quality, Result, State, Status
 from serve.worker.process import Worker, event_from_json
-from vtlab.events import Event, Finding, Found, Log, Severity, StageFinished, StageStarted
-from vtlab.run import STAGES
+from vtlab.events import STAGES, Event, Finding, Found, Log, Severity, StageFinished, StageStarted
 from vtlab.settings import Settings
 
 HEARTBEAT_S = 0.6  # at least one message a second is promised, also by a machine that is busy

@@ -288,11 +288,11 @@ class _Process:
         with preview.under_way(), judge.under_way():
             made = dub(
                 file,
-                settings,
-                folder / "out",
+                settings=settings,
+                out=folder / "out",
                 on_event=_Heard(send, preview, judge),
                 checkpoint=checkpoint,
-                on_line=_Lines(send, preview, judge),
+                on_segment=_Lines(send, preview, judge),
                 pool=self._engines(settings),
                 overwrite=True,  # the session's own folder
             )
@@ -303,7 +303,7 @@ class _Process:
             more["no-preview"] = f"There is no early preview: {preview.problem}"
         checkpoint()
         paths = publish_result(made, artifacts, session_id)
-        (folder / "dub.json").write_bytes(made.outputs["record"].read_bytes())
+        (folder / "dub.json").write_bytes(made.record_file.read_bytes())
         shutil.rmtree(folder / "out", ignore_errors=True)
         return {
             "paths": {kind: str(path) for kind, path in paths.items()},
@@ -319,10 +319,9 @@ class _Process:
     def _pieces(self, made: Dub, folder: Path) -> tuple[list[str], dict[str, str]]:
         """Their names; or none, and why: they are no reason for a dub to fail."""
         from serve.worker.preview import cut_pieces
-        from serve.worker.quality import result_of
 
         try:
-            return cut_pieces(result_of(made), folder, self._control.checkpoint), {}
+            return cut_pieces(made.media, folder, self._control.checkpoint), {}
         except Cancelled:
             raise
         except VtlabError as error:
@@ -487,16 +486,15 @@ def _recogniser(settings: Settings, pool: EnginePool) -> None:
 def publish_result(made: Dub, artifacts: Path, session_id: str) -> dict[str, Path]:
     """Puts video and subtitles where the gateway looks for them; the video last, since it says that all is there."""
     from serve.worker.publishing import publish
-    from serve.worker.quality import result_of
 
-    record, outputs = made.record, made.outputs
+    record = made.record
     files = {
-        "original_srt": (outputs[f"subtitles_{record.source_language}_srt"], f"{session_id}_subtitles.srt"),
+        "original_srt": (made.subtitles[record.source_language], f"{session_id}_subtitles.srt"),
         "translated_srt": (
-            outputs[f"subtitles_{record.target_language}_srt"],
+            made.subtitles[record.target_language],
             f"{session_id}_translated_subtitles.srt",
         ),
-        "output": (result_of(made), f"{session_id}_translated.mp4"),
+        "output": (made.media, f"{session_id}_translated.mp4"),
     }
     paths = {}
     for kind, (made_file, name) in files.items():

@@ -86,12 +86,12 @@ class Judge:
         record = made.record
         asked = [metric for metric in SCORES.values() if not self._listening.begun or metric not in OF_SPEECH]
         found = measure(
-            result_of(made),
+            made.media,
             self._source,
             record.source_language,
             record.target_language,
             record=record,
-            speech_track=made.outputs.get("speech_track"),
+            speech_track=made.speech_track,
             metrics=asked,
         )
         values = {**self._values, **found.values}
@@ -148,11 +148,6 @@ def _sound(blocks: Iterable[NDArray[np.float32]], checkpoint: Checkpoint) -> Aud
         checkpoint()
         parts.append(block)
     return Audio(np.concatenate(parts), media.SPEECH_HZ)
-
-
-def result_of(made: Dub) -> Path:
-    """The video, or the sound of a source without a picture."""
-    return made.outputs.get("video") or made.outputs["audio"]
 
 
 def _ignore(finding: Finding) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from vtlab.apps.controls import _range, section_controls, settings_of
 from vtlab.errors import SettingsError
-from vtlab.run import STAGES
+from vtlab.events import STAGES
 from vtlab.settings import Settings, settings_from_dict
 
 OTHER = {

@@ -8,11 +8,10 @@ from dubbing import Dubbing
 from vtlab.apps import debugging
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import InputError
-from vtlab.events import Event
+from vtlab.events import STAGES, Event
 from vtlab.metrics.registry import METRICS
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord
-from vtlab.run import STAGES
 from vtlab.settings import Settings, load_settings, settings_from_dict
 
 BASE = Settings(source_language="pt", target_language="en")
@@ -53,7 +52,7 @@ def test_a_turned_knob_runs_its_stage_and_those_after_it(
     assert stages["audio_sync"].computed == len(dub.record.segments)
     assert "from the store" in stages["tts"].sentence
     assert "computed" in stages["audio_sync"].sentence
-    assert dub.outputs["speech_track"].is_file()
+    assert dub.speech_track.is_file()
     assert shown[-1] == ("video combination", 1.0)
     rows = debugging.sync_rows(dub.record)
     assert [row["line"] for row in rows] == [line.id for line in dub.record.segments]

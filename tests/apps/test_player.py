@@ -15,7 +15,7 @@ def test_a_long_dub_is_shown_in_parts(
     sentences: tuple[Dubbing, Dub], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     dub = sentences[1]
-    video, subtitles = dub.outputs["video"], dub.outputs["subtitles_en_vtt"]
+    video, subtitles = dub.video, dub.webvtt["en"]
     assert player.parts(video) == 1
     monkeypatch.setattr(player, "WHOLE_BYTES", 1000)
     monkeypatch.setattr(player, "PART_S", 10.0)

@@ -58,7 +58,7 @@ def dubs(
 
 def apart(dub: Dub, dataset: str, clip: str) -> Parts:
     found = load_dataset(ROOT / "datasets" / dataset).clip(clip)
-    files = dub.outputs
+    files = dub.files
     return taken_apart(found, files["video"], dub.record, files["speech_track"], voice(dub.record))
 
 

@@ -24,13 +24,12 @@ from vtlab import pipeline
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, InputError, UserError
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, load_dataset
-from vtlab.events import Event, Listener
+from vtlab.events import STAGES, Event, Listener
 from vtlab.files import atomic_write
 from vtlab.metrics.metric import Metric
 from vtlab.metrics.rows import ReferenceSegment
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
-from vtlab.run import STAGES
 from vtlab.settings import Settings, described, load_settings
 
 OUT = Path("out") / "debug"
@@ -124,7 +123,14 @@ def dubbed(
 
     with ThreadPoolExecutor(1) as executor:
         work = executor.submit(
-            pipeline.dub, video, settings, folder, on_event=events.put, checkpoint=checkpoint, pool=pool, overwrite=True
+            pipeline.dub,
+            video,
+            settings=settings,
+            out=folder,
+            on_event=events.put,
+            checkpoint=checkpoint,
+            pool=pool,
+            overwrite=True,
         )  # the folder is the page's own
         work.add_done_callback(lambda _: events.put(None))  # the end is no later than the last event
         try:
@@ -248,12 +254,10 @@ def metric_differences(
 
     def values(dub: Dub) -> dict[str, float]:
         record = dub.record
-        file = dub.outputs.get("video") or dub.outputs["audio"]
-        subtitles = dub.outputs[f"subtitles_{record.target_language}_srt"]
         return measure(
-            file, video, record.source_language, record.target_language,
-            reference=reference, record=record, speech_track=dub.outputs["speech_track"], subtitles=subtitles,
-            metrics=asked,
+            dub.media, video, record.source_language, record.target_language,
+            reference=reference, record=record, speech_track=dub.speech_track,
+            subtitles=dub.subtitles[record.target_language], metrics=asked,
         ).values  # fmt: skip
 
     before, after = values(base), values(changed)

@@ -61,11 +61,13 @@ def dub(
     from vtlab import pipeline
 
     with shown_progress(events) as on_event:
-        made = pipeline.dub(video, resolved, out, on_event=on_event, checkpoint=checkpoint, overwrite=overwrite)
+        made = pipeline.dub(
+            video, settings=resolved, out=out, on_event=on_event, checkpoint=checkpoint, overwrite=overwrite
+        )
     if as_json:
         print(made.record.model_dump_json(indent=1))
     else:
-        print_lines(map(str, made.outputs.values()))
+        print_lines(map(str, made.files.values()))
     if made.degraded:
         say(f"The dub is degraded: {_what_is_missing(made.record)}")
         raise typer.Exit(GATE_EXIT)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve.sessions.progress import BANDS, Tracker
-from vtlab.events import Event, SegmentDone, StageFinished, StageStarted
-from vtlab.run import STAGES
+from vtlab.events import STAGES, Event, SegmentDone, StageFinished, StageStarted
 
 
 def started(stage: str) -> StageStarted:

@@ -32,8 +32,7 @@ from serve.sessions.sessions import Served, Sessions
 from serve.state import Insight, Level, Refusal, Result, State, Status
 from serve.worker.publishing import remove
 from vtlab import media, resources
-from vtlab.events import Event, StageFinished, StageStarted
-from vtlab.run import STAGES
+from vtlab.events import STAGES, Event, StageFinished, StageStarted
 
 RESULTS = ["ID_early_preview.mp4", "ID_subtitles.srt", "ID_translated.mp4", "ID_translated_subtitles.srt"]
 

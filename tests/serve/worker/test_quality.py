@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from live_sessions import CLIP, settings
 
-from serve.worker.quality import OF_SPEECH, Judge, measured_speech, result_of
+from serve.worker.quality import OF_SPEECH, Judge, measured_speech
 from vtlab.errors import Cancelled
 from vtlab.measurement.inspection import measure
 from vtlab.outputs import Dub
@@ -32,9 +32,9 @@ def made(chosen: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Du
     placed: list[PlacedSegment] = []
     dubbed = dub(
         CLIP,
-        chosen,
-        tmp_path_factory.mktemp("out"),
-        on_line=lambda line: placed.append(line) if isinstance(line, PlacedSegment) else None,
+        settings=chosen,
+        out=tmp_path_factory.mktemp("out"),
+        on_segment=lambda line: placed.append(line) if isinstance(line, PlacedSegment) else None,
     )
     return dubbed, placed
 
@@ -44,8 +44,8 @@ def test_speech_in_memory_scores_as_its_file_does(made: tuple[Dub, list[PlacedSe
     assert len(placed) == len(dubbed.record.segments)
     here = measured_speech(placed, CLIP, chosen, lambda: None)
     there = measure(
-        result_of(dubbed), CLIP, "en", "pt",
-        record=dubbed.record, speech_track=dubbed.outputs["speech_track"], metrics=OF_SPEECH,
+        dubbed.media, CLIP, "en", "pt",
+        record=dubbed.record, speech_track=dubbed.speech_track, metrics=OF_SPEECH,
     ).values  # fmt: skip
     assert set(here) == set(there) == set(OF_SPEECH)
     assert here["sync_within_150ms"] == there["sync_within_150ms"]

@@ -16,10 +16,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.evaluation.suite.model import Gate
+from vtlab.events import STAGES
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.pooling import pool
 from vtlab.record import Record
-from vtlab.run import STAGES
 
 RESULT = "result.json"
 Gold = Literal["gold_transcript", "gold_translation", "gold_timings"]

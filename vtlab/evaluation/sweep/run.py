@@ -48,6 +48,7 @@ from vtlab.evaluation.sweep.results import (
     stage_counts,
     write_result,
 )
+from vtlab.events import ignore
 from vtlab.metrics.registry import metrics_of
 from vtlab.outputs import Dub
 from vtlab.pipeline import dub, memory_budget_mb
@@ -278,7 +279,7 @@ def _made(
             again = work(gold, place / kind)
             records.append(again.record)
             golds[kind] = _measured(again, again.record, clip, wanted - TIMED, bench)
-    outputs = {kind: path.relative_to(place) for kind, path in made.outputs.items()}
+    outputs = {kind: path.relative_to(place) for kind, path in made.files.items()}
     return ClipResult(
         **_named(job, configuration, clip, key),
         status="degraded" if made.degraded else "finished",
@@ -311,7 +312,15 @@ def _dubbed(clip: Clip, settings: Settings, out: Path, *, bench: Bench, checkpoi
     if bench.threads is not None and settings.initialization.threads is None:
         settings = _with(settings, "initialization", threads=bench.threads)
     settings = _with(settings, "audio_sync", keep_speech_track=True)
-    return dub(clip.path, settings, out, checkpoint=checkpoint, pool=bench.pool, overwrite=True)  # its own folder
+    return dub(
+        clip.path,
+        settings=settings,
+        out=out,
+        on_event=ignore,
+        checkpoint=checkpoint,
+        pool=bench.pool,
+        overwrite=True,  # the folder is the clip's own
+    )
 
 
 def _with(settings: Settings, section: str, **changes: Any) -> Settings:
@@ -324,16 +333,15 @@ def _measured(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], ben
 
     if bench.recognizer is None:
         bench.recognizer = Recognizer(threads=bench.threads)
-    dubbed = made.outputs["video" if "video" in made.outputs else "audio"]
     return measure(
-        dubbed,
+        made.media,
         clip.path,
         clip.source_language,
         clip.target_language,
         reference=clip.segments,
         record=record,
-        speech_track=made.outputs["speech_track"],
-        subtitles=made.outputs[f"subtitles_{clip.target_language}_srt"],
+        speech_track=made.speech_track,
+        subtitles=made.subtitles[clip.target_language],
         metrics=sorted(wanted),
         recognizer=bench.recognizer,
     )
