@@ -27,13 +27,16 @@ from typing import Any
 import av
 import numpy as np
 from provenance import provenance
-from vtlab.metrics.sync import percentile
 
 from vtlab.audio import Audio, loudness_lufs, mono, resample
 from vtlab.evaluation.dataset import Clip, load_dataset
-from vtlab.measurement.inspection import PlannedSegment, measure_speech
+from vtlab.measurement.inspection import measure_speech
+from vtlab.measurement.matching import PlannedSegment
+from vtlab.metrics.recognition import error_rates
 from vtlab.metrics.sound import true_peak_dbtp
-from vtlab.metrics.text import chrf, error_rates, resegment
+from vtlab.metrics.text import resegment
+from vtlab.metrics.timing import percentile
+from vtlab.metrics.translation import chrf
 from vtlab.record import Record
 from vtlab.segments import Interval
 from vtlab.weights import fetch
@@ -216,15 +219,17 @@ def measure(
     hear: Callable[[Audio, str], str],
 ) -> None:
     reference = [Interval(s.start, s.end) for s in clip.segments if s.start is not None and s.end is not None]
-    scores = measure_speech(track, lines, decode(clip.path), reference if clip.timed else None)
-    figures.lines, figures.unmatched = scores.sync.segments, scores.sync.unmatched
-    figures.onsets_ms = [round(value, 1) for value in scores.sync.sync_onset_ms]
-    figures.within_150ms = scores.sync.sync_within_150ms
-    figures.overlap = scores.coverage.speech_overlap
+    found = measure_speech(track, lines, decode(clip.path), reference if clip.timed else None)
+    onsets = [row.onset_ms for row in found.segments]
+    figures.lines, figures.unmatched = len(onsets), onsets.count(None)
+    figures.onsets_ms = [round(value, 1) for value in onsets if value is not None]
+    figures.within_150ms = found.values.get("sync_within_150ms")
+    figures.overlap = found.values.get("speech_overlap")
     figures.speeds = [line.speed for line in sorted(lines, key=lambda line: line.planned.start)]
-    figures.speed_step_max = scores.speed.speed_step_max
+    figures.speed_step_max = found.values.get("speed_step_max")
     figures.speed_needed = speed_needed(lines)
-    figures.overruns, figures.completeness = scores.overruns, scores.completeness
+    figures.overruns = int(found.values.get("overruns", 0))
+    figures.completeness = found.values.get("completeness")
 
     heard = hear(track, clip.target_language)
     given = " ".join(line.text for line in lines)

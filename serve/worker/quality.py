@@ -85,15 +85,7 @@ class Judge:
     def _scores(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
         record = made.record
         asked = [metric for metric in SCORES.values() if not self._listening.begun or metric not in OF_SPEECH]
-        found = measure(
-            made.media,
-            self._source,
-            record.source_language,
-            record.target_language,
-            record=record,
-            speech_track=made.speech_track,
-            metrics=asked,
-        )
+        found = measure(made, self._source, metrics=asked)
         values = {**self._values, **found.values}
         reasons: Mapping[str, str] = found.absent
         if self._listening.problem is not None:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 from benchmark import Figures, pooled, shown, speed_needed, tables, vtlab_result  # noqa: E402
 
 from vtlab.evaluation.dataset import load_dataset  # noqa: E402
-from vtlab.measurement.inspection import PlannedSegment  # noqa: E402
+from vtlab.measurement.matching import PlannedSegment  # noqa: E402
 from vtlab.record import FindingRecord, Output, Record, SegmentRecord, Source  # noqa: E402
 from vtlab.segments import Interval  # noqa: E402
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from vtlab.metrics.lines import NOTHING_DB, heard_lines, match_lines, within
 
 from vtlab.audio import Audio, levels_db
+from vtlab.measurement.matching import NOTHING_DB, heard_lines, match_lines, within
 from vtlab.segments import Interval
 
 RATE = 16_000

@@ -60,7 +60,7 @@ def measure(
     from vtlab.measurement.inspection import find_record, record_file
     from vtlab.measurement.inspection import measure as measure_dub
 
-    beside = find_record(dubbed) if record is None else None
+    beside = record_file(dubbed) if record is None and find_record(dubbed) is not None else None
     found = measure_dub(
         dubbed,
         source,
@@ -77,7 +77,7 @@ def measure(
     else:
         _print_table(found)
     if beside is not None:
-        say(f"With the record beside it, {record_file(dubbed)}.")
+        say(f"With the record beside it, {beside}.")
 
 
 # ---------------------------------------------------------------- the table

@@ -63,7 +63,8 @@ def measure(
         reference: A clip of a data set, its segments, or a file: a line of a manifest, a manifest, or the translation
             as SRT, WebVTT or text.
         reference_subtitles: Subtitles of the reference translation, if they are not made of its segments.
-        record: What the tool recorded; by default the one beside the dubbed file, where it is of that very file.
+        record: What the tool recorded, or its file, beside which its speech track and subtitles are found; by default
+            the one beside the dubbed file, where it is of that very file.
         speech_track: The dubbed speech alone, in the dub's time; by default the record's. Without it, speech is what
             voice activity finds in the dub.
         subtitles: SRT or WebVTT in the target language; by default the record's.
@@ -81,17 +82,16 @@ def measure(
     """
     names = chosen(metrics)
     if isinstance(dub, (str, Path)):
-        dubbed, folder = Path(dub), Path(dub).parent
-        if isinstance(record, Path):
-            folder, record = record.parent, read_record(record)
-        elif record is None:
-            record = find_record(dubbed)
-        named = {} if record is None else {output.kind: folder / output.file for output in record.outputs}
-        files = {kind: file for kind, file in named.items() if file.is_file()}
+        dubbed = Path(dub)
+        if record is None and find_record(dubbed) is not None:
+            record = record_file(dubbed)
+        files = _files_beside(record) if isinstance(record, Path) else {}
     else:
-        files = dub.outputs
-        dubbed = files["video"] if "video" in files else files["audio"]
-        record = record if isinstance(record, Record) else dub.record
+        dubbed, files = dub.media, dub.files
+        source = source or dub.source
+        record = record or dub.record
+    if isinstance(record, Path):
+        record = read_record(record)
     lines: Sequence[ReferenceSegment] = ()
     reference_file: Path | None = None
     if record is not None:
@@ -189,6 +189,12 @@ def read_record(file: Path) -> Record:
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not a *.dub.json of this vtlab"
         raise InputError(f"The record {file} cannot be read: {why}. Dub again, or leave --record out.") from error
+
+
+def _files_beside(record: Path) -> dict[str, Path]:
+    """The dub's files by kind that are still there."""
+    files = {output.kind: record.parent / output.file for output in read_record(record).outputs}
+    return {kind: file for kind, file in files.items() if file.is_file()}
 
 
 def _measured(tracks: MediaTracks, metrics: Sequence[Metric]) -> Measurement:

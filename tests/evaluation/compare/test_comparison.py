@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 from vtlab.cli import app
 from vtlab.errors import InputError, SettingsError
 from vtlab.evaluation.compare import comparison as comparing
-from vtlab.evaluation.compare.bootstrap import each, units_of
 from vtlab.evaluation.compare.comparison import (
     Candidate,
     candidates_of,
@@ -27,7 +26,9 @@ from vtlab.evaluation.compare.listening import Vote
 from vtlab.evaluation.sweep import results as counted
 from vtlab.evaluation.sweep.results import ClipResult, write_result
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.bootstrap import each
 from vtlab.metrics.pooling import pool
+from vtlab.metrics.units import units_of
 
 SAMPLES = 200
 
@@ -66,7 +67,7 @@ def test_values_are_those_of_the_clips_both_have() -> None:
 def test_metrics_by_name_and_group() -> None:
     candidates = [Candidate("a", clips(1)), Candidate("b", clips(1, tool=1))]
     found = compare(candidates, metrics=["wer", "speech"], samples=SAMPLES)
-    assert [one.metric for one in found.pairings[0].differences] == ["wer", "asr_bleu", "asr_chrf", "tts_wer"]
+    assert [one.metric for one in found.pairings[0].differences] == ["wer", "tts_wer", "asr_bleu", "asr_chrf"]
     with pytest.raises(SettingsError, match="Did you mean 'bleu'"):
         compare(candidates, metrics=["blue"])
 

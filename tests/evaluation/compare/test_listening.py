@@ -9,7 +9,6 @@ import pytest
 from evaluation.made_up import clips
 from hypothesis import given
 from hypothesis import strategies as st
-from vtlab.evaluation.compare.bootstrap import MIN_UNITS
 
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.compare import listening
@@ -17,6 +16,7 @@ from vtlab.evaluation.compare.comparison import Candidate, listened
 from vtlab.evaluation.compare.listening import Pair, Ratings, Span, Vote
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.bootstrap import MIN_UNITS
 from vtlab.metrics.rows import SegmentMeasure
 
 SPAN = Span(Path("dub.mp4"), 0.0, 1.0, "k")
