@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vtlab.events import Event, Listener
     from vtlab.settings import Settings
 
+FAULT_EXIT = 1
 GATE_EXIT = 3  # a gate failed, or the dub is degraded
 STOPPED_EXIT = 130
 STDERR = 2
@@ -65,7 +66,11 @@ def set_debugging(value: bool) -> None:
 SettingsFile = Annotated[Path | None, typer.Option("--settings", metavar="FILE", help="YAML file of settings.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as tts.voice=pf_dora; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One setting, such as tts.voice=pf_dora; repeatable, the last counts.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Debug = Annotated[bool, typer.Option("--debug", callback=set_debugging, help="Show the traceback of an error.")]
