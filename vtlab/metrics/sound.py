@@ -15,7 +15,7 @@ from vtlab.metrics.metric import FileMetric, Numbers, Row, SumMetric, ratio
 from vtlab.metrics.timing import common
 from vtlab.metrics.units import Unit
 from vtlab.metrics.voice_mos import VoiceMos, mos_signature
-from vtlab.segments import Interval, joined
+from vtlab.segments import Interval, merge_intervals
 
 OVERSAMPLING = 4  # ITU-R BS.1770-4, annex 2
 BLOCK_S = 10.0  # oversampled at once: keeps an hour of stereo out of memory
@@ -47,7 +47,7 @@ def background_loss_db(dubbed: Audio, source: Audio, spoken: Sequence[Interval])
         return None
     now, before = levels_db(dubbed), levels_db(source)
     quiet = np.ones(min(len(now), len(before)), bool)
-    for span in joined(spoken):
+    for span in merge_intervals(spoken):
         quiet[max(0, round((span.start - EDGE_S) / FRAME_S)) : max(0, round((span.end + EDGE_S) / FRAME_S))] = False
     if quiet.sum() * FRAME_S < LEAST_S:
         return None

@@ -17,7 +17,7 @@ from vtlab.media import count_frames
 from vtlab.metrics.material import RECORD, TIMES, Material
 from vtlab.metrics.metric import FileMetric, PercentileMetric, Row, SumMetric, ratio, summed, total
 from vtlab.metrics.units import Unit
-from vtlab.segments import Interval, joined
+from vtlab.segments import Interval, merge_intervals
 
 ONSET_TOLERANCE_MS = 150.0  # of sync_within_150ms
 COMPLIANCE = (0.8, 1.2)  # of duration_compliance_20: dubbed ÷ source length
@@ -41,15 +41,15 @@ def invented_lines(source: Sequence[Interval], dubbed: Sequence[Interval]) -> in
 
     Both are where somebody speaks, by voice activity, in order.
     """
-    return sum(not any(line.overlap(said) > 0 for said in source) for line in joined(dubbed, PAUSE_S))
+    return sum(not any(line.overlap(said) > 0 for said in source) for line in merge_intervals(dubbed, PAUSE_S))
 
 
 def common(ones: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
     """Return the time that both sets of intervals hold."""
     spans = (
         Interval(max(a.start, b.start), min(a.end, b.end))
-        for a in joined(ones)
-        for b in joined(others)
+        for a in merge_intervals(ones)
+        for b in merge_intervals(others)
         if a.overlap(b) > 0
     )
     return list(spans)
@@ -135,7 +135,7 @@ def _coverage(unit: Unit) -> Row | None:
     if measured.source_speech is None or measured.dubbed_speech is None:
         return None
     said, dub = (
-        joined(_clipped([Interval(*span) for span in spans], measured.seconds))
+        merge_intervals(_clipped([Interval(*span) for span in spans], measured.seconds))
         for spans in (measured.source_speech, measured.dubbed_speech)
     )
     both = sum(a.overlap(b) for a in said for b in dub)
