@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vtlab.audio import FRAME_S, Audio, levels_db, loudness_lufs
-from vtlab.segments import Interval, joined
+from vtlab.segments import Interval, merge_intervals
 
 EDGE_S = 0.25  # around speech: breaths, reverberation, and the ramps of a background that makes room for it
 LEAST_S = 0.2  # of silence in all, to say anything
@@ -25,7 +25,7 @@ def background_loss_db(dubbed: Audio, source: Audio, spoken: Sequence[Interval])
         return None
     now, before = levels_db(dubbed), levels_db(source)
     quiet = np.ones(min(len(now), len(before)), bool)
-    for span in joined(spoken):
+    for span in merge_intervals(spoken):
         quiet[max(0, round((span.start - EDGE_S) / FRAME_S)) : max(0, round((span.end + EDGE_S) / FRAME_S))] = False
     if quiet.sum() * FRAME_S < LEAST_S:
         return None

@@ -15,7 +15,7 @@ from vtlab.errors import EngineError
 from vtlab.metrics import subtitles, sync, text
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import ClipRows, CueMeasure, DubSegment, SegmentMeasure
-from vtlab.segments import Cue, Interval, joined
+from vtlab.segments import Cue, Interval, merge_intervals
 
 
 @dataclass
@@ -255,7 +255,7 @@ def _coverage(measurements: Sequence[ClipRows]) -> Values:
         if measurement.source_speech is None or measurement.dubbed_speech is None:
             continue
         said, dub = (
-            joined(sync.clipped([Interval(*span) for span in spans], measurement.seconds))
+            merge_intervals(sync.clipped([Interval(*span) for span in spans], measurement.seconds))
             for spans in (measurement.source_speech, measurement.dubbed_speech)
         )
         both += sync.shared_s(said, dub)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from vtlab.languages import UNSPACED
 from vtlab.metrics.sync import mean
-from vtlab.text.sentences import COMPARED_WORDS, copied_share, has_letters, looped
+from vtlab.text.sentences import COMPARED_WORDS, copied_share, has_letters, is_looped
 
 LENGTH_RATIO = (0.5, 1.5)  # translation ÷ source characters beyond which something was lost or invented
 COPIED_SHARE = 0.5  # of the source's words standing unchanged in its translation: it was not translated
@@ -63,7 +63,7 @@ def translation_quality(
     weights = [len(sources[index].strip()) for index in rows]
     there = [has_letters(translations[index]) for index in rows]
     length = [length_ok(sources[i], translations[i], source_language, target_language) for i in rows]
-    steady = [not looped(sources[index], translations[index]) for index in rows]
+    steady = [not is_looped(sources[index], translations[index]) for index in rows]
     changed = [(copied_share(sources[index], translations[index]) or 0) < COPIED_SHARE for index in rows]
     similar = None if back is None else [_similarity(sources[index], back[index]) for index in rows]
     passed = [all(checks) for checks in zip(there, length, steady, changed, strict=True)]

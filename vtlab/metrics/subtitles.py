@@ -15,7 +15,7 @@ from vtlab.errors import InputError
 from vtlab.metrics.sync import percentile
 from vtlab.metrics.text import library
 from vtlab.segments import Cue
-from vtlab.text.sentences import columns, ends_sentence
+from vtlab.text.sentences import count_columns, ends_sentence
 
 WHOLE_COLUMNS, WHOLE_S = 84, 7.0  # a sentence of this size fits one cue: two lines of 42, seven seconds
 ARROW = re.compile(r"^[\d:.,]+\s+-->\s+[\d:.,]+", re.MULTILINE)
@@ -49,12 +49,12 @@ def srt_valid(path: Path) -> float | None:
 
 def reading_speed_p95(cues: Sequence[Cue]) -> float | None:
     """95th percentile over cues of characters a second (``subtitle_cps_p95``)."""
-    return percentile([columns(cue.text) / (cue.end - cue.start) for cue in cues if cue.end > cue.start], 95)
+    return percentile([count_columns(cue.text) / (cue.end - cue.start) for cue in cues if cue.end > cue.start], 95)
 
 
 def longest_line(cues: Sequence[Cue]) -> int | None:
     """``subtitle_max_line_chars``."""
-    return max((columns(line) for cue in cues for line in cue.text.split("\n")), default=None)
+    return max((count_columns(line) for cue in cues for line in cue.text.split("\n")), default=None)
 
 
 def most_lines(cues: Sequence[Cue]) -> int | None:
@@ -91,7 +91,7 @@ def incomplete_sentences(cues: Sequence[Cue]) -> int | None:
     for cue in sorted(cues, key=lambda cue: cue.start):
         sentence.append(cue)
         if ends_sentence(cue.text):
-            size = columns(" ".join(part.text for part in sentence))
+            size = count_columns(" ".join(part.text for part in sentence))
             whole = size <= WHOLE_COLUMNS and cue.end - sentence[0].start <= WHOLE_S
             count += len(sentence) - 1 if whole else 0
             sentence = []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vtlab.segments import Interval, joined
+from vtlab.segments import Interval, merge_intervals
 
 ONSET_TOLERANCE_MS = 150.0  # of sync_within_150ms
 COMPLIANCE = (0.8, 1.2)  # of duration_compliance_20: dubbed ÷ source length
@@ -95,7 +95,7 @@ def coverage(source: Sequence[Interval], dubbed: Sequence[Interval], total_s: fl
     ``speech_overlap`` is the time in which both or neither speak ÷ total time; ``speech_iou`` the time in which both
     speak ÷ time in which either does; ``uncovered_s`` the time in which only the source speaks.
     """
-    said, dub = (joined(clipped(intervals, total_s)) for intervals in (source, dubbed))
+    said, dub = (merge_intervals(clipped(intervals, total_s)) for intervals in (source, dubbed))
     source_s, dubbed_s = (sum(interval.duration for interval in intervals) for intervals in (said, dub))
     return isochrony(shared_s(said, dub), source_s, dubbed_s, total_s)
 
@@ -136,8 +136,8 @@ def common(ones: Sequence[Interval], others: Sequence[Interval]) -> list[Interva
     """The time that both sets of intervals hold."""
     spans = (
         Interval(max(a.start, b.start), min(a.end, b.end))
-        for a in joined(ones)
-        for b in joined(others)
+        for a in merge_intervals(ones)
+        for b in merge_intervals(others)
         if a.overlap(b) > 0
     )
     return list(spans)

@@ -23,7 +23,7 @@ from vtlab.metrics import subtitles, sync, text
 from vtlab.metrics.pooling import has_words
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import CueMeasure, DubSegment, SegmentMeasure
-from vtlab.segments import Cue, Interval, joined
+from vtlab.segments import Cue, Interval, merge_intervals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -603,7 +603,7 @@ def _isochrony(unit: Unit) -> Row | None:
     if measured.source_speech is None or measured.dubbed_speech is None:
         return None
     said, dub = (
-        joined(sync.clipped([Interval(*span) for span in spans], measured.seconds))
+        merge_intervals(sync.clipped([Interval(*span) for span in spans], measured.seconds))
         for spans in (measured.source_speech, measured.dubbed_speech)
     )
     both = sync.shared_s(said, dub)
