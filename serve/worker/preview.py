@@ -171,7 +171,7 @@ def cut_pieces(result: Path, folder: Path, checkpoint: Checkpoint) -> list[str]:
         name = f"seg_{number + 1:0{digits}d}"
         unfinished = folder / f".{name}.mp4"
         end = min((number + 1) * PIECE_S, info.duration_s)
-        media.piece(info, unfinished, number * PIECE_S, end, folder, checkpoint)
+        media.excerpt(info, unfinished, number * PIECE_S, end, folder, checkpoint)
         unfinished.replace(folder / f"{name}.mp4")
         names.append(name)
     return names
