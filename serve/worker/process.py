@@ -349,7 +349,7 @@ class _Process:
 
     def _engines(self, settings: Settings) -> EnginePool:
         from vtlab.engines.pool import EnginePool
-        from vtlab.pipeline import memory_budget_mb
+        from vtlab.run import memory_budget_mb
 
         if self._pool is None:
             self._pool = EnginePool()
@@ -466,9 +466,9 @@ def detect(file: Path, settings: Settings, pool: EnginePool) -> tuple[str, float
 def _listeners(settings: Settings, pool: EnginePool) -> Iterator[tuple[Any, Any]]:
     """Voice activity and recogniser, borrowed from the pool."""
     from vtlab.engines.choice import choose_listeners
-    from vtlab.pipeline import pooled
+    from vtlab.run import pool_entry
 
-    borrowed = [pooled(settings, choice) for choice in choose_listeners(settings)]
+    borrowed = [pool_entry(settings, choice) for choice in choose_listeners(settings)]
     activity, recogniser = (pool.borrow(key, build) for key, build in borrowed)
     try:
         yield activity, recogniser

@@ -51,8 +51,9 @@ from vtlab.evaluation.sweep.results import (
 from vtlab.events import ignore
 from vtlab.metrics.registry import metrics_of
 from vtlab.outputs import Dub
-from vtlab.pipeline import dub, memory_budget_mb
+from vtlab.pipeline import dub
 from vtlab.record import Record
+from vtlab.run import memory_budget_mb
 from vtlab.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, dump_yaml, fingerprint
 from vtlab.stages import (
     audio_extraction,
