@@ -22,7 +22,7 @@ sys.path.insert(0, str(TESTS))
 
 import sweeping  # noqa: E402
 
-from vtlab.evaluation.suite.model import load_suite  # noqa: E402
+from vtlab.evaluation.suite.loader import load_suite  # noqa: E402
 from vtlab.evaluation.sweep.results import load_results  # noqa: E402
 
 

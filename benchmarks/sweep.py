@@ -24,10 +24,10 @@ from typing import Any
 import yaml
 from provenance import provenance
 
-from vtlab.evaluation.suite.model import load_suite
-from vtlab.evaluation.sweep.results import ClipResult, added
-from vtlab.evaluation.sweep.run import sweep
-from vtlab.evaluation.sweep.workers import in_processes
+from vtlab.evaluation.suite.loader import load_suite
+from vtlab.evaluation.sweep.results import add_counts
+from vtlab.evaluation.sweep.run import run_sweep
+from vtlab.evaluation.sweep.workers import run_in_processes
 
 ROOT = Path(__file__).parents[1]
 AIM = 0.35
@@ -84,18 +84,10 @@ def _timed(home: Path, suite: dict[str, Any], jobs: int) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - began, **json.loads(done.stdout)}
 
 
-class _Silent:
-    def finished(self, result: ClipResult, done: int, total: int) -> None:
-        pass
-
-    def said(self, sentence: str) -> None:
-        pass
-
-
 def _run(suite: Path, folder: Path, jobs: int) -> int:
     """Does a suite and prints what its stages did, and the texts they had before them."""
-    done = sweep(load_suite(suite), folder, partial(in_processes, jobs), _Silent())
-    stages = added(outcome.stages for outcome in done.outcomes)
+    done = run_sweep(load_suite(suite), folder, partial(run_in_processes, jobs))
+    stages = add_counts(outcome.stages for outcome in done.outcomes)
     texts = {}
     for outcome in done.outcomes:
         for result in outcome.results:

@@ -16,7 +16,7 @@ def _():
     from vtlab import languages
     from vtlab.apps import controls, debugging, player, sounds
     from vtlab.errors import VtlabError
-    from vtlab.evaluation.suite.model import check_options
+    from vtlab.evaluation.suite.loader import check_options
     from vtlab.events import STAGES
     from vtlab.settings import fingerprint, load_settings
 

@@ -13,35 +13,36 @@ def _():
 
     from vtlab.apps.ballot import Ballot
     from vtlab.errors import VtlabError
-    from vtlab.evaluation.compare import listening
+    from vtlab.evaluation.compare import listening, votes
+    from vtlab.evaluation.tracking.listening import log_outcome
 
-    return Ballot, Path, VtlabError, listening, mo
+    return Ballot, Path, VtlabError, listening, log_outcome, mo, votes
 
 
 @app.cell
-def _(Path, VtlabError, listening, mo):
+def _(Path, VtlabError, listening, mo, votes):
     arguments = mo.cli_args()
     run_a, run_b = str(arguments.get("a") or ""), str(arguments.get("b") or "")
     seed = int(arguments.get("seed") or 0)
     votes_file = Path(str(arguments.get("votes") or "out/listen/votes.jsonl"))
     mo.stop(not run_a or not run_b, mo.callout("Open this with: vtlab listen RUN_A RUN_B", kind="warn"))
     try:
-        pairs = listening.pairs(run_a, run_b, Path(str(arguments.get("results") or "out/eval")))
-        _votes = listening.read_votes(votes_file)
+        pairs = votes.find_pairs(run_a, run_b, Path(str(arguments.get("results") or "out/eval")))
+        _votes = votes.read_votes(votes_file)
     except VtlabError as _error:
         mo.stop(True, mo.callout(str(_error), kind="danger"))
     of = {pair.clip: pair.of for pair in pairs}
-    _earlier = len(_votes) - len(listening.present(_votes, of))
+    _earlier = len(_votes) - len(votes.current_votes(_votes, of))
     _said = mo.md(
         f"""
         # Which is better?
 
-        You hear two dubs of {listening.counted(len(pairs), "line")}. Say which is better, or that there is no
+        You hear two dubs of {listening.count_noun(len(pairs), "line")}. Say which is better, or that there is no
         difference, and give marks from 1 to 5 (best) where you have an opinion. You may stop at any time: under the
         same name you go on where you were.
         """
     )
-    mo.vstack([_said, mo.md(f"*{listening.told_of_earlier(_earlier)}*")]) if _earlier else _said
+    mo.vstack([_said, mo.md(f"*{listening.describe_earlier(_earlier)}*")]) if _earlier else _said
     return of, pairs, run_a, run_b, seed, votes_file
 
 
@@ -53,16 +54,14 @@ def _(mo):
 
 
 @app.cell
-def _(Ballot, listening, mo, name, of, pairs, seed, votes_file):
+def _(Ballot, mo, name, of, pairs, seed, votes, votes_file):
     mo.stop(not name.value.strip(), mo.md("*Write your name to begin.*"))
     listener = name.value.strip()
-    _votes = listening.present(listening.read_votes(votes_file), of)
+    _votes = votes.current_votes(votes.read_votes(votes_file), of)
     _heard = {vote.pair for vote in _votes if vote.listener == listener}
-    _left = [show for show in listening.order(pairs, listener, seed) if show.pair.id not in _heard]
+    _left = [show for show in votes.shuffle_pairs(pairs, listener, seed) if show.pair.id not in _heard]
     ballot = mo.ui.anywidget(
-        Ballot(
-            _left, listener, len(_heard), votes_file.parent / "work", lambda vote: listening.add_vote(votes_file, vote)
-        )
+        Ballot(_left, listener, len(_heard), votes_file.parent / "work", lambda vote: votes.add_vote(votes_file, vote))
     )
     ballot
     return
@@ -76,12 +75,12 @@ def _(mo):
 
 
 @app.cell
-def _(VtlabError, close_button, listening, mo, of, run_a, run_b, votes_file):
+def _(VtlabError, close_button, listening, log_outcome, mo, of, run_a, run_b, votes, votes_file):
     mo.stop(not close_button.value)
     try:
-        _outcome = listening.outcome(listening.present(listening.read_votes(votes_file), of))
-        _logged = listening.log_outcome(run_a, run_b, _outcome, votes_file)
-        _said = mo.vstack([mo.md(line) for line in (*listening.sentences(run_a, run_b, _outcome), _logged)])
+        _outcome = listening.summarize_votes(votes.current_votes(votes.read_votes(votes_file), of))
+        _logged = log_outcome(run_a, run_b, _outcome, votes_file)
+        _said = mo.vstack([mo.md(line) for line in (*listening.describe_outcome(run_a, run_b, _outcome), _logged)])
     except VtlabError as _error:
         _said = mo.callout(str(_error), kind="danger")
     _said

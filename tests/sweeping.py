@@ -22,10 +22,10 @@ from pydantic import Field
 from vtlab.audio import Audio
 from vtlab.engines.transcription import Utterance, reference
 from vtlab.errors import EngineError
-from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.results import ClipResult
-from vtlab.evaluation.sweep.run import Sweep, sweep
-from vtlab.evaluation.sweep.workers import in_processes
+from vtlab.evaluation.sweep.run import Sweep, run_sweep
+from vtlab.evaluation.sweep.workers import run_in_processes
 from vtlab.metrics.registry import metrics_of
 from vtlab.segments import Interval
 
@@ -65,10 +65,12 @@ class Lines:
 
     def __init__(self) -> None:
         self.results: list[ClipResult] = []
+        self.left_s: list[float] = []
         self.sentences: list[str] = []
 
-    def finished(self, result: ClipResult, done: int, total: int) -> None:
+    def finished(self, result: ClipResult, done: int, total: int, left_s: float) -> None:
         self.results.append(result)
+        self.left_s.append(left_s)
         print(f"{done}/{total}", file=sys.stderr, flush=True)
 
     def said(self, sentence: str) -> None:
@@ -115,7 +117,9 @@ def write_suite(file: Path, data: dict[str, Any]) -> Path:
 def run(suite: Path, folder: Path, jobs: int = 1, **options: Any) -> tuple[Sweep, Lines]:
     """The sweep, and what it said on the way."""
     lines = Lines()
-    return sweep(load_suite(suite), folder, partial(in_processes, jobs), lines, **options), lines
+    workers = partial(run_in_processes, jobs)
+    done = run_sweep(load_suite(suite), folder, workers, on_result=lines.finished, report=lines.said, **options)
+    return done, lines
 
 
 def numbers(done: Sweep) -> dict[tuple[str, str], Any]:

@@ -17,10 +17,12 @@ from typing import Any
 
 from vtlab import media
 from vtlab.audio import cut
+from vtlab.engines import check_engines
 from vtlab.engines.choice import Choice, choose_listeners
 from vtlab.engines.choice.translators import Leg, choose_translators
 from vtlab.engines.choice.voices import Cast, choose_voices
 from vtlab.engines.pool import EnginePool
+from vtlab.engines.transcription import TranscriptionEngine
 from vtlab.errors import InputError
 from vtlab.events import Listener, progress_shown
 from vtlab.languages import language_code
@@ -120,6 +122,7 @@ def _dub(context: DubContext, destination: Destination) -> Dub:
     settings = context.settings
     with context.stage("initialization"):
         target = initialization.target_language(settings)
+        check_engines(settings)
         info = media.probe(destination.video)
         suffix = video_combination.output_suffix(info, settings.video_combination)
         initialization.check_room(destination.video, info.duration_s, destination.folder, context.store.folder)
@@ -221,7 +224,9 @@ class _Transcript:
     segments: Iterable[Segment]
 
 
-def _transcribe(context: DubContext, source: SourceSound, listeners: tuple[Choice, Choice]) -> _Transcript:
+def _transcribe(
+    context: DubContext, source: SourceSound, listeners: tuple[Choice, Choice[TranscriptionEngine]]
+) -> _Transcript:
     """Find the language and the speech now, and the segments as the reader asks for them."""
     settings, section = context.settings, context.settings.transcription
     activity, recogniser = listeners

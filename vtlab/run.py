@@ -20,6 +20,7 @@ from vtlab.engines.choice.pivot import Pivot
 from vtlab.engines.choice.translators import Leg
 from vtlab.engines.choice.voices import Cast
 from vtlab.engines.pool import EnginePool
+from vtlab.engines.transcription import TranscriptionEngine
 from vtlab.engines.translation import Translator
 from vtlab.engines.tts import Voice
 from vtlab.errors import Cancelled
@@ -299,11 +300,10 @@ class DubContext:
         engine, tally = self._chosen("transcription", choice), self.tallies["transcription"]
         return StoredVoiceActivity(engine, identity(choice), self.store, tally, sound)
 
-    def transcriber(self, choice: Choice, sound: str) -> StoredTranscriber:
+    def transcriber(self, choice: Choice[TranscriptionEngine], sound: str) -> StoredTranscriber:
         """Return the recogniser, its answers kept under ``sound``."""
         engine, tally = self._chosen("transcription", choice), self.tallies["transcription"]
-        together = getattr(choice.engine, "together", False)
-        return StoredTranscriber(engine, identity(choice), self.store, tally, sound, together)
+        return StoredTranscriber(engine, identity(choice), self.store, tally, sound, choice.engine.together)
 
     def translator(self, legs: Sequence[Leg]) -> Translator:
         """Return the translator of a pair, or two that meet in the pivot language, their answers kept."""

@@ -14,10 +14,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from vtlab.apps import debugging
 from vtlab.engines.pool import EnginePool
-from vtlab.evaluation.compare import listening
-from vtlab.evaluation.show.pages import load_page, run_page
-from vtlab.evaluation.suite.model import load_suite
-from vtlab.evaluation.sweep.run import evaluate
+from vtlab.evaluation.compare import votes as ballots
+from vtlab.evaluation.show.run import load_run
+from vtlab.evaluation.suite.loader import load_suite
+from vtlab.evaluation.sweep.clip import evaluate_clip
+from vtlab.evaluation.tracking import lookup
 from vtlab.evaluation.tracking import runs as tracking
 from vtlab.outputs import Dub
 from vtlab.settings import StoreSettings, load_settings
@@ -225,11 +226,11 @@ def test_vote_by_key_and_find_it_in_mlflow(
     dataset = suite.load_dataset()
     results = tmp_path / "out" / "eval"
     for configuration in suite.configurations():
-        made = evaluate(suite, configuration, dataset.clip("sentences_pt"), results, dataset=dataset)
+        made = evaluate_clip(suite, configuration, dataset.clip("sentences_pt"), results, dataset=dataset)
         assert made.status == "finished", made.error
         tracking.log_configuration(suite, configuration, dataset, [made], results)
 
-    pairs = listening.pairs("gaps/near", "gaps/far", results)
+    pairs = ballots.find_pairs("gaps/near", "gaps/far", results)
     with served(["listen", "gaps/near", "gaps/far"], tmp_path, {}) as address:
         with opened(address, height=1100) as page:
             page.get_by_placeholder("any name, the same each time").fill("ana")
@@ -260,7 +261,7 @@ def test_vote_by_key_and_find_it_in_mlflow(
             page.get_by_text("For whoever runs the test").click()
             page.get_by_role("button", name="Close the test and log it to MLflow").click()
             expect(page.get_by_text("Logged to MLflow")).to_be_visible()
-    votes = listening.read_votes(tmp_path / "out" / "listen" / "gaps-near-against-gaps-far" / "votes.jsonl")
+    votes = ballots.read_votes(tmp_path / "out" / "listen" / "gaps-near-against-gaps-far" / "votes.jsonl")
     assert [vote.listener for vote in votes] == ["ana"] * len(pairs)
     first = votes[0]
     assert first.preferred == first.left
@@ -270,7 +271,7 @@ def test_vote_by_key_and_find_it_in_mlflow(
     assert preferred[winner]["listen_preferred"] == 1.0
     assert preferred[winner]["listen_naturalness"] == 4.0
     assert preferred[winner]["listen_pairs"] == len(pairs)
-    shown = run_page(load_page(f"gaps/{winner}", results, uri=uri))
+    shown = load_run(f"gaps/{winner}", results, uri=uri).page()
     assert "1 listener heard it against gaps/" in shown
     assert "naturalness: 4.00 of 5" in shown
 
@@ -278,4 +279,4 @@ def test_vote_by_key_and_find_it_in_mlflow(
 def _metrics(run: str, uri: str) -> dict[str, float]:
     from mlflow import MlflowClient
 
-    return dict(MlflowClient(uri).get_run(tracking.load_run(run).run_id).data.metrics)
+    return dict(MlflowClient(uri).get_run(lookup.load_run(run).run_id).data.metrics)

@@ -16,8 +16,8 @@ from vtlab import media
 from vtlab.apps.ballot import Ballot, _piece
 from vtlab.apps.sounds import data_url
 from vtlab.errors import UserError, VtlabError
-from vtlab.evaluation.compare import listening
-from vtlab.evaluation.compare.listening import Ratings, Showing, Span, Vote, Which
+from vtlab.evaluation.compare import votes as ballots
+from vtlab.evaluation.compare.votes import Ratings, Showing, Span, Vote, Which
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.rows import SegmentMeasure
@@ -42,7 +42,7 @@ def spans(file: Path, later_s: float = 0.0) -> list[Span]:
 def showings(file: Path, other: Path | None = None) -> list[Showing]:
     pairs = zip(spans(file), spans(other or file, 0.4), strict=True)
     return [
-        Showing(listening.Pair("clip", n, f"line {n}", a, b), "a" if n % 2 == 0 else "b")
+        Showing(ballots.Pair("clip", n, f"line {n}", a, b), "a" if n % 2 == 0 else "b")
         for n, (a, b) in enumerate(pairs)
     ]
 
@@ -92,7 +92,7 @@ def test_a_pair_that_cannot_be_heard_is_said_and_passed(tmp_path: Path) -> None:
     """No vote before or after it is lost or doubled, and the page does not tell which run it is."""
     shows = showings(VIDEO)[:3]
     gone = Span(tmp_path / "careful" / "gone.mp4", 0, 1, "k")
-    shows[1] = Showing(listening.Pair("clip", 1, "line 1", gone, gone), "a")
+    shows[1] = Showing(ballots.Pair("clip", 1, "line 1", gone, gone), "a")
     votes: list[Vote] = []
     ballot = Ballot(shows, "ana", 4, tmp_path, votes.append)
     ballot.chosen = chosen(5)
@@ -139,7 +139,7 @@ def test_sound_alone_is_no_black_picture_and_not_in_sync_with_one(tmp_path: Path
         assert (side["kind"], side["scales"]) == ("audio", ["naturalness", "intelligibility"])
         assert side["address"].startswith("data:audio/mp4;base64,")
     page = Ballot(showings(VIDEO)[:1], "ana", 0, tmp_path, lambda made: None).showing
-    assert (page["left"]["kind"], page["left"]["scales"]) == ("video", list(listening.SCALES))
+    assert (page["left"]["kind"], page["left"]["scales"]) == ("video", list(ballots.SCALES))
 
 
 # ---------------------------------------------------------------- in a browser
@@ -180,8 +180,8 @@ def pressed(page: Page, label: str) -> None:
 @needs_browser
 def test_two_listen_at_once_and_again_when_a_run_was_made_anew(tmp_path: Path) -> None:
     lay(tmp_path, VIDEO)
-    votes = tmp_path / listening.votes_file("s/near", "s/far")
-    pairs = listening.pairs("s/near", "s/far", tmp_path / "out" / "eval")
+    votes = tmp_path / ballots.votes_file("s/near", "s/far")
+    pairs = ballots.find_pairs("s/near", "s/far", tmp_path / "out" / "eval")
     pieces = {span: _piece(span, tmp_path).content for pair in pairs for span in (pair.a, pair.b)}
     with served(["listen", "s/near", "s/far"], tmp_path, {}) as address:
         with opened(address) as first:
@@ -194,7 +194,7 @@ def test_two_listen_at_once_and_again_when_a_run_was_made_anew(tmp_path: Path) -
             for number in range(LINES):
                 for listener, page in pages.items():
                     expect(page.get_by_text(f"Pair {number + 1} of {LINES}")).to_be_visible()
-                    shown = listening.order(pairs, listener)[number]
+                    shown = ballots.shuffle_pairs(pairs, listener)[number]
                     sides = (shown.pair.a, shown.pair.b) if shown.left == "a" else (shown.pair.b, shown.pair.a)
                     for player, span in zip(page.locator(".vtlab-side video").all(), sides, strict=True):
                         assert player.get_attribute("src") == data_url(pieces[span], "video/mp4")
@@ -203,7 +203,7 @@ def test_two_listen_at_once_and_again_when_a_run_was_made_anew(tmp_path: Path) -
                     page.locator(".vtlab-ballot").press("Enter")
             for page in pages.values():
                 expect(page.get_by_text(f"That was the last of {LINES} pairs")).to_be_visible()
-        kept = listening.read_votes(votes)
+        kept = ballots.read_votes(votes)
         assert len(kept) == 2 * LINES == len({(made.listener, made.pair) for made in kept})
 
         lay(tmp_path, VIDEO, key="made anew", lines=1)
@@ -218,7 +218,7 @@ def test_two_listen_at_once_and_again_when_a_run_was_made_anew(tmp_path: Path) -
             page.locator(".vtlab-ballot").press("ArrowLeft")
             page.locator(".vtlab-ballot").press("Enter")
             expect(page.get_by_text("That was the last of 1 pair.")).to_be_visible()
-    assert len(listening.read_votes(votes)) == 2 * LINES + 1
+    assert len(ballots.read_votes(votes)) == 2 * LINES + 1
 
 
 @needs_browser
@@ -261,7 +261,7 @@ def test_one_side_plays_at_a_time_and_keys_give_marks(tmp_path: Path) -> None:
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
         expect(page.get_by_text("Pair 2 of 2")).to_be_visible()
-    (made,) = listening.read_votes(tmp_path / listening.votes_file("s/near", "s/far"))
+    (made,) = ballots.read_votes(tmp_path / ballots.votes_file("s/near", "s/far"))
     other: Which = "b" if made.left == "a" else "a"
     assert made.preferred == other
     assert made.ratings == {

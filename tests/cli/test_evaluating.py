@@ -10,11 +10,13 @@ import pytest
 from sweeping import suite_data, write_dataset, write_suite
 from typer.testing import CliRunner
 
-from vtlab.cli.evaluating import as_data, table
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.evaluation.suite.model import Suite, load_suite
-from vtlab.evaluation.sweep.results import ClipResult, Corpus, StageCount, gate_outcomes
+from vtlab.evaluation.show.terminal import sweep_data, sweep_table
+from vtlab.evaluation.suite.loader import load_suite
+from vtlab.evaluation.suite.model import Suite
+from vtlab.evaluation.sweep.results import ClipResult, Corpus, StageCount
 from vtlab.evaluation.sweep.run import Outcome, Sweep
+from vtlab.releases.evidence import judge_gates
 
 LIMIT_S = 600  # only ends a hang
 
@@ -39,7 +41,7 @@ def outcome(suite: Suite, values: dict[str, float], *, failed: int = 0) -> Outco
         results.append(
             ClipResult(**facts, clip="two", status="failed", error="It is silent.", error_code="E_NO_SPEECH")
         )
-    gates = tuple(gate_outcomes(suite.gates, values))
+    gates = tuple(judge_gates(suite.gates, values))
     return Outcome(configuration, tuple(results), Corpus(values, {}, 1, failed), gates, stages, "0123")
 
 
@@ -50,7 +52,7 @@ def swept(suite: Suite, *outcomes: Outcome) -> Sweep:
 
 def test_the_table(suite: Path) -> None:
     loaded = load_suite(suite)
-    lines = table(swept(loaded, outcome(loaded, {"wer": 0.25, "chrf": 61.234, "completeness": 1.0}, failed=1)))
+    lines = sweep_table(swept(loaded, outcome(loaded, {"wer": 0.25, "chrf": 61.234, "completeness": 1.0}, failed=1)))
     assert lines == [
         "small: 1 configuration on 2 clips of data",
         "",
@@ -72,7 +74,7 @@ def test_the_table(suite: Path) -> None:
 def test_the_data(suite: Path) -> None:
     loaded = load_suite(suite)
     done = swept(loaded, outcome(loaded, {"wer": 0.05}, failed=1))
-    data = json.loads(json.dumps(as_data(done)))
+    data = json.loads(json.dumps(sweep_data(done)))
     (configuration,) = data["configurations"]
     assert configuration["clips"] == {"finished": 1, "degraded": 0, "failed": 1}
     assert configuration["failures"] == [{"clip": "two", "code": "E_NO_SPEECH", "error": "It is silent."}]

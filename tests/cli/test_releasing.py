@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -11,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evaluation.logged import log_plain_run
 from evaluation.made_up import measurement
 from typer.testing import CliRunner, Result
 
-from vtlab.cli import app, releasing
+from vtlab.cli import app
 from vtlab.errors import InputError, UserError
-from vtlab.evaluation.suite.model import Gate
-from vtlab.evaluation.sweep.results import ClipResult, corpus
-from vtlab.evaluation.tracking import runs as tracking
-from vtlab.evaluation.tracking.runs import TrackedRun
-from vtlab.releases import store as promotion
+from vtlab.evaluation import promotion
+from vtlab.evaluation.sweep.results import ClipResult, pool_results
+from vtlab.evaluation.tracking.lookup import TrackedRun
+from vtlab.releases import registry
+from vtlab.releases import store as releases
+from vtlab.releases.evidence import Gate
 from vtlab.settings import fingerprint, settings_from_dict
 
 GATES = {"wer": Gate(max=0.5), "sync_within_150ms": Gate(min=0.5)}
@@ -66,7 +69,7 @@ def _tracked(name: str, mistakes: float, clips: range, failed: int) -> TrackedRu
         commit="abc",
         settings=settings.model_dump(mode="json"),
         results=tuple(results),
-        values=corpus(results).values,
+        values=pool_results(results).values,
         intervals={"wer": (0.01, 0.4)},
         gates=QUALITY,
         engines={"transcription": "faster_whisper, silero", "translation": "firefox"},
@@ -93,19 +96,27 @@ class Store:
                 return one
         raise InputError(f"There is no finished run {run!r}.")
 
-    def register_release(self, run_id: str, folder: Path, number: int) -> str:
+    def register_release(self, client: object, run_id: str, folder: Path, number: int) -> str:
         assert (folder / "release.json").is_file()
         self.told.append(number)
         return f"{len(set(self.told))}"
 
 
+def replace_store(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    """A tracking store in memory in place of MLflow's."""
+    monkeypatch.setattr(promotion, "load_run", store.load_run)
+    monkeypatch.setattr(promotion, "find_runs", lambda: store.runs)
+    monkeypatch.setattr(promotion, "store_exists", lambda address: True)
+    monkeypatch.setattr(promotion, "connect", lambda address: None)
+    monkeypatch.setattr(promotion, "lock_store", nullcontext)
+    monkeypatch.setattr(promotion, "translate_errors", nullcontext)
+    monkeypatch.setattr(registry, "register_release", store.register_release)
+
+
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
     made = Store()
-    monkeypatch.setattr(tracking, "load_run", made.load_run)
-    monkeypatch.setattr(tracking, "find_runs", lambda: made.runs)
-    monkeypatch.setattr(tracking, "register_release", made.register_release)
-    monkeypatch.setattr(releasing, "_store_is_there", lambda uri: True)
+    replace_store(monkeypatch, made)
     monkeypatch.setenv("VTLAB_RELEASES", str(tmp_path / "releases"))
     return made
 
@@ -131,7 +142,7 @@ def test_the_first_release_needs_only_its_gates(store: Store, folder: Path) -> N
     assert result.exit_code == 0
     assert "Release 1 is in force: pt-en/good" in result.stdout
     assert "version 1 of the model vtlab-dub" in result.stderr
-    release = promotion.current(folder)
+    release = releases.current(folder)
     assert release is not None
     assert (release.fingerprint, release.run_id, release.commit, release.dirty) == (
         run.fingerprint,
@@ -149,7 +160,7 @@ def test_the_first_release_needs_only_its_gates(store: Store, folder: Path) -> N
     ]
     assert release.evidence.values == run.values
     assert (release.evidence.clips, release.evidence.contests, release.evidence.objections) == (4, (), ())
-    assert [ClipResult.model_validate_json(line) for line in promotion.results_of(release)] == list(run.results)
+    assert [ClipResult.model_validate_json(line) for line in releases.results_of(release)] == list(run.results)
     assert store.told == [1]
 
 
@@ -159,7 +170,7 @@ def test_a_better_run_takes_its_place(store: Store, folder: Path) -> None:
     assert vtlab("promote", "bad").exit_code == 0
     result = vtlab("promote", "pt-en/good")
     assert result.exit_code == 0
-    release = promotion.current(folder)
+    release = releases.current(folder)
     assert release is not None
     wer, *others = release.evidence.contests
     assert (wer.release, wer.metric, wer.verdict) == (1, "wer", "better")  # gates come in any order
@@ -178,7 +189,7 @@ def test_a_worse_run_does_not(store: Store, folder: Path) -> None:
     told = refused(vtlab("promote", "bad"))
     assert "- wer, the metric that decides, is not better than in release 1, in force:" in told
     assert ": worse." in told
-    assert [move.release for move in promotion.history(folder)] == [1]
+    assert [move.release for move in releases.history(folder)] == [1]
     assert store.told == [1]
 
 
@@ -196,12 +207,12 @@ def test_a_reason_overrules_and_is_kept(store: Store, folder: Path) -> None:
     result = vtlab("promote", "bad", "--force", "a licence ran out")
     assert result.exit_code == 0
     assert "forced: a licence ran out" in result.stdout
-    release = promotion.current(folder)
+    release = releases.current(folder)
     assert release is not None
     assert (release.name, release.forced) == ("bad", "a licence ran out")
     (objection,) = release.evidence.objections
     assert "not better than in release 1" in objection
-    assert promotion.history(folder)[-1].reason == "a licence ran out"
+    assert releases.history(folder)[-1].reason == "a licence ran out"
 
 
 OBJECTIONS: list[tuple[str, Callable[[TrackedRun], TrackedRun], str]] = [
@@ -222,7 +233,7 @@ def test_what_speaks_against_a_first_release(
 ) -> None:
     store.add(change(tracked("good", GOOD)))
     assert told in refused(vtlab("promote", "good"))
-    assert promotion.current(folder) is None
+    assert releases.current(folder) is None
 
 
 def test_what_cannot_be_compared_is_not_better(store: Store, folder: Path) -> None:
@@ -242,7 +253,7 @@ def test_what_cannot_be_compared_is_not_better(store: Store, folder: Path) -> No
         vtlab("promote", "good", "--by", "suber")
     )
     (folder / "0001" / "results.jsonl").write_text("")
-    promotion._current.cache_clear()
+    releases._current.cache_clear()
     assert "The release in force cannot be compared with. Release 1 is damaged" in refused(vtlab("promote", "good"))
     assert vtlab("promote", "good", "--force", "the disk broke").exit_code == 0
 
@@ -261,7 +272,7 @@ def test_another_metric_may_decide(store: Store, folder: Path) -> None:
     assert vtlab("promote", "bad").exit_code == 0
     assert "speed_mean, the metric that decides" in refused(vtlab("promote", "good", "--by", "speed_mean"))
     assert vtlab("promote", "good", "--by", "asr_bleu").exit_code == 0
-    release = promotion.current(folder)
+    release = releases.current(folder)
     assert release is not None
     assert [one.metric for one in release.evidence.contests] == ["asr_bleu", *QUALITY]
     result = vtlab("promote", "good", "--by", "were")
@@ -272,7 +283,7 @@ def test_without_a_gate_on_quality_what_was_measured_of_it_decides(store: Store,
     for name, mistakes in (("bad", BAD), ("good", GOOD)):
         store.add(replace(tracked(name, mistakes), gates={"completeness": Gate(min=0.1)}))
         assert vtlab("promote", name).exit_code == 0
-    release = promotion.current(folder)
+    release = releases.current(folder)
     assert release is not None
     assert release.evidence.contests[0].metric == "asr_chrf"
 
@@ -303,7 +314,7 @@ def test_an_engine_that_repeats_the_reference_is_never_released(store: Store, fo
     result = vtlab("promote", "gold", "--force", "it is so good")
     assert isinstance(result.exception, UserError)
     assert "repeats the data set's own text" in str(result.exception)
-    assert promotion.current(folder) is None
+    assert releases.current(folder) is None
 
 
 def test_rollback_and_the_list_of_releases(store: Store) -> None:
@@ -348,12 +359,12 @@ def test_a_release_does_not_depend_on_the_tracking_store(
     store.add(tracked("bad", BAD))
     store.add(tracked("good", GOOD))
     vtlab("promote", "bad")
-    monkeypatch.setattr(tracking, "register_release", fail)
+    monkeypatch.setattr(registry, "register_release", fail)
     for words in (("promote", "good"), ("rollback",)):
         result = vtlab(*words)
         assert result.exit_code == 0
         assert "The tracking store was not told" in result.stderr
-    assert [move.release for move in promotion.history(folder)] == [1, 2, 1]
+    assert [move.release for move in releases.history(folder)] == [1, 2, 1]
 
 
 def test_the_registered_model_follows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -361,9 +372,9 @@ def test_the_registered_model_follows(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     runs = Store()
-    monkeypatch.setattr(tracking, "load_run", runs.load_run)
+    monkeypatch.setattr(promotion, "load_run", runs.load_run)
     for name, mistakes in (("bad", BAD), ("good", GOOD)):
-        run_id = tracking.log_run("pt-en", name, {}, {}, {})
+        run_id = log_plain_run("pt-en", name, {}, {}, {})
         runs.add(replace(tracked(name, mistakes), run_id=run_id))
         assert vtlab("promote", name).exit_code == 0
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db", f"sqlite:///{tmp_path}/mlflow.db")
@@ -383,10 +394,7 @@ def test_no_tracking_store_is_made_for_a_rollback(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     runs = Store()
     with monkeypatch.context() as patched:
-        for name in ("load_run", "register_release"):
-            patched.setattr(tracking, name, getattr(runs, name))
-        patched.setattr(tracking, "find_runs", list)
-        patched.setattr(releasing, "_store_is_there", lambda uri: True)
+        replace_store(patched, runs)
         for name, mistakes in (("bad", BAD), ("good", GOOD)):
             runs.add(tracked(name, mistakes))
             assert vtlab("promote", name).exit_code == 0
@@ -400,9 +408,9 @@ def test_evidence_of_another_version_is_told(store: Store, folder: Path) -> None
     store.add(tracked("bad", BAD))
     store.add(tracked("good", GOOD))
     vtlab("promote", "bad")
-    release = promotion.current(folder)
+    release = releases.current(folder)
     assert release is not None
-    older = [f'{{"yesterday": true, {line[1:]}' for line in promotion.results_of(release)]
+    older = [f'{{"yesterday": true, {line[1:]}' for line in releases.results_of(release)]
     changed = release.model_copy(update={"results": tuple(older)})
-    promotion.promote(folder, lambda: changed)
+    releases.promote(folder, lambda: changed)
     assert "is of another version of vtlab" in refused(vtlab("promote", "good"))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from evaluation.made_up import measurement
 
 from vtlab.evaluation.dataset import Dataset
-from vtlab.evaluation.suite.model import Configuration, Suite, load_suite
+from vtlab.evaluation.suite.loader import load_suite
+from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import ClipResult, StageCount, clip_folder
+from vtlab.evaluation.tracking import runs
+from vtlab.evaluation.tracking.connection import connect, find_experiment, lock_store, tracking_uri, translate_errors
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ("hello_video_en", "sentences_pt")
@@ -47,3 +52,22 @@ def a_result(
         stages={"tts": StageCount(computed=3, reused=1, dubs_computed=1, dubs_reused=0, seconds=2.0)},
         outputs={"video": Path(source.name), "subtitles_pt_srt": Path("lines.srt")},
     )
+
+
+def log_plain_run(
+    experiment: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    values: Mapping[str, float | None],
+    tags: Mapping[str, str],
+    *,
+    uri: str | None = None,
+) -> str:
+    """A finished run with these parameters, metrics and tags; returns its id."""
+    address = tracking_uri(uri)
+    client = connect(address)
+    with lock_store(address), translate_errors(address):
+        run = client.create_run(find_experiment(client, address, experiment), run_name=name)
+        runs._log(client, run.info.run_id, parameters, values, tags)
+        client.set_terminated(run.info.run_id)
+    return str(run.info.run_id)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vtlab.cli import app
-from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.suite.loader import load_suite
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "own-data.md"
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -23,7 +23,8 @@ import grpc
 import pytest
 from gateway.nest import HERE, Call, Gateway, Message, Server, gateway, older, wait_for
 
-from vtlab.releases.store import Candidate, Evidence, promote, rollback
+from vtlab.releases.evidence import Evidence
+from vtlab.releases.store import Proposal, promote, rollback
 from vtlab.settings import fingerprint, settings_from_dict
 
 PROJECT = HERE.parents[1]
@@ -566,9 +567,9 @@ def test_work_survives_lost_gateways_and_a_killed_server(server: Server, client:
 # ---------------------------------------------------------------- releases
 
 
-def released(name: str, max_segment_s: float) -> Candidate:
+def released(name: str, max_segment_s: float) -> Proposal:
     settings = settings_from_dict({"transcription": {"max_segment_s": max_segment_s}})
-    return Candidate(
+    return Proposal(
         name=name,
         suite="made-up",
         run_id="0",

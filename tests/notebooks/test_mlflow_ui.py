@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING
 from browser import HANGS_S, free_port, needs_browser, opened
 from evaluation.logged import CLIPS, a_result, a_suite
 
+from vtlab.evaluation.tracking import lookup
 from vtlab.evaluation.tracking import runs as tracking
+from vtlab.evaluation.tracking.connection import connect, tracking_uri
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -75,7 +77,7 @@ def test_the_pages_show_runs_and_compare_them(tmp_path):
         runs[configuration.name] = tracking.log_configuration(
             suite, configuration, dataset, results, tmp_path / "eval", uri=uri
         )
-    experiment = tracking._client(uri).get_experiment_by_name("voices").experiment_id
+    experiment = connect(uri).get_experiment_by_name("voices").experiment_id
     with ui(uri, tmp_path) as address, opened(f"{address}/#/experiments/{experiment}/runs") as page:
         for name in runs:
             page.get_by_text(name, exact=True).first.wait_for()
@@ -91,13 +93,13 @@ def test_the_pages_show_runs_and_compare_them(tmp_path):
 def draw(uri: str, suite: str, picture: Path) -> None:
     """The picture of the newest runs of a suite, compared."""
     newest: dict[str, str] = {}
-    for run in tracking.find_runs(suite, uri=uri):
+    for run in lookup.find_runs(suite, uri=uri):
         newest.setdefault(run.name, run.run_id)
-    experiment = tracking._client(uri).get_experiment_by_name(suite).experiment_id
+    experiment = connect(uri).get_experiment_by_name(suite).experiment_id
     with tempfile.TemporaryDirectory() as folder, ui(uri, Path(folder)) as address, opened(address, 1100, 900) as page:
         compared(page, address, experiment, list(reversed(newest.values())))
         page.screenshot(path=picture)
 
 
 if __name__ == "__main__":
-    draw(tracking.tracking_uri(sys.argv[1]), sys.argv[2], Path(sys.argv[3]).absolute())
+    draw(tracking_uri(sys.argv[1]), sys.argv[2], Path(sys.argv[3]).absolute())

@@ -11,11 +11,14 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from vtlab.errors import InputError, SettingsError, UserError, VtlabError
-from vtlab.evaluation.show import terminal as shown
-from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep import notebooks
 from vtlab.evaluation.sweep.results import load_results
+from vtlab.evaluation.tracking import lookup
 from vtlab.evaluation.tracking import runs as tracking
+from vtlab.evaluation.tracking.connection import connect
+from vtlab.evaluation.tracking.notebook import execute_evaluation
+from vtlab.metrics.display import format_value
 from vtlab.record import Record
 
 ROOT = Path(__file__).parents[2]
@@ -159,34 +162,49 @@ def test_evaluate_and_compare(bench, tmp_path, monkeypatch):
     monkeypatch.setenv("VTLAB_STORE", str(bench / "store"))
     uri = f"sqlite:///{bench}/mlflow.db"
     suite = load_suite(bench / "short.yaml")
-    configuration, dataset = notebooks.configuration_of(suite, "quick"), suite.load_dataset()
-    run_id = notebooks.evaluate(suite, configuration, dataset, bench / "eval", uri=uri)
-    run = tracking.load_run("short/quick", uri=uri)
+    configuration, dataset = suite.configuration("quick"), suite.load_dataset()
+    run_id = execute_evaluation(suite, configuration, dataset, bench / "eval", uri=uri)
+    run = lookup.load_run("short/quick", uri=uri)
     assert run.run_id == run_id
     assert set(run.values) == {"wer", "chrf", "sync_within_150ms"}
     assert run.engines == {"transcription": "faster_whisper, silero", "translation": "firefox", "tts": "espeak"}
-    kept = {file.path for file in tracking._client(uri).list_artifacts(run_id, "notebook")}
+    kept = {file.path for file in connect(uri).list_artifacts(run_id, "notebook")}
     assert kept == {"notebook/evaluate.ipynb", "notebook/evaluate.html"}
     results = load_results(bench / "eval", "short", "quick")
     assert tracking.log_configuration(suite, configuration, dataset, results, bench / "eval", uri=uri) == run_id
 
-    given = {"suite": "short", "runs": [bench / "eval" / "short" / "quick"], "tracking_uri": uri}
-    page = (
-        notebooks.execute("compare", given, tmp_path / "compare.ipynb").with_suffix(".html").read_text(encoding="utf-8")
-    )
-    assert "2 candidates on 1 clips" in page
-    assert page.count(f">{shown.number('chrf', run.values['chrf'])}<") >= 2
+    given = {"suite": "short", "runs": [bench / "eval" / "short" / "quick"]}
+    compared = notebooks.execute("compare", given, tmp_path / "compare.ipynb", {"MLFLOW_TRACKING_URI": uri})
+    page = compared.with_suffix(".html").read_text(encoding="utf-8")
+    assert "2 systems on 1 clips" in page
+    assert page.count(f">{format_value('chrf', run.values['chrf'])}<") >= 2
 
 
 def test_a_failed_evaluation_is_a_failed_run_with_its_notebook(bench, monkeypatch):
     uri = f"sqlite:///{bench}/mlflow.db"
     suite = load_suite(bench / "short.yaml")
-    configuration, dataset = notebooks.configuration_of(suite, "quick"), suite.load_dataset()
+    configuration, dataset = suite.configuration("quick"), suite.load_dataset()
     lost = suite.model_copy(update={"file": bench / "gone.yaml", "name": "gone"})
     with pytest.raises(UserError, match=r"evaluate\.ipynb failed in cell 3 .*gone\.yaml cannot be read"):
-        notebooks.evaluate(lost, configuration, dataset, bench / "eval", uri=uri)
-    client = tracking._client(uri)
+        execute_evaluation(lost, configuration, dataset, bench / "eval", uri=uri)
+    client = connect(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("gone").experiment_id])
     assert run.info.status == "FAILED" and "gone.yaml cannot be read" in run.data.tags["error"]
     kept = {file.path for file in client.list_artifacts(run.info.run_id, "notebook")}
     assert kept == {"notebook/evaluate.ipynb", "notebook/evaluate.html"}
+
+
+def test_a_secret_reaches_the_notebook_and_is_in_nothing_that_is_kept(tmp_path):
+    secret = "open $HOME ${sesame} $$"
+    notebook = a_notebook(
+        tmp_path,
+        "clip = ''  # which one",
+        f"import os; assert os.environ['STORE'] == 'postgresql://aladdin:' + {secret!r} + '@host/x'",
+        "print(os.environ['STORE'].replace(' ', ''))",
+        "raise ValueError(os.environ['STORE'].replace(' ', ''))",
+    )
+    out = tmp_path / "out.ipynb"
+    with pytest.raises(VtlabError, match=r"ValueError: postgresql://\*\*\*@host/x") as raised:
+        notebooks.execute(notebook, {}, out, {"STORE": f"postgresql://aladdin:{secret}@host/x"})
+    for kept in (out.read_text(), out.with_suffix(".html").read_text(), str(raised.value)):
+        assert "***@host/x" in kept and "aladdin:open" not in kept

@@ -16,11 +16,9 @@ from typing import Any
 import pytest
 
 from vtlab.releases import store as promotion
+from vtlab.releases.evidence import Contest, Evidence, GateOutcome
 from vtlab.releases.store import (
-    Candidate,
-    Contest,
-    Evidence,
-    GateOutcome,
+    Proposal,
     ReleasedWeights,
     ReleaseError,
     current,
@@ -39,7 +37,7 @@ LATER = datetime(2026, 1, 3, tzinfo=UTC)
 RESULTS = ('{"clip": "one"}', '{"clip": "zwei", "text": "ação"}')
 
 
-def candidate(name: str = "fast", settings: dict[str, Any] | None = None, **facts: Any) -> Candidate:
+def proposal(name: str = "fast", settings: dict[str, Any] | None = None, **facts: Any) -> Proposal:
     chosen = settings_from_dict({"transcription": {"max_segment_s": 9.0}} if settings is None else settings)
     evidence = Evidence(
         values={"bleu": 31.5, "wer": 0.12},
@@ -78,11 +76,11 @@ def candidate(name: str = "fast", settings: dict[str, Any] | None = None, **fact
         "settings": chosen,
         "results": RESULTS,
     }
-    return Candidate(**{**data, **facts})
+    return Proposal(**{**data, **facts})
 
 
 def promoted(folder: Path, name: str = "fast", **facts: Any) -> promotion.Release:
-    return promote(folder, lambda: candidate(name, **facts))
+    return promote(folder, lambda: proposal(name, **facts))
 
 
 def force(folder: Path) -> str | None:
@@ -103,7 +101,7 @@ def test_a_release_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert read == made == current(tmp_path)
     assert read.number == 1
     assert read.settings.transcription.max_segment_s == 9.0
-    assert read.evidence == candidate().evidence
+    assert read.evidence == proposal().evidence
     assert read.when == WHEN
     assert tuple(results_of(read)) == RESULTS
     assert [(move.release, move.action, move.who, move.when) for move in history(tmp_path)] == [
@@ -177,7 +175,7 @@ def test_there_is_nothing_to_roll_back_to(tmp_path: Path) -> None:
 def test_a_proposal_that_is_refused_changes_nothing(tmp_path: Path) -> None:
     promoted(tmp_path, "one")
 
-    def refuse() -> Candidate:
+    def refuse() -> Proposal:
         raise ReleaseError("It is not better.")
 
     with pytest.raises(ReleaseError, match="not better"):
@@ -345,15 +343,15 @@ def test_a_proposal_sees_the_release_that_it_replaces(tmp_path: Path) -> None:
     seen: list[str | None] = []
     first_is_proposing, second_has_started = threading.Event(), threading.Event()
 
-    def first() -> Candidate:
+    def first() -> Proposal:
         first_is_proposing.set()
         second_has_started.wait()
         seen.append(force(tmp_path))
-        return candidate("one")
+        return proposal("one")
 
-    def second() -> Candidate:
+    def second() -> Proposal:
         seen.append(force(tmp_path))
-        return candidate("two")
+        return proposal("two")
 
     def other() -> None:
         first_is_proposing.wait()

@@ -10,7 +10,8 @@ import pytest
 from serve.config import STATE, ActiveRelease, Config, load_config, make_folders
 from vtlab.errors import SettingsError, UserError
 from vtlab.releases import store as promotion
-from vtlab.releases.store import Candidate, Difference, Evidence, GateOutcome, Release
+from vtlab.releases.evidence import Evidence, GateOutcome
+from vtlab.releases.store import Proposal, Release, WeightsMismatch
 from vtlab.settings import Settings, fingerprint, settings_from_dict
 
 WHEN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -71,12 +72,12 @@ def release(folder: Path, name: str = "base", forced: str | None = None, **secti
     settings = settings_from_dict(sections)
     gate = GateOutcome(metric="bleu", limit="at least 20", value=31.4, passed=True)
     evidence = Evidence(values={"bleu": 31.4, "wer": 0.08}, intervals={"bleu": (29.0, 34.0)}, gates=(gate,), clips=16)
-    candidate = Candidate(
+    proposal = Proposal(
         name=name, suite="pt-en", run_id="0123abcd", fingerprint=fingerprint(settings), dataset="spoken",
         dataset_digest="d", pairs=(("pt", "en"),), weights=(), evidence=evidence, commit=None, vtlab="0", who="Ana",
         when=WHEN, forced=forced, settings=settings,
     )  # fmt: skip
-    return promotion.promote(folder, lambda: candidate)
+    return promotion.promote(folder, lambda: proposal)
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def test_other_weights_than_those_evaluated_are_refused(
 ) -> None:
     release(tmp_path)
     in_force = ActiveRelease(tmp_path, environment={})
-    monkeypatch.setattr(promotion, "verify", lambda _: [Difference("base", "1", "2", "Weights base are others.")])
+    monkeypatch.setattr(promotion, "verify", lambda _: [WeightsMismatch("base", "1", "2", "Weights base are others.")])
     with pytest.raises(SettingsError, match=r"Weights base are others.*--unmeasured"):
         ActiveRelease(tmp_path, environment={})
     assert ActiveRelease(tmp_path, unmeasured=True, environment={})().name == "release 1 (pt-en/base)"

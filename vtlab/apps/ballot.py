@@ -13,7 +13,7 @@ import traitlets
 
 from vtlab.apps.sounds import data_url
 from vtlab.errors import ResourceError, VtlabError
-from vtlab.evaluation.compare.listening import SCALES, Ratings, Showing, Span, Vote, vote
+from vtlab.evaluation.compare.votes import SCALES, Ratings, Showing, Span, Vote, make_vote
 
 AROUND_S = 0.3  # of the video before and after a line
 OF_PICTURES = ("sync",)  # scales that say nothing of sound alone
@@ -81,7 +81,7 @@ class Ballot(anywidget.AnyWidget):
                 Ratings(**{k: v for k, v in chosen[side].items() if v}) for side in ("left_marks", "right_marks")
             )
             try:
-                self._on_vote(vote(self._shows[self._at], self._listener, chosen["choice"], left, right))
+                self._on_vote(make_vote(self._shows[self._at], self._listener, chosen["choice"], left, right))
             except VtlabError as error:
                 self.not_kept = str(error)
                 return

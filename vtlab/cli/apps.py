@@ -60,11 +60,11 @@ def listen(
     Each vote is kept as it is given, per listener; the test ends by logging the outcome to both runs in MLflow.
     """
     from vtlab.errors import InputError
-    from vtlab.evaluation.compare.listening import pairs, votes_file
+    from vtlab.evaluation.compare.votes import find_pairs, votes_file
 
     if run_a.rstrip("/") == run_b.rstrip("/"):
         raise InputError(f"{run_a} cannot be listened to against itself; name two runs.")
-    pairs(run_a, run_b, results)  # an error before a browser opens
+    find_pairs(run_a, run_b, results)  # an error before a browser opens
     if votes is None:
         votes = votes_file(run_a, run_b)
     chosen = {"a": run_a, "b": run_b, "results": results, "votes": votes, "seed": seed}

@@ -25,7 +25,7 @@ def compare(
         str | None, typer.Option("--suite", metavar="NAME", help="The newest run of each configuration of a suite.")
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option("--baseline", metavar="RUN", help="Whom the others are compared with; default: first.")
+        str | None, typer.Option("--baseline", metavar="RUN", help="What the others are compared with; default: first.")
     ] = None,
     metrics: Annotated[
         str | None,
@@ -51,27 +51,26 @@ def compare(
     Runs are compared on the clips and segments that both have, by paired bootstrap: difference, 95 % interval, p. Where
     the interval holds 0, no difference is shown.
     """
+    from vtlab.evaluation import api
     from vtlab.evaluation.compare.bootstrap import SEED
-    from vtlab.evaluation.compare.comparison import candidates_of
-    from vtlab.evaluation.compare.comparison import compare as compared
-    from vtlab.evaluation.compare.listening import read_votes, votes_on
-    from vtlab.evaluation.show import terminal as shown
+    from vtlab.evaluation.show.terminal import comparison_json, print_comparison
 
-    candidates, first = candidates_of(runs or (), suite, baseline)
     wanted = None if metrics is None else [word.strip() for word in metrics.split(",") if word.strip()]
-    names = [one.name if "/" in one.name or not one.suite else f"{one.suite}/{one.name}" for one in candidates]
-    left = votes_on(*names) if votes is None and len(names) == 2 else []
-    heard = left if votes is None else read_votes(votes)
-    found = compared(candidates, baseline=first, metrics=wanted, votes=heard, seed=SEED if seed is None else seed)
+    found = api.compare(
+        *(runs or ()),
+        suite=suite,
+        baseline=baseline,
+        metrics=wanted,
+        votes=votes,
+        seed=SEED if seed is None else seed,
+    )
     if html is not None:
-        from vtlab.evaluation.show import pages as reports
-
-        reports.write(html, reports.comparison_page(found))
+        found.write(html)
         say(f"Report: {html}")
     if as_json:
-        print(shown.as_json(found))
+        print(comparison_json(found))
     else:
-        shown.print_comparison(found)
+        print_comparison(found)
 
 
 def report(
@@ -91,7 +90,7 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write a run's page, one file to mail: numbers, the worst segments to listen to, pictures, settings, origin."""
-    from vtlab.evaluation.show import pages as reports
+    from vtlab.evaluation.show.run import load_run
 
-    reports.write(html, reports.run_page(reports.load_page(run, results)))
+    load_run(run, results).write(html)
     print(html)

@@ -54,6 +54,11 @@ def format_target(name: str) -> str:
     return f"{low:g} … {high:g}" if low != high else f"{low:g}"
 
 
+def format_p(p: float | None) -> str:
+    """Return a p value with three decimals; a dash for `None`."""
+    return ABSENT if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def format_verdict(name: str, value: float) -> str:
     """Return ``met`` or ``missed``; nothing where the metric has no target."""
     metric = METRICS.get(name)

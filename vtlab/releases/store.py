@@ -1,25 +1,26 @@
-"""Releases: the configuration in production, its evidence and its history. Plain files, all that a server needs.
+"""The store of releases: the configuration in production, its evidence and its history, as plain files.
 
     releases/
       history.jsonl       a move a line: which release was put in force, by promotion or rollback; the last one is
-      0001/release.json   what was measured, on what, by whom; hashes of the weights, and of the files beside it
+      0001/release.json   evidence and origin; hashes of the weights and of the other files
       0001/settings.yaml
-      0001/results.jsonl  the evidence clip by clip: what the next candidate is compared with
+      0001/results.jsonl  the evidence clip by clip: what the next proposal is compared with
       0001/glossary.yaml  where the settings name one
 
-A release is written in a folder of another name, which is renamed when it is whole; then the history is replaced, in
-one step too. So whoever dies on the way leaves the release in force that was there before. Who writes waits for its
-turn; readers need none. The history holds the hash of each ``release.json``, and this those of the other files: a
-release that was damaged or changed is told as such and never served.
+A release is written in a folder of another name, which is renamed when it is complete; then the history is replaced, in
+one step too. A process that dies on the way leaves the former release in force. Writers wait for each other; readers
+need no lock. The history holds the hash of each `release.json`, which holds those of the other files: a release that
+was damaged or changed is reported and never served.
 """
 
 from __future__ import annotations
 
-import fcntl
+import getpass
 import hashlib
 import json
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.errors import EngineError, LanguageError, SettingsError, UserError, WeightsError
+from vtlab.files import atomic_write, locked, sync
+from vtlab.releases.evidence import Evidence
 from vtlab.settings import Settings, StoreSettings, dump_yaml, settings_from_dict
 
 if TYPE_CHECKING:
@@ -57,52 +60,14 @@ class _Part(BaseModel):
 
 
 class ReleasedWeights(_Part):
-    """Weights that the evidence was made with."""
+    """Weights that the evidence was measured with."""
 
     name: str
     sha256: str
 
 
-class GateOutcome(_Part):
-    """A limit that the suite sets, and whether the run keeps it."""
-
-    metric: str
-    limit: str = Field(description="as people read it: at least 20")
-    value: float | None = Field(description="null: not measured, so not passed")
-    passed: bool
-
-
-class Contest(_Part):
-    """The candidate against the release that was in force, on the segments that both have."""
-
-    release: int
-    metric: str
-    baseline: float = Field(description="of the release that was in force, over those segments")
-    value: float = Field(description="of the candidate")
-    difference: float
-    low: float | None = Field(description="95 % interval of the difference; null: the metric has none")
-    high: float | None
-    p: float | None
-    verdict: str = Field(description="better, worse, no difference shown …")
-
-
-class Evidence(_Part):
-    """What was measured before this configuration was released."""
-
-    values: dict[str, float] = Field(description="over the whole data set; what was not measured is absent")
-    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict, description="95 %, by metric")
-    signatures: dict[str, str] = Field(default_factory=dict, description="how each value was computed")
-    gates: tuple[GateOutcome, ...] = ()
-    contests: tuple[Contest, ...] = Field(
-        (), description="the one that decides first; empty: nothing in force to compare with, or not comparable"
-    )
-    objections: tuple[str, ...] = Field((), description="what spoke against it, overruled by the reason given")
-    clips: int
-    failed_clips: int = 0
-
-
-class Candidate(_Part):
-    """A configuration with its evidence, about to become a release."""
+class Proposal(_Part):
+    """A configuration with its evidence, proposed as a release."""
 
     name: str = Field(description="of the configuration in its suite")
     suite: str
@@ -123,8 +88,8 @@ class Candidate(_Part):
     results: tuple[str, ...] = Field((), exclude=True, repr=False, description="JSON of each clip's result")
 
 
-class Release(Candidate):
-    """A configuration as it is or was in production; ``results`` stay on disk, see ``results_of``."""
+class Release(Proposal):
+    """A configuration that is or was in production; `results` stay on disk, see `results_of`."""
 
     number: int
     files: dict[str, str] = Field(description="SHA-256 of the files beside it, by name")
@@ -143,8 +108,8 @@ class Move(_Part):
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Weights that are not on this machine what they were when the release was evaluated; ``found`` is their hash."""
+class WeightsMismatch:
+    """Weights that differ from those the release was evaluated with; `found` is the hash here, `None` if missing."""
 
     name: str
     expected: str
@@ -153,17 +118,27 @@ class Difference:
 
 
 def releases_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """``$VTLAB_RELEASES``, else ``releases`` in the working folder."""
+    """Return `$VTLAB_RELEASES`, else `releases` in the working folder."""
     return Path(environment.get("VTLAB_RELEASES") or "releases").expanduser()
+
+
+def author() -> str:
+    """Return `user@host`, for the history of releases."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
 
 
 # ---------------------------------------------------------------- reading
 
 
 def current(folder: Path) -> Release | None:
-    """The release in force, or ``None`` before the first promotion; costs a look at one file while nothing changes.
+    """Return the active release, or `None` before the first promotion; reads one file's status while nothing changes.
 
-    Raises ``ReleaseError`` where it is damaged.
+    Raises:
+        ReleaseError: It is damaged.
     """
     folder = folder.absolute()
     try:
@@ -182,7 +157,7 @@ def _current(folder: Path, stamp: tuple[int, int, int]) -> Release | None:
 
 
 def history(folder: Path) -> list[Move]:
-    """Every promotion and rollback, the first one first; ``ReleaseError`` names a line that cannot be read."""
+    """Return every promotion and rollback in order; raise `ReleaseError` that names a line which is none."""
     file = folder / HISTORY
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -203,9 +178,10 @@ def history(folder: Path) -> list[Move]:
 
 
 def load(folder: Path, number: int) -> Release:
-    """A release that was in force, verified file by file.
+    """Load a release that was in force, verified file by file.
 
-    Raises ``ReleaseError`` where it was never in force, is damaged, or has settings that this program does not know.
+    Raises:
+        ReleaseError: It was never in force, is damaged, or has settings that this version does not know.
     """
     moves = [move for move in history(folder) if move.release == number]
     if not moves:
@@ -228,14 +204,14 @@ def load(folder: Path, number: int) -> Release:
 
 
 def results_of(release: Release) -> list[str]:
-    """The evidence clip by clip, as JSON lines; ``ReleaseError`` where the file was damaged."""
+    """Return the evidence clip by clip, as JSON lines; raise `ReleaseError` where the file is damaged."""
     return _verified(release.folder / RESULTS, release.files[RESULTS], release.number).decode().splitlines()
 
 
-def verify(release: Release) -> list[Difference]:
-    """Weights of the release that are missing here or are others than those evaluated; empty where all is as it was.
+def verify(release: Release) -> list[WeightsMismatch]:
+    """Return the weights that are missing here or differ from those that the release was evaluated with.
 
-    They are looked for as a dub of each evaluated pair of languages looks for them: hashed, not loaded.
+    They are found as a dub of each evaluated pair of languages finds them: hashed, not loaded.
     """
     found: dict[str, str] = {}
     problems: list[str] = []
@@ -257,7 +233,7 @@ def verify(release: Release) -> list[Difference]:
             )
         else:
             continue
-        differences.append(Difference(weights.name, weights.sha256, here, message))
+        differences.append(WeightsMismatch(weights.name, weights.sha256, here, message))
     return differences
 
 
@@ -281,38 +257,41 @@ def _looks(release: Release) -> Iterator[Callable[[], Iterable[Choice]]]:
 # ---------------------------------------------------------------- writing
 
 
-def promote(folder: Path, propose: Callable[[], Candidate]) -> Release:
-    """Writes what ``propose`` returns as a new release and puts it in force.
+def promote(folder: Path, propose: Callable[[], Proposal]) -> Release:
+    """Write a proposal as a new release and put it in force.
 
-    Promotions and rollbacks wait for each other, and ``propose`` is called when it is this one's turn: the release that
-    it finds in force is the one it replaces. What it raises ends the promotion, and nothing has changed.
+    Args:
+        propose: Called while no other promotion or rollback runs, so the release that it finds active is the one it
+            replaces. An error it raises ends the promotion, and nothing has changed.
     """
-    with _alone(folder):
-        candidate = propose()
+    with _writer_lock(folder):
+        proposal = propose()
         moves = history(folder)
-        with _writing(folder):
-            release = _write(folder, _next_number(folder, moves), candidate)
-            _put_in_force(folder, moves, release, "promotion", candidate.who, candidate.when, candidate.forced)
+        with _explained(folder):
+            release = _write(folder, _next_number(folder, moves), proposal)
+            _put_in_force(folder, moves, release, "promotion", proposal.who, proposal.when, proposal.forced)
     return release
 
 
 def rollback(folder: Path, who: str, when: datetime, reason: str | None = None, to: int | None = None) -> Release:
-    """Puts the release in force that was there before the current one, or the one numbered ``to``.
+    """Put the release before the active one in force, or the one numbered `to`, and return it.
 
-    Twice in a row goes back by two; where ``to`` is in force already, nothing moves. Raises ``ReleaseError`` where
-    there is nothing to go back to, or it is damaged.
+    Twice in a row goes back by two; where `to` is active already, nothing changes.
+
+    Raises:
+        ReleaseError: There is nothing to go back to, or it is damaged.
     """
-    with _alone(folder):
+    with _writer_lock(folder):
         moves = history(folder)
         release = load(folder, to if to is not None else _before(folder, moves))
         if release.number != moves[-1].release:
-            with _writing(folder):
+            with _explained(folder):
                 _put_in_force(folder, moves, release, "rollback", who, when, reason)
     return release
 
 
 def _before(folder: Path, moves: Sequence[Move]) -> int:
-    """The number of the release that the one in force replaced, seen without what was rolled back."""
+    """Return the number of the release that the active one replaced, ignoring what was rolled back."""
     stack: list[int] = []
     for move in moves:
         if move.action == "rollback" and move.release in stack:
@@ -330,21 +309,21 @@ def _before(folder: Path, moves: Sequence[Move]) -> int:
 
 
 def _next_number(folder: Path, moves: Sequence[Move]) -> int:
-    """Above all there are: a folder whose promotion died before it was in force keeps its number."""
+    """Return a number above all others; a folder whose promotion died before it was in force keeps its own."""
     folders = [int(home.name) for home in folder.iterdir() if home.name.isdecimal()]
     return 1 + max([move.release for move in moves] + folders, default=0)
 
 
-def _write(folder: Path, number: int, candidate: Candidate) -> Release:
-    """The release in its folder, whole, but not in force."""
+def _write(folder: Path, number: int, proposal: Proposal) -> Release:
+    """Write the release into its folder, without putting it in force."""
     home = _home(folder, number)
     made = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
-    settings = candidate.settings
+    settings = proposal.settings
     # sessions name their languages and the server its store
     settings = settings.model_copy(
         update={"source_language": None, "target_language": None, "store": StoreSettings(folder=None)}
     )
-    contents = {RESULTS: "".join(f"{line}\n" for line in candidate.results).encode()}
+    contents = {RESULTS: "".join(f"{line}\n" for line in proposal.results).encode()}
     if settings.translation.glossary is not None:
         try:
             contents[GLOSSARY] = settings.translation.glossary.read_bytes()
@@ -353,14 +332,13 @@ def _write(folder: Path, number: int, candidate: Candidate) -> Release:
         settings = _with_glossary(settings, Path(GLOSSARY))
     contents[SETTINGS] = dump_yaml(settings).encode()
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    data = {**candidate.model_dump(mode="json"), "number": number, "files": hashes}
+    data = {**proposal.model_dump(mode="json"), "number": number, "files": hashes}
     contents[RELEASE] = (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode()
     for name, content in contents.items():
-        _write_file(made / name, content)
+        atomic_write(made / name, content)
     made.chmod(0o755)
-    _sync_folder(made)
     made.rename(home)
-    _sync_folder(folder)
+    sync(folder)
     if GLOSSARY in contents:
         settings = _with_glossary(settings, home / GLOSSARY)
     return Release.model_validate({**data, "settings": settings, "folder": home})
@@ -378,30 +356,23 @@ def _put_in_force(
     sha256 = hashlib.sha256((release.folder / RELEASE).read_bytes()).hexdigest()
     move = Move(release=release.number, action=action, who=who, when=when, reason=reason, sha256=sha256)
     content = "".join(f"{move.model_dump_json()}\n" for move in [*moves, move])
-    unfinished = folder / f"{UNFINISHED}{HISTORY}"
-    _write_file(unfinished, content.encode())
-    unfinished.replace(folder / HISTORY)
-    _sync_folder(folder)
+    atomic_write(folder / HISTORY, content)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """This process's turn to write; what others left unfinished is gone."""
-    with _writing(folder):
+def _writer_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock against other writers, and remove what killed ones left unfinished."""
+    with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with _writing(folder):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            for left in folder.glob(f"{UNFINISHED}*"):
+    with locked(folder):
+        with _explained(folder):
+            for left in (*folder.glob(f"{UNFINISHED}*"), *folder.glob(f".{HISTORY}-*")):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -452,19 +423,3 @@ def _verified(file: Path, sha256: str, number: int) -> bytes:
 
 def _unreadable(file: Path, error: Any) -> ReleaseError:
     return ReleaseError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}. Mend that and try again.")
-
-
-def _write_file(file: Path, content: bytes) -> None:
-    with file.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that a rename survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

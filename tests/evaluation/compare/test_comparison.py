@@ -1,4 +1,4 @@
-"""Comparing: what is paired with what, what is said of it, and where candidates come from."""
+"""Comparing: what is paired with what, what is said of it, and where systems come from."""
 
 from __future__ import annotations
 
@@ -11,21 +11,15 @@ from typer.testing import CliRunner
 
 from vtlab.cli import app
 from vtlab.errors import InputError, SettingsError
-from vtlab.evaluation.compare import comparison as comparing
 from vtlab.evaluation.compare.bootstrap import each, units_of
-from vtlab.evaluation.compare.comparison import (
-    Candidate,
-    candidates_of,
-    compare,
-    listened,
-    load,
-    losses,
-    shortened,
-    undominated,
-)
-from vtlab.evaluation.compare.listening import Vote
+from vtlab.evaluation.compare.comparison import compare_systems, pareto_set
+from vtlab.evaluation.compare.listening import relate_votes
+from vtlab.evaluation.compare.losses import find_losses
+from vtlab.evaluation.compare.systems import System, from_results, shorten_names
+from vtlab.evaluation.compare.votes import Vote
 from vtlab.evaluation.sweep import results as counted
 from vtlab.evaluation.sweep.results import ClipResult, write_result
+from vtlab.evaluation.tracking.systems import load_system, load_systems
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.pooling import pool
 
@@ -34,19 +28,19 @@ SAMPLES = 200
 
 def test_a_better_tool_is_better() -> None:
     good, bad = clips(4, mistakes=0.02), clips(4, tool=1, mistakes=0.3, late_ms=200)
-    found = compare([Candidate("bad", bad), Candidate("good", good)], samples=SAMPLES)
+    found = compare_systems([System("bad", bad), System("good", good)], samples=SAMPLES)
     verdicts = {one.metric: one.verdict for one in found.pairings[0].differences}
     assert {
         name for name in ("wer", "cer", "bleu", "chrf", "asr_chrf", "sync_within_150ms") if verdicts[name] != "better"
     } == set()
     assert verdicts["speed_max"] == "no interval"
-    back = compare([Candidate("bad", bad), Candidate("good", good)], baseline="good", samples=SAMPLES)
+    back = compare_systems([System("bad", bad), System("good", good)], baseline="good", samples=SAMPLES)
     assert {one.metric: one.verdict for one in back.pairings[0].differences}["wer"] == "worse"
 
 
 def test_itself_never_differs() -> None:
     made = clips(2)
-    found = compare([Candidate("a", made), Candidate("b", dict(made))], samples=SAMPLES)
+    found = compare_systems([System("a", made), System("b", dict(made))], samples=SAMPLES)
     assert {one.verdict for one in found.pairings[0].differences} <= {"no difference shown", "no interval"}
     assert {one.difference for one in found.pairings[0].differences} == {0.0}
     assert {one.p for one in found.pairings[0].differences} <= {1.0, None}
@@ -54,7 +48,7 @@ def test_itself_never_differs() -> None:
 
 def test_values_are_those_of_the_clips_both_have() -> None:
     one, other = clips(3), clips(2, tool=1)
-    pairing = compare([Candidate("a", one), Candidate("b", other)], samples=SAMPLES).pairings[0]
+    pairing = compare_systems([System("a", one), System("b", other)], samples=SAMPLES).pairings[0]
     values = {found.metric: (found.baseline, found.value) for found in pairing.differences}
     assert pairing.clips == ("clip_0", "clip_1")
     both = [pool([side["clip_0"], side["clip_1"]]).values for side in (one, other)]
@@ -64,20 +58,20 @@ def test_values_are_those_of_the_clips_both_have() -> None:
 
 
 def test_metrics_by_name_and_group() -> None:
-    candidates = [Candidate("a", clips(1)), Candidate("b", clips(1, tool=1))]
-    found = compare(candidates, metrics=["wer", "speech"], samples=SAMPLES)
+    systems = [System("a", clips(1)), System("b", clips(1, tool=1))]
+    found = compare_systems(systems, metrics=["wer", "speech"], samples=SAMPLES)
     assert [one.metric for one in found.pairings[0].differences] == ["wer", "asr_bleu", "asr_chrf", "tts_wer"]
     with pytest.raises(SettingsError, match="Did you mean 'bleu'"):
-        compare(candidates, metrics=["blue"])
+        compare_systems(systems, metrics=["blue"])
 
 
 def test_nothing_to_compare() -> None:
     with pytest.raises(InputError, match="name two runs"):
-        compare([Candidate("a", clips(1))])
+        compare_systems([System("a", clips(1))])
     with pytest.raises(InputError, match="no clip in common"):
-        compare([Candidate("a", clips(1)), Candidate("b", {"other": measurement(9)})])
+        compare_systems([System("a", clips(1)), System("b", {"other": measurement(9)})])
     with pytest.raises(InputError, match="Did you mean 'first'"):
-        compare([Candidate("first", clips(1)), Candidate("other", clips(1))], baseline="frist")
+        compare_systems([System("first", clips(1)), System("other", clips(1))], baseline="frist")
 
 
 @pytest.mark.parametrize(
@@ -90,15 +84,15 @@ def test_nothing_to_compare() -> None:
     ],
 )
 def test_undominated(points: list[tuple[float, float]], best: set[int]) -> None:
-    assert undominated([{"chrf": quality, "rtf": cost} for quality, cost in points], "chrf", "rtf") == best
+    assert pareto_set([{"chrf": quality, "rtf": cost} for quality, cost in points], "chrf", "rtf") == best
     # an error rate is better where it is lower
-    assert undominated([{"wer": -quality, "rtf": cost} for quality, cost in points], "wer", "rtf") == best
+    assert pareto_set([{"wer": -quality, "rtf": cost} for quality, cost in points], "wer", "rtf") == best
 
 
 def test_no_axis_where_a_candidate_lacks_every_cost() -> None:
-    found = compare([Candidate("a", clips(1)), Candidate("b", clips(1, tool=1, costs=None))], samples=SAMPLES)
+    found = compare_systems([System("a", clips(1)), System("b", clips(1, tool=1, costs=None))], samples=SAMPLES)
     assert (found.quality, found.cost) == ("asr_chrf", None)
-    assert not any(one.best for one in found.candidates)
+    assert not any(one.best for one in found.systems)
 
 
 def test_losses_are_those_of_the_results() -> None:
@@ -107,7 +101,7 @@ def test_losses_are_those_of_the_results() -> None:
         _result("base", clip, measured, gold_transcript=transcript[clip], gold_translation=translation[clip])
         for clip, measured in own.items()
     ]
-    found = {loss.name: loss for loss in losses(comparing.of_results("base", results), samples=SAMPLES)}
+    found = {loss.name: loss for loss in find_losses(from_results("base", results), samples=SAMPLES)}
     expected = {name: value for name, value in counted.losses(results).items() if name.startswith("loss_")}
     assert {name: loss.value for name, loss in found.items()} == pytest.approx(expected)
     assert set(found) == {"loss_transcription_bleu", "loss_translation_bleu", "loss_tts_bleu"}
@@ -117,7 +111,7 @@ def test_losses_are_those_of_the_results() -> None:
 
 def test_names_are_as_short_as_can_be() -> None:
     def names(*given: tuple[str, str]) -> list[str]:
-        return [one.name for one in shortened([Candidate(name, {}, suite=suite) for name, suite in given])]
+        return [one.name for one in shorten_names([System(name, {}, suite=suite) for name, suite in given])]
 
     assert names(("pt-en/a", "pt-en"), ("pt-en/b", "pt-en")) == ["a", "b"]
     assert names(("pt-en/a", "pt-en"), ("en-pt/a", "en-pt")) == ["pt-en/a", "en-pt/a"]
@@ -131,8 +125,8 @@ def test_a_file_of_measure_stands_beside_a_folder_of_results(tmp_path: Path) -> 
         write_result(_result("base", clip, measured), tmp_path / "try" / "base" / clip)
     theirs = measurement(1, tool=4, own_lines=False, costs=None)
     (tmp_path / "straight.json").write_text(theirs.model_dump_json(), encoding="utf-8")
-    candidates, _ = candidates_of([str(tmp_path / "try" / "base"), str(tmp_path / "straight.json")])
-    pairing = compare(candidates, samples=SAMPLES).pairings[0]
+    systems, _ = load_systems([str(tmp_path / "try" / "base"), str(tmp_path / "straight.json")])
+    pairing = compare_systems(systems, samples=SAMPLES).pairings[0]
     assert pairing.clips == ("clip_1",)
     assert pairing.segments == len(theirs.segments)
     assert "speed_mean" not in {one.metric for one in pairing.differences}  # the other tool tells nothing of its speeds
@@ -141,15 +135,15 @@ def test_a_file_of_measure_stands_beside_a_folder_of_results(tmp_path: Path) -> 
 def test_a_folder_of_a_suite_is_all_its_configurations(tmp_path: Path) -> None:
     for name in ("quick", "careful"):
         write_result(_result(name, "clip_0", measurement(0)), tmp_path / "try" / name / "clip_0")
-    assert [one.name for one in load(str(tmp_path / "try"))] == ["try/careful", "try/quick"]
+    assert [one.name for one in load_system(str(tmp_path / "try"))] == ["try/careful", "try/quick"]
     with pytest.raises(InputError, match="holds no results"):
-        load(str(tmp_path))
+        load_system(str(tmp_path))
 
 
 def test_a_failed_clip_is_told() -> None:
     failed = _result("base", "clip_1", None).model_copy(update={"status": "failed", "error": "Nobody speaks."})
-    candidate = comparing.of_results("base", [_result("base", "clip_0", measurement(0)), failed])
-    found = compare([Candidate("other", clips(1, tool=1)), candidate], samples=SAMPLES)
+    system = from_results("base", [_result("base", "clip_0", measurement(0)), failed])
+    found = compare_systems([System("other", clips(1, tool=1)), system], samples=SAMPLES)
     assert "base failed on clip_1: Nobody speaks." in found.notes
 
 
@@ -158,11 +152,11 @@ def test_a_file_that_is_no_measurement(tmp_path: Path, text: str) -> None:
     file = tmp_path / "wrong.json"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="vtlab measure DUBBED"):
-        load(str(file))
+        load_system(str(file))
 
 
 def test_listeners_stand_beside_the_metrics_that_agree_with_them() -> None:
-    """Listeners who prefer the line with fewer errors agree with chrF; the votes' first run is the first candidate."""
+    """Listeners who prefer the line with fewer errors agree with chrF; the votes' first run is the first system."""
     one, other = clips(3, mistakes=0.1), clips(3, tool=1, mistakes=0.2)
     scores = {
         f"{unit.clip}:{unit.segment.index}": (a, b)
@@ -174,14 +168,14 @@ def test_listeners_stand_beside_the_metrics_that_agree_with_them() -> None:
         Vote(listener="l", pair=pair, left="a", preferred="a" if a > b else "b" if b > a else "same", at="now")
         for pair, (a, b) in scores.items()
     ]
-    found = compare([Candidate("a", one), Candidate("b", other)], metrics=["text", "sync"], votes=votes, samples=50)
+    found = compare_systems([System("a", one), System("b", other)], metrics=["text", "sync"], votes=votes, samples=50)
     assert found.listened is not None
     agreed = {agreement.metric: agreement for agreement in found.listened.agreements}
     assert agreed["chrf"].rho > 0.8 and agreed["chrf"].p < 0.001 and agreed["chrf"].pairs == 24
     assert found.listened.agreements[0].metric in ("chrf", "bleu")
     assert abs(agreed["sync_drift_mean_ms"].rho) < 0.6
     with pytest.raises(InputError, match="about two runs"):
-        listened([Candidate("a", one)] * 3, votes, ["chrf"])
+        relate_votes([System("a", one)] * 3, votes, ["chrf"])
 
 
 def test_command(tmp_path: Path) -> None:

@@ -13,10 +13,14 @@ from evaluation.made_up import clips, measurement
 
 from vtlab import media, plots
 from vtlab.errors import InputError
-from vtlab.evaluation.compare.comparison import Candidate, compare
-from vtlab.evaluation.show import pages as report
-from vtlab.evaluation.show.pages import Page, comparison_page, load_page, run_page, worst_segments, write
-from vtlab.evaluation.suite.model import Gate
+from vtlab.evaluation.compare.comparison import compare_systems
+from vtlab.evaluation.compare.systems import System
+from vtlab.evaluation.show import worst
+from vtlab.evaluation.show.comparison import Comparison
+from vtlab.evaluation.show.pages import write_page
+from vtlab.evaluation.show.run import Run, load_run
+from vtlab.evaluation.show.worst import worst_segments
+from vtlab.releases.evidence import Gate
 
 NAME = "<b>a & b</b>"  # of a configuration: text, not markup
 
@@ -49,9 +53,12 @@ def _whole(page: str) -> list[str]:
     return [link for link in links.fetched if link.startswith("data:audio/")]
 
 
+def compared(*systems: System) -> Comparison:
+    return Comparison(**vars(compare_systems(systems, samples=100)))
+
+
 def test_a_comparison_is_one_whole_file() -> None:
-    found = compare([Candidate("base", clips(2)), Candidate(NAME, clips(2, tool=1))], samples=100)
-    page = comparison_page(found)
+    page = compared(System("base", clips(2)), System(NAME, clips(2, tool=1))).page()
     assert _whole(page) == []
     assert page.count("<svg") == 2  # quality against cost, differences
     assert NAME not in page and "&lt;b&gt;a &amp; b&lt;/b&gt;" in page
@@ -63,18 +70,16 @@ def test_a_run_has_its_numbers_gates_worst_segments_and_origin(tmp_path: Path) -
     sound = tmp_path / "sound.flac"
     rng = np.random.default_rng(1)
     media.write_flac([(0.1 * rng.standard_normal((24000 * 30, 1))).astype(np.float32)], 24000, sound)
-    page = run_page(
-        Page(
-            Candidate(NAME, made, failed={"other": "Nobody speaks in it."}),
-            gates={"wer": Gate(max=0.5), "bleu": Gate(min=99), "duration_error_frames": Gate(max=1)},
-            settings="tts:\n  voice: x\n",
-            origin=(("commit", "abc123"),),
-            weights=(("base", "0123456789"),),
-            media={"clip": (sound, sound)},
-        )
-    )
+    page = Run(
+        System(NAME, made, failed={"other": "Nobody speaks in it."}),
+        gates={"wer": Gate(max=0.5), "bleu": Gate(min=99), "duration_error_frames": Gate(max=1)},
+        settings="tts:\n  voice: x\n",
+        origin=(("commit", "abc123"),),
+        weights=(("base", "0123456789"),),
+        media={"clip": (sound, sound)},
+    ).page()
     sounds = _whole(page)
-    assert 2 <= len(sounds) <= 2 * report.WORST and len(sounds) % 2 == 0
+    assert 2 <= len(sounds) <= 2 * worst.MOST and len(sounds) % 2 == 0
     assert max(map(len, sounds)) < 120_000
     for said in (
         "1 clip measured, Portuguese to English",
@@ -89,7 +94,7 @@ def test_a_run_has_its_numbers_gates_worst_segments_and_origin(tmp_path: Path) -
 
 
 def test_a_run_without_sounds_says_so() -> None:
-    page = run_page(Page(Candidate("a", {"clip": measurement(3)})))
+    page = Run(System("a", {"clip": measurement(3)})).page()
     assert _whole(page) == []
     assert "No sound of clip" in page
 
@@ -132,12 +137,12 @@ LAID_OUT = """() => {
 def test_pages_read_at_any_width(tmp_path: Path, width: int, scrolled: bool) -> None:
     gates = {"wer": Gate(max=0.5), "bleu": Gate(min=99)}
     pages = {
-        "comparison": comparison_page(compare([Candidate("base", clips(2)), Candidate(LONG, clips(2, tool=1))])),
-        "run": run_page(Page(Candidate(f"suite/{LONG}", clips(2)), gates=gates)),
+        "comparison": compared(System("base", clips(2)), System(LONG, clips(2, tool=1))).page(),
+        "run": Run(System(f"suite/{LONG}", clips(2)), gates=gates).page(),
     }
     for name, page in pages.items():
         file = tmp_path / f"{name}.html"
-        write(file, page)
+        write_page(file, page)
         with opened(file.as_uri(), width=width) as shown:
             found = shown.evaluate(LAID_OUT)
         assert found["letters"] >= plots.LEAST_PX - 0.1, name
@@ -148,16 +153,16 @@ def test_pages_read_at_any_width(tmp_path: Path, width: int, scrolled: bool) -> 
 def test_a_page_of_a_file_and_one_of_too_many(tmp_path: Path) -> None:
     file = tmp_path / "straight.json"
     file.write_text(measurement(1).model_dump_json(), encoding="utf-8")
-    assert list(load_page(str(file)).candidate.clips) == ["straight"]
+    assert list(load_run(file).system.clips) == ["straight"]
     with pytest.raises(InputError, match="Choose another file"):
-        write(file / "page.html", "")
+        write_page(file / "page.html", "")
 
 
 def test_a_page_replaces_a_page_and_nothing_else(tmp_path: Path) -> None:
-    page = comparison_page(compare([Candidate("a", clips(2)), Candidate("b", clips(2, tool=1))], samples=100))
-    write(tmp_path / "new" / "page.html", page)
-    write(tmp_path / "new" / "page.html", page)
+    page = compared(System("a", clips(2)), System("b", clips(2, tool=1))).page()
+    write_page(tmp_path / "new" / "page.html", page)
+    write_page(tmp_path / "new" / "page.html", page)
     (tmp_path / "talk.mp4").write_bytes(b"\0\0\0 ftypisom")
     with pytest.raises(InputError, match=r"talk\.mp4 is there already and is not an HTML page"):
-        write(tmp_path / "talk.mp4", page)
+        write_page(tmp_path / "talk.mp4", page)
     assert (tmp_path / "talk.mp4").read_bytes() == b"\0\0\0 ftypisom"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sweeping import Lines, numbers, run, suite_data, write_dataset, write_suite
 
-from vtlab.evaluation.suite.model import load_suite
-from vtlab.evaluation.sweep.run import sweep
+from vtlab.evaluation.suite.loader import load_suite
+from vtlab.evaluation.sweep.run import run_sweep
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'vtlab[ray]'")
 
@@ -58,7 +58,7 @@ def test_with_a_node_killed_in_the_middle_it_equals_a_local_one(
     monkeypatch.setenv("VTLAB_STORE", str(tmp_path / "local-store"))
     local, _ = run(suite, tmp_path / "local")
     monkeypatch.setenv("VTLAB_STORE", str(tmp_path / "store"))
-    from vtlab.evaluation.sweep.cluster import on_ray
+    from vtlab.evaluation.sweep.cluster import run_on_ray
 
     doomed = cluster.add_node(**node())
     cluster.wait_for_nodes()
@@ -75,7 +75,8 @@ def test_with_a_node_killed_in_the_middle_it_equals_a_local_one(
     killer.start()
     lines = Lines()
     try:
-        done = sweep(load_suite(suite), tmp_path / "out", partial(on_ray, cluster.address), lines)
+        workers = partial(run_on_ray, cluster.address)
+        done = run_sweep(load_suite(suite), tmp_path / "out", workers, on_result=lines.finished, report=lines.said)
     finally:
         over.set()
         killer.join()

@@ -2,16 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from vtlab.evaluation.suite.model import Gate
 from vtlab.evaluation.sweep.results import (
     ClipResult,
     StageCount,
-    added,
+    add_counts,
     clip_folder,
-    corpus,
-    gate_outcomes,
     load_results,
     losses,
+    pool_results,
     read_result,
     write_result,
 )
@@ -71,25 +69,18 @@ def test_losses_are_taken_over_clips_that_have_both_sides() -> None:
 
 
 def test_a_clip_that_failed_counts_in_no_value() -> None:
-    values = corpus([result("a", measurement=heard(REFERENCE)), result("b", status="failed", error="It is silent.")])
+    values = pool_results(
+        [result("a", measurement=heard(REFERENCE)), result("b", status="failed", error="It is silent.")]
+    )
     assert (values.clips, values.failed) == (1, 1)
     assert values.values["asr_bleu"] == pytest.approx(100)
-    assert corpus([]).values == {}
-
-
-def test_gates() -> None:
-    passed, failed, unmeasured = gate_outcomes(
-        {"wer": Gate(max=0.1), "chrf": Gate(min=60), "voice_mos": Gate(min=3)}, {"wer": 0.1, "chrf": 59.9}
-    )
-    assert passed.passed and str(passed) == "wer 0.1 (passed: ≤ 0.1)"
-    assert not failed.passed and str(failed) == "chrf 59.9 (failed: ≥ 60)"
-    assert not unmeasured.passed and str(unmeasured) == "voice_mos not measured (failed: ≥ 3)"
+    assert pool_results([]).values == {}
 
 
 def test_counts_add_up_in_the_order_of_stages() -> None:
     one = StageCount(computed=3, reused=0, dubs_computed=1, seconds=1.5)
     other = StageCount(computed=0, reused=2, dubs_reused=1, seconds=0.25)
-    total = added([{"tts": one}, {"transcription": one, "tts": other}])
+    total = add_counts([{"tts": one}, {"transcription": one, "tts": other}])
     assert list(total) == ["transcription", "tts"]
     assert total["tts"] == StageCount(computed=3, reused=2, dubs_computed=1, dubs_reused=1, seconds=1.75)
 

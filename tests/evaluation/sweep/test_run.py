@@ -11,9 +11,11 @@ import sweeping
 from sweeping import numbers, run, suite_data, write_dataset, write_suite
 
 from vtlab.errors import Cancelled, EngineError
-from vtlab.evaluation.suite.model import load_suite
+from vtlab.evaluation.suite.loader import load_suite
+from vtlab.evaluation.sweep.clip import Job, evaluate_clip, result_key
 from vtlab.evaluation.sweep.results import clip_folder, read_result
-from vtlab.evaluation.sweep.run import Sweep, evaluate, result_key, timed_record
+from vtlab.evaluation.sweep.run import Sweep
+from vtlab.evaluation.sweep.timing import time_dub
 
 TESTS = Path(__file__).parents[2]
 FRAGILE = "sweeping:Fragile"
@@ -88,8 +90,6 @@ def test_made_anew_when_asked_by_two_processes(undisturbed: Sweep, suite: Path, 
 
 
 def test_the_key_follows_all_that_the_result_depends_on(suite: Path, home: Path) -> None:
-    from vtlab.evaluation.sweep.run import Job
-
     def key(**more: Any) -> str:
         file = write_suite(home / "other.yaml", suite_data(home / "data", **more))
         loaded = load_suite(file)
@@ -116,7 +116,7 @@ def test_evaluate_reads_what_the_sweep_has_left(undisturbed: Sweep, suite: Path,
     (configuration, _) = loaded.configurations()
     place = clip_folder(home / "out", "small", "wpm=150", "two")
     known = (place / "result.json").read_bytes()
-    assert evaluate(loaded, configuration, dataset.clip("two"), home / "out") == read_result(place)
+    assert evaluate_clip(loaded, configuration, dataset.clip("two"), home / "out") == read_result(place)
     assert (place / "result.json").read_bytes() == known
 
 
@@ -191,7 +191,7 @@ def test_a_dub_that_is_timed_finds_nothing_in_the_store(suite: Path) -> None:
     loaded = load_suite(suite)
     (configuration, _) = loaded.configurations()
     clip = loaded.load_dataset().clip("one")
-    record = timed_record(configuration.for_clip(clip), clip.path, lambda: None)
+    record = time_dub(configuration.for_clip(clip), clip.path, lambda: None)
     assert {stage.reused for stage in record.stages} == {0}
     assert record.wall_s > 0
 
@@ -199,7 +199,7 @@ def test_a_dub_that_is_timed_finds_nothing_in_the_store(suite: Path) -> None:
         raise Cancelled("Stopped.")
 
     with pytest.raises(Cancelled):
-        timed_record(configuration.for_clip(clip), clip.path, stop)
+        time_dub(configuration.for_clip(clip), clip.path, stop)
 
 
 def start(suite: Path, folder: Path, store: Path) -> subprocess.Popen[bytes]:

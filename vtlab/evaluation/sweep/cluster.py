@@ -1,5 +1,4 @@
-"""The tasks of a sweep on a Ray cluster: a clip with all its configurations is one task there, as it is in a process
-here.
+"""The tasks of a sweep on a Ray cluster, where a clip with all its configurations is one task.
 
 Results and the store (``VTLAB_STORE``) are in folders that all machines share under one path, and so is the data set.
 A task whose node dies is done again on another one, where it finds the results that were finished.
@@ -14,34 +13,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab.errors import EngineError, ResourceError
+from vtlab.evaluation.sweep.clip import Bench, Job, evaluate_clip, failed_result, result_key
+from vtlab.evaluation.sweep.plan import Task
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, write_result
-from vtlab.evaluation.sweep.run import Bench, Job, Task, evaluate, failed, result_key
-from vtlab.evaluation.sweep.workers import GONE
+from vtlab.evaluation.sweep.workers import WORKER_DIED
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-HERE = "ray"  # the name for a cluster of this machine alone
+LOCAL = "ray"  # the address of a cluster on this machine alone
 RETRIES = 3  # of a clip whose node died
 PASSED_ON = ("VTLAB_STORE", "VTLAB_WEIGHTS", "VTLAB_FFMPEG")  # to tasks, as they are where the sweep is started
 
 _bench: Bench | None = None  # of a worker process of the cluster, from task to task
 
 
-def on_ray(
+def run_on_ray(
     address: str,
     job: Job,
     tasks: Sequence[Task],
     take: Callable[[ClipResult], None],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> None:
-    """Does the tasks on a cluster: ``ray`` starts one here, ``ray://host:port`` or ``host:port`` is one that runs.
+    """Do the tasks on a cluster.
 
-    Raises ``EngineError`` where Ray is not installed, ``ResourceError`` where the cluster cannot be reached.
+    Args:
+        address: `ray` starts a cluster on this machine; `ray://host:port` or `host:port` joins a running one.
+        take: Takes each result as it is finished.
+        report: Takes a sentence where a task failed.
+
+    Raises:
+        EngineError: Ray is not installed.
+        ResourceError: The cluster cannot be reached, or its machines do not share the folder of results.
     """
     ray = _ray()
     started = _connect(ray, address)
-    say(f"Ray: {len(ray.nodes())} nodes, {ray.cluster_resources().get('CPU', 0):.0f} cores")
+    report(f"Ray: {len(ray.nodes())} nodes, {ray.cluster_resources().get('CPU', 0):.0f} cores")
     folder = job.folder.resolve()
     job = Job(job.suite, job.dataset, folder)
     remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_do)
@@ -56,8 +63,8 @@ def on_ray(
                     ray.get(one)
                 except ray.exceptions.RayError as error:
                     sentence = f"Its task failed on the cluster, retries included: {_first_line(error)}"
-                    say(f"{task.clip.id}: {sentence}")
-                    _record_what_is_missing(job, task, sentence)
+                    report(f"{task.clip.id}: {sentence}")
+                    _record_failures(job, task, sentence)
                 for configuration in task.configurations:
                     result = read_result(clip_folder(folder, job.suite.name, configuration.name, task.clip.id))
                     if result is None:
@@ -74,7 +81,7 @@ def on_ray(
 
 
 def _do(job: Job, task: Task, folder: str, variables: dict[str, str]) -> None:
-    """One clip under its configurations, in a worker of the cluster; relative paths start from ``folder``."""
+    """Do a task in a worker of the cluster, with `folder` as its working folder."""
     global _bench
     from vtlab.engines.pool import EnginePool
     from vtlab.resources import cores, memory_limit_mb
@@ -86,16 +93,16 @@ def _do(job: Job, task: Task, folder: str, variables: dict[str, str]) -> None:
         # as many workers as cores may share the machine
         _bench = Bench(EnginePool(memory_limit_mb() / cores()), 1)
     for configuration in task.configurations:
-        evaluate(job.suite, configuration, task.clip, job.folder, dataset=job.dataset, bench=_bench)
+        evaluate_clip(job.suite, configuration, task.clip, job.folder, dataset=job.dataset, bench=_bench)
 
 
-def _record_what_is_missing(job: Job, task: Task, sentence: str) -> None:
+def _record_failures(job: Job, task: Task, sentence: str) -> None:
     for configuration in task.configurations:
-        place = clip_folder(job.folder, job.suite.name, configuration.name, task.clip.id)
+        home = clip_folder(job.folder, job.suite.name, configuration.name, task.clip.id)
         key = result_key(job, configuration, task.clip)
-        known = read_result(place)
+        known = read_result(home)
         if known is None or known.key != key:
-            write_result(failed(job, configuration, task.clip, key, sentence, GONE), place)
+            write_result(failed_result(job, configuration, task.clip, key, sentence, WORKER_DIED), home)
 
 
 def _first_line(error: Exception) -> str:
@@ -112,10 +119,10 @@ def _ray() -> ModuleType:
 
 
 def _connect(ray: Any, address: str) -> bool:
-    """Joins or starts the cluster; whether it was this call that did."""
+    """Join or start the cluster; return whether this call did, or it was joined before."""
     if ray.is_initialized():
         return False
-    options = {"include_dashboard": False} if address == HERE else {"address": address}
+    options = {"include_dashboard": False} if address == LOCAL else {"address": address}
     try:
         ray.init(**options, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:

@@ -1,7 +1,7 @@
-"""Notebooks executed with parameters, by papermill; what it lets pass with a warning is an error here.
+"""Notebooks executed with parameters by papermill; its warnings on wrong parameters are errors here.
 
-A notebook has one cell tagged ``parameters``: a literal and a comment per name; ``...`` stands for what must be given.
-It runs in this interpreter and this working folder, whatever kernels are installed.
+A notebook has one cell tagged `parameters`: a name, maybe its type, a literal and a comment per line. `...` stands for
+a value that must be given. It runs in this interpreter and this working folder, whatever kernels are installed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab import errors
-from vtlab.errors import InputError, SettingsError, UserError, VtlabError, nearest
+from vtlab.errors import InputError, SettingsError, UserError, VtlabError, nearest, redact
 
 if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
 
-    from vtlab.evaluation.dataset import Dataset
-    from vtlab.evaluation.suite.model import Configuration, Suite
 
 TAG = "parameters"
 # where the notebooks of this project are: in a checkout, or where the installed package put them
@@ -36,10 +34,13 @@ SHOWN_CHARS = 80  # of the failing line, in the message
 
 
 def find_notebook(name: str | Path) -> Path:
-    """The notebook of that path, or the one of that name that comes with vtlab: ``evaluate`` or ``evaluate.ipynb``;
-    ``debug.py``.
+    """Return the notebook of that path, or the one of that name that comes with vtlab.
 
-    Raises ``InputError`` (``E_NOTEBOOK``) with the nearest name.
+    Args:
+        name: A path, or a name such as `evaluate`, `evaluate.ipynb` or `debug.py`.
+
+    Raises:
+        InputError: `E_NOTEBOOK`; names the nearest notebook.
     """
     given = Path(name)
     if given.is_file():
@@ -55,33 +56,44 @@ def find_notebook(name: str | Path) -> Path:
 
 
 def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Raises ``SettingsError`` (``E_PARAMETERS``) where a parameter is unknown, missing, or of another type.
+    """Check parameters against those that the notebook declares.
 
-    The same where the notebook has no cell for them, or one that holds anything but commented literals.
+    Raises:
+        SettingsError: `E_PARAMETERS`; a parameter is unknown, missing or of another type, or the notebook has no cell
+            of parameters, or one that holds anything but commented literals.
     """
     known = _declared(notebook)
     for name, value in parameters.items():
         if name not in known:
-            raise _wrong(
+            raise _fault(
                 f"{notebook.name} has no parameter {name!r}.{nearest(name, known)} Its parameters: {', '.join(known)}."
             )
         default = known[name]
         if default is not ... and default is not None and value is not None and not _like(value, default):
-            raise _wrong(
+            raise _fault(
                 f"Parameter {name!r} of {notebook.name} is {value!r}; give it as {type(default).__name__}, such as "
                 f"{default!r}."
             )
     missing = [name for name, default in known.items() if default is ... and name not in parameters]
     if missing:
-        raise _wrong(f"{notebook.name} needs {', '.join(map(repr, missing))}; give a value.")
+        raise _fault(f"{notebook.name} needs {', '.join(map(repr, missing))}; give a value.")
 
 
-def execute(notebook: str | Path, parameters: Mapping[str, Any], out: Path) -> Path:
-    """Runs a notebook with these parameters and keeps it at ``out``, its HTML beside it; returns ``out``.
+def execute(
+    notebook: str | Path, parameters: Mapping[str, Any], out: Path, environment: Mapping[str, str] | None = None
+) -> Path:
+    """Run a notebook and keep it at `out`, its HTML beside it; return `out`.
 
-    Paths among the parameters become text. Raises ``SettingsError`` before anything runs where the parameters are
-    wrong. Where a cell fails, the notebook is kept up to there, HTML too, and the error names the cell: a ``UserError``
-    where the cell raised one, else ``VtlabError``, both ``E_NOTEBOOK``.
+    Args:
+        notebook: See `find_notebook`.
+        parameters: Literals; paths become text. They stand in what is kept.
+        environment: Variables added to those of this process, such as addresses with a password: they are not kept, and
+            where a cell shows them they are hidden.
+
+    Raises:
+        SettingsError: The parameters are wrong; nothing was run.
+        VtlabError: `E_NOTEBOOK`; a cell failed. A `UserError` where the cell raised one. The notebook is kept up to
+            that cell.
     """
     file = find_notebook(notebook)
     given = {name: _plain(value) for name, value in parameters.items()}
@@ -102,89 +114,32 @@ def execute(notebook: str | Path, parameters: Mapping[str, Any], out: Path) -> P
                 progress_bar=False,
                 start_timeout=HANGS_S,
                 iopub_timeout=HANGS_S,
-                kernel_manager_class=_kernel(sockets),
+                kernel_manager_class=_kernel(sockets, environment or {}),
             )
     except PapermillExecutionError as error:
         write_html(out)
         raise _failed(file, out, error) from error
+    finally:
+        if out.exists():
+            out.write_text(redact(out.read_text(encoding="utf-8")), encoding="utf-8")
     write_html(out)
     return out
 
 
 def write_html(notebook: Path) -> Path:
-    """The executed notebook as one HTML file beside it, pictures and sound inside."""
+    """Write the executed notebook as one HTML file beside it, and return that file."""
     import nbformat
     from nbconvert import HTMLExporter
 
-    page, _ = HTMLExporter(template_name="lab").from_notebook_node(nbformat.read(notebook, as_version=4))
+    node = nbformat.reads(redact(notebook.read_text(encoding="utf-8")), as_version=4)
+    page, _ = HTMLExporter(template_name="lab").from_notebook_node(node)
     file = notebook.with_suffix(".html")
     file.write_text(page, encoding="utf-8")
     return file
 
 
-def evaluate(
-    suite: Suite,
-    configuration: Configuration,
-    dataset: Dataset,
-    folder: Path,
-    limit: int = 0,
-    *,
-    uri: str | None = None,
-) -> str:
-    """Executes ``evaluate.ipynb`` for a configuration; notebook and HTML become artifacts of its run, whose id returns.
-
-    ``folder`` holds the suites' results, and the notebook with them. ``limit``: the first clips only; 0: all. Where the
-    notebook fails, the configuration has a failed run that holds the notebook and says why.
-    """
-    from vtlab.evaluation.tracking import runs as tracking
-
-    address = tracking.tracking_uri(uri)
-    out = folder / suite.name / configuration.name / "evaluate.ipynb"
-    given = {
-        "suite": suite.file,
-        "configuration": configuration.name,
-        "folder": folder,
-        "limit": limit,
-        "tracking_uri": address,
-    }
-    try:
-        execute("evaluate", given, out)
-    except VtlabError as error:
-        if error.code == "E_NOTEBOOK":
-            clips = [clip.id for clip in suite.chosen(dataset)[: limit or None]]
-            failed = tracking.log_failure(suite, configuration, dataset, clips, str(error), uri=address)
-            tracking.attach(failed, [out, out.with_suffix(".html")], "notebook", uri=address)
-        raise
-    run_id = _logged_as(out)
-    tracking.attach(run_id, [out, out.with_suffix(".html")], "notebook", uri=address)
-    return run_id
-
-
-def configuration_of(suite: Suite, name: str) -> Configuration:
-    """The suite's configuration of that name; ``SettingsError`` (``E_SUITE``) with the nearest one."""
-    known = {configuration.name: configuration for configuration in suite.configurations()}
-    if name not in known:
-        raise SettingsError(
-            f"Suite {suite.name!r} has no configuration {name!r}.{nearest(name, known)} It has: {', '.join(known)}.",
-            code="E_SUITE",
-        )
-    return known[name]
-
-
-def _logged_as(notebook: Path) -> str:
-    """The run that an executed ``evaluate.ipynb`` wrote: the output that its logging cell tagged ``run`` shows."""
-    import nbformat
-
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        if "run" in cell.metadata.get("tags", []):
-            for output in cell.outputs:
-                if output.output_type == "execute_result":
-                    return str(ast.literal_eval(output.data["text/plain"]))
-    raise VtlabError(f"{notebook} has no cell tagged 'run' that shows the run's id; restore it.", code="E_NOTEBOOK")
-
-
 def _declared(notebook: Path) -> dict[str, Any]:
-    """The parameters and their defaults, in order; ``...`` where there is none.
+    """Return the parameters and their defaults, in order; `...` where there is none.
 
     papermill's own ``inspect_notebook`` reads lines by a pattern, and misses those with a second ``=``.
     """
@@ -196,18 +151,21 @@ def _declared(notebook: Path) -> dict[str, Any]:
         raise InputError(f"{notebook} is no notebook: {error}.", code="E_NOTEBOOK") from error
     source = next((cell.source for cell in cells if TAG in cell.metadata.get("tags", [])), None)
     if source is None:
-        raise _wrong(f"{notebook.name} has no cell tagged {TAG!r}; tag the cell that holds its parameters.")
+        raise _fault(f"{notebook.name} has no cell tagged {TAG!r}; tag the cell that holds its parameters.")
     declared: dict[str, Any] = {}
     lines = source.splitlines()
     for statement in ast.parse(source).body:
         line = lines[(statement.end_lineno or 1) - 1]
         commented = "#" in line[statement.end_col_offset or 0 :]
         try:
-            if not (isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name) and commented):
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement
+            target = target.target if isinstance(target, ast.AnnAssign) else target
+            value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+            if not (isinstance(target, ast.Name) and value is not None and commented):
                 raise ValueError("no assignment with a comment")
-            declared[statement.targets[0].id] = ast.literal_eval(statement.value)
+            declared[target.id] = ast.literal_eval(value)
         except ValueError as error:
-            raise _wrong(
+            raise _fault(
                 f"In the parameters of {notebook.name}, {line!r} is not a literal with a comment: write 'name = value  "
                 "# what it is'."
             ) from error
@@ -215,7 +173,7 @@ def _declared(notebook: Path) -> dict[str, Any]:
 
 
 def _path(file: Path) -> str:
-    """A file's name as papermill takes it: it would put parameters between its braces."""
+    """Return a path that papermill takes literally: it would put parameters between braces."""
     return str(file.absolute()).replace("{", "{{").replace("}", "}}")
 
 
@@ -228,7 +186,7 @@ def _like(value: Any, default: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Paths as text, tuples as lists, also inside; papermill would write others as their ``repr`` in quotes."""
+    """Return paths as text and tuples as lists, also inside; papermill would write others as their `repr` in quotes."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, list | tuple):
@@ -237,13 +195,13 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise _wrong(f"A parameter cannot be a {type(value).__name__}; give text, numbers, lists or mappings.")
+    raise _fault(f"A parameter cannot be a {type(value).__name__}; give text, numbers, lists or mappings.")
 
 
-def _kernel(sockets: str) -> type:
-    """A kernel manager for this very interpreter: an installed kernel of that name may be another environment's.
+def _kernel(sockets: str, environment: Mapping[str, str]) -> type:
+    """Return a kernel manager for this very interpreter: an installed kernel may be another environment's.
 
-    They talk over files in the folder ``sockets``: ports may be taken by the kernel of another process in between.
+    It talks over files in the folder `sockets`: another process may take a port in between.
     """
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
@@ -256,19 +214,21 @@ def _kernel(sockets: str) -> type:
         def kernel_spec(self) -> KernelSpec:
             # without frozen modules, of which the debugger would warn on stderr
             command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            return KernelSpec(argv=command, display_name="vtlab", language="python")
+            # jupyter replaces $NAME in the values
+            added = {name: value.replace("$", "$$") for name, value in environment.items()}
+            return KernelSpec(argv=command, display_name="vtlab", language="python", env=added)
 
     return ThisInterpreter
 
 
 def _quiet() -> None:
-    """Keeps notes of each cell and each parameter off the terminal."""
+    """Keep papermill's notes on cells and parameters off the terminal."""
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     for name in ("papermill", "traitlets", "nbconvert", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _wrong(sentence: str) -> SettingsError:
+def _fault(sentence: str) -> SettingsError:
     return SettingsError(sentence, code="E_PARAMETERS")
 
 

@@ -1,4 +1,4 @@
-"""The result of one clip under one configuration, as a file: what a sweep leaves behind, and what is compared.
+"""Results: a file for each clip under each configuration, and the values of a configuration over its clips.
 
 ``<folder>/<suite>/<configuration>/<clip>/result.json``, beside it the dub's files. Written once, whole, under its final
 name: a file that is there is finished.
@@ -6,8 +6,6 @@ name: a file that is there is finished.
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +13,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vtlab.evaluation.suite.model import Gate
+from vtlab.evaluation.suite.losses import GOLD_BLEU, LOSS_METRIC, LOSSES, PERFECT_BLEU, Gold
 from vtlab.events import STAGES
+from vtlab.files import atomic_write
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.pooling import pool
 from vtlab.record import Record
 
 RESULT = "result.json"
-Gold = Literal["gold_transcript", "gold_translation", "gold_timings"]
-PERFECT_BLEU = 100.0
 
 
 class _Part(BaseModel):
@@ -31,7 +28,7 @@ class _Part(BaseModel):
 
 
 class StageCount(_Part):
-    """What one stage did for a result, by where its answers came from; over all dubs that the result took."""
+    """What one stage computed and reused for a result, over all dubs that the result took."""
 
     computed: int = Field(description="answers of its engine: lines, sentences, windows")
     reused: int = Field(description="answers from the store")
@@ -41,7 +38,7 @@ class StageCount(_Part):
 
 
 class ClipResult(_Part):
-    """One clip dubbed and measured; or why it could not be."""
+    """One clip dubbed and measured, or the error that prevented it."""
 
     suite: str
     configuration: str = Field(description="its name in the suite")
@@ -63,24 +60,22 @@ class ClipResult(_Part):
     outputs: dict[str, Path] = Field(default_factory=dict, description="files by kind, relative to the result's folder")
     record: Path | None = Field(None, description="the dub's record, relative to the result's folder")
 
-
-@dataclass(frozen=True)
-class GateOutcome:
-    """A gate and what was reached; ``value`` is ``None`` where nobody measured it, which passes no gate."""
-
-    metric: str
-    gate: Gate
-    value: float | None
-    passed: bool
-
-    def __str__(self) -> str:
-        value = "not measured" if self.value is None else f"{self.value:.4g}"
-        return f"{self.metric} {value} ({'passed' if self.passed else 'failed'}: {self.gate})"
+    @property
+    def dubbed(self) -> Path | None:
+        """The dubbed video, or the dubbed sound of a source without a picture."""
+        return self.outputs.get("video") or self.outputs.get("audio")
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Values over all clips of one configuration, how each was computed, and how many clips they are made of."""
+    """Values over all clips of one configuration.
+
+    Attributes:
+        values: By metric; what was not measured is absent.
+        signatures: How each value was computed, by metric.
+        clips: The number of clips measured.
+        failed: The number of clips that failed.
+    """
 
     values: dict[str, float]
     signatures: dict[str, str]
@@ -92,28 +87,17 @@ class Corpus:
 
 
 def clip_folder(folder: Path, suite: str, configuration: str, clip: str) -> Path:
-    """Where the result of a clip lies."""
+    """Return the folder of a clip's result."""
     return folder / suite / configuration / clip
 
 
 def write_result(result: ClipResult, folder: Path) -> Path:
-    """Writes the result whole under its final name; ``folder`` is the clip's own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / RESULT
-    unfinished = folder / f".{RESULT}-{os.getpid()}-{uuid.uuid4().hex}"
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(result.model_dump_json(indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    """Write a result into its clip's folder in one step, and return the file."""
+    return atomic_write(folder / RESULT, result.model_dump_json(indent=1) + "\n")
 
 
 def read_result(folder: Path) -> ClipResult | None:
-    """The result in a clip's folder; ``None`` where there is none, or one of another version of vtlab."""
+    """Return the result in a clip's folder; `None` without one, or if another version of vtlab wrote it."""
     try:
         return ClipResult.model_validate_json((folder / RESULT).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValidationError):
@@ -121,7 +105,7 @@ def read_result(folder: Path) -> ClipResult | None:
 
 
 def load_results(folder: Path, suite: str, configuration: str, clips: Sequence[str] | None = None) -> list[ClipResult]:
-    """Results of a configuration, in the order of ``clips`` or by name; those that are not there are left out."""
+    """Return the results of a configuration in the order of `clips`, else by name; missing ones are left out."""
     if clips is None:
         clips = sorted(path.parent.name for path in (folder / suite / configuration).glob(f"*/{RESULT}"))
     found = (read_result(clip_folder(folder, suite, configuration, clip)) for clip in clips)
@@ -132,8 +116,8 @@ def load_results(folder: Path, suite: str, configuration: str, clips: Sequence[s
 
 
 def stage_counts(records: Iterable[Record]) -> dict[str, StageCount]:
-    """What each stage did for dubs with these records."""
-    return added(
+    """Return what each stage computed and reused, over the dubs of these records."""
+    return add_counts(
         {
             stage.stage: StageCount(
                 computed=stage.computed,
@@ -148,8 +132,8 @@ def stage_counts(records: Iterable[Record]) -> dict[str, StageCount]:
     )
 
 
-def added(counts: Iterable[Mapping[str, StageCount]]) -> dict[str, StageCount]:
-    """The sum, stage by stage, in the pipeline's order."""
+def add_counts(counts: Iterable[Mapping[str, StageCount]]) -> dict[str, StageCount]:
+    """Return the sum of counts, stage by stage, in the pipeline's order."""
     total: dict[str, StageCount] = {}
     for each in counts:
         for stage, count in each.items():
@@ -170,46 +154,34 @@ def added(counts: Iterable[Mapping[str, StageCount]]) -> dict[str, StageCount]:
 # ---------------------------------------------------------------- values of a whole configuration
 
 
-def corpus(results: Sequence[ClipResult]) -> Corpus:
-    """Values over all clips that could be measured, losses among them; no value of a clip that failed counts."""
-    measured = [result.measurement for result in results if result.measurement is not None]
+def measurements(results: Iterable[ClipResult]) -> dict[str, Measurement]:
+    """Return the measurements by clip, of the clips that have one."""
+    return {result.clip: result.measurement for result in results if result.measurement is not None}
+
+
+def pool_results(results: Sequence[ClipResult]) -> Corpus:
+    """Return the values over all clips that were measured, with the losses per stage."""
+    measured = list(measurements(results).values())
     scores = pool(measured)
     values = {**scores.values, **losses(results)}
     return Corpus(values, scores.signatures, len(measured), sum(result.status == "failed" for result in results))
 
 
 def losses(results: Sequence[ClipResult]) -> dict[str, float]:
-    """Which stage costs what: BLEU that is gained when the reference stands in for its output.
+    """Return the losses per stage, each over the clips that have both of its sides; without any it is absent."""
 
-    The end of the chain is ``asr_bleu``, what a listener can get. ``loss_transcription_bleu`` is gained by a gold
-    transcript, ``loss_translation_bleu`` by a gold translation on top, ``loss_tts_bleu`` is what the voice, and the
-    recogniser that hears it, still lose of a perfect 100; ``loss_timings_bleu`` is gained by the reference's times
-    around the recogniser's own words. ``bleu_gold_transcript`` is what translation alone reaches. Each is taken over
-    the clips that have both sides; without any it is absent.
-    """
+    def dubbed_from(gold: Gold | None) -> list[Measurement | None]:
+        return [result.measurement if gold is None else result.gold.get(gold) for result in results]
 
-    own = [result.measurement for result in results]
-    transcript, translation, timings = (
-        [result.gold.get(kind) for result in results]
-        for kind in ("gold_transcript", "gold_translation", "gold_timings")
-    )
-    perfect_text = _pooled("asr_bleu", translation)
-    found = {
-        "bleu_gold_transcript": _pooled("bleu", transcript),
-        "loss_transcription_bleu": _gained("asr_bleu", transcript, own),
-        "loss_translation_bleu": _gained("asr_bleu", translation, transcript),
-        "loss_tts_bleu": None if perfect_text is None else PERFECT_BLEU - perfect_text,
-        "loss_timings_bleu": _gained("asr_bleu", timings, own),
-    }
+    found = {GOLD_BLEU: _pooled("bleu", dubbed_from("gold_transcript"))}
+    for name, loss in LOSSES.items():
+        before = dubbed_from(loss.before)
+        if loss.after is None:
+            reached = _pooled(LOSS_METRIC, before)
+            found[name] = None if reached is None else PERFECT_BLEU - reached
+        else:
+            found[name] = _gained(dubbed_from(loss.after), before)
     return {name: value for name, value in found.items() if value is not None}
-
-
-def gate_outcomes(gates: Mapping[str, Gate], values: Mapping[str, float]) -> list[GateOutcome]:
-    """What became of each gate."""
-    return [
-        GateOutcome(metric, gate, values.get(metric), metric in values and gate.holds(values[metric]))
-        for metric, gate in gates.items()
-    ]
 
 
 def _pooled(metric: str, measurements: Iterable[Measurement | None]) -> float | None:
@@ -217,8 +189,7 @@ def _pooled(metric: str, measurements: Iterable[Measurement | None]) -> float | 
     return pool(measured).values.get(metric)
 
 
-def _gained(metric: str, after: Sequence[Measurement | None], before: Sequence[Measurement | None]) -> float | None:
-    """The difference, over the clips that have both."""
+def _gained(after: Sequence[Measurement | None], before: Sequence[Measurement | None]) -> float | None:
     both = [(one, other) for one, other in zip(after, before, strict=True) if one is not None and other is not None]
-    high, low = _pooled(metric, [one for one, _ in both]), _pooled(metric, [other for _, other in both])
+    high, low = (_pooled(LOSS_METRIC, [pair[side] for pair in both]) for side in (0, 1))
     return None if high is None or low is None else high - low

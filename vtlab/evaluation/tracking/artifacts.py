@@ -1,4 +1,4 @@
-"""The files of a run: what a person opens in the MLflow UI, and what gives the run back to ``vtlab compare``."""
+"""The files of a run: what people open in the MLflow UI, and what `lookup` reads a run back from."""
 
 from __future__ import annotations
 
@@ -10,37 +10,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vtlab import media, plots
-from vtlab.audio import Audio, cut, fade, silence
 from vtlab.evaluation.compare.bootstrap import intervals
-from vtlab.evaluation.compare.comparison import COSTS, QUALITIES, first_of_all, losses, of_results, undominated
+from vtlab.evaluation.compare.comparison import COSTS, first_shared
+from vtlab.evaluation.compare.figures import plot_losses, plot_quality_and_cost
+from vtlab.evaluation.compare.losses import find_losses
+from vtlab.evaluation.compare.sounds import alternate_segments
+from vtlab.evaluation.compare.systems import from_results
 from vtlab.evaluation.dataset import Dataset
-from vtlab.evaluation.show.pages import lost
-from vtlab.evaluation.suite.model import Configuration, Gate, Suite
-from vtlab.evaluation.sweep.results import ClipResult, added, corpus, gate_outcomes
-from vtlab.measurement.results import Measurement
+from vtlab.evaluation.suite.model import Configuration, Suite
+from vtlab.evaluation.sweep.results import ClipResult, add_counts, measurements, pool_results
 from vtlab.metrics.pooling import pool
-from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import SegmentMeasure
+from vtlab.releases.evidence import Gate, judge_gates
+from vtlab.releases.policy import QUALITIES
 from vtlab.settings import dump_yaml
 
 PLOTS = "plots"  # the folder of a run's pictures
-COMPARISON_S = 30.0  # of source and dub in turn, at most
-COMPARISON_HZ = 24_000
-PAUSE_S = 0.4  # between the two
-FADE_S = 0.02
 COLUMNS = tuple(SegmentMeasure.model_fields)
 Rows = dict[str, list[Any]]  # a table by its columns
 
 
 @dataclass(frozen=True)
-class Pooled:
-    """A configuration's numbers over all clips that could be measured.
+class Summary:
+    """A configuration's values over all clips that were measured.
 
-    ``intervals`` are 95 % ones, of the metrics that have one; ``counts`` are of clips, of answers by where they came
-    from, and of gates (1 passed, 0 failed).
+    Attributes:
+        values: By metric.
+        signatures: How each value was computed, by metric.
+        intervals: 95 %, of the metrics that have one.
+        counts: Clips by status, answers computed and reused by stage, gates (1 passed, 0 failed).
     """
 
     values: dict[str, float]
@@ -49,88 +48,79 @@ class Pooled:
     counts: dict[str, float]
 
     def metrics(self) -> dict[str, float]:
-        """All of it by metric name; MLflow shows names with the same beginning up to a slash together."""
+        """Return all of it by metric name; MLflow groups names by their beginning up to a slash."""
         bounds: dict[str, float] = {}
         for name, (low, high) in self.intervals.items():
             bounds |= {f"interval/{name}_low": low, f"interval/{name}_high": high}
         return self.values | bounds | self.counts
 
 
-def pooled(results: Sequence[ClipResult], gates: Mapping[str, Gate] | None = None) -> Pooled:
-    """The numbers of a configuration from the results of its clips."""
+def summarize(results: Sequence[ClipResult], gates: Mapping[str, Gate] | None = None) -> Summary:
+    """Return the values of a configuration from the results of its clips."""
     statuses = Counter(result.status for result in results)
     counts: dict[str, float] = {f"clips/{status}": statuses[status] for status in ("finished", "degraded", "failed")}
-    for stage, count in added(result.stages for result in results).items():
+    for stage, count in add_counts(result.stages for result in results).items():
         counts |= {
             f"answers/{stage}_computed": count.computed,
             f"answers/{stage}_reused": count.reused,
             f"dubs/{stage}_computed": count.dubs_computed,
             f"dubs/{stage}_reused": count.dubs_reused,
         }
-    whole = corpus(results)
-    counts |= {f"gate/{one.metric}": float(one.passed) for one in gate_outcomes(gates or {}, whole.values)}
-    return Pooled(whole.values, whole.signatures, intervals(measured(results), whole.values), counts)
-
-
-def measured(results: Sequence[ClipResult]) -> dict[str, Measurement]:
-    """The measurements by clip, of the clips that have one."""
-    return {result.clip: result.measurement for result in results if result.measurement is not None}
+    corpus = pool_results(results)
+    counts |= {f"gate/{one.metric}": float(one.passed) for one in judge_gates(gates or {}, corpus.values)}
+    return Summary(corpus.values, corpus.signatures, intervals(measurements(results), corpus.values), counts)
 
 
 def write_run(
-    folder: Path, suite: Suite, configuration: Configuration, results: Sequence[ClipResult], numbers: Pooled
+    folder: Path, suite: Suite, configuration: Configuration, results: Sequence[ClipResult], summary: Summary
 ) -> None:
-    """The configuration's own files: settings, suite, results, signatures, intervals, plots."""
+    """Write the configuration's own files: settings, suite, results, signatures, intervals, plots."""
     folder.mkdir(parents=True)
     (folder / "settings.yaml").write_text(dump_yaml(configuration.settings), encoding="utf-8")
     (folder / "suite.json").write_text(suite.model_dump_json(indent=1, by_alias=True), encoding="utf-8")
     (folder / "results.json").write_text(
         "[\n" + ",\n".join(result.model_dump_json() for result in results) + "\n]\n", encoding="utf-8"
     )
-    (folder / "signatures.json").write_text(json.dumps(numbers.signatures, indent=1), encoding="utf-8")
-    (folder / "intervals.json").write_text(json.dumps(numbers.intervals, indent=1), encoding="utf-8")
-    clips = measured(results)
+    (folder / "signatures.json").write_text(json.dumps(summary.signatures, indent=1), encoding="utf-8")
+    (folder / "intervals.json").write_text(json.dumps(summary.intervals, indent=1), encoding="utf-8")
+    clips = measurements(results)
     if not clips:
         return
     (folder / PLOTS).mkdir()
     speeds = [line.speed for clip in clips.values() for line in clip.dub_segments if line.speed is not None]
     drawn = {"drift": plots.drift(clips), "speeds": plots.speed_histogram({configuration.name: speeds})}
-    where_lost = lost(losses(of_results(configuration.name, results)))
-    if where_lost is not None:
-        drawn["losses"] = where_lost
+    losses = plot_losses(find_losses(from_results(configuration.name, results)))
+    if losses is not None:
+        drawn["losses"] = losses
     for name, figure in drawn.items():
         (folder / PLOTS / f"{name}.png").write_bytes(plots.png(figure))
 
 
 def write_trade(file: Path, configurations: Iterable[Sequence[ClipResult]]) -> bool:
-    """Quality against cost of a suite's configurations, from the results of each; whether two of them could be drawn.
+    """Draw quality against cost of a suite's configurations; return whether two of them could be drawn.
 
-    Quality and cost are those that ``compare`` chooses, over the clips that all have; a configuration that failed on
-    every clip has no place in it.
+    The metrics are those that comparisons choose, over the clips that all have; a configuration that failed on every
+    clip is left out.
     """
-    candidates = (of_results(results[0].configuration, results) for results in configurations if results)
-    found = [one for one in candidates if one.clips]
-    shared = [clip for clip in found[0].clips if all(clip in one.clips for one in found)] if found else []
+    systems = (from_results(results[0].configuration, results) for results in configurations if results)
+    found = [system for system in systems if system.clips]
+    shared = [clip for clip in found[0].clips if all(clip in system.clips for system in found)] if found else []
     if len(found) < 2 or not shared:
         return False
-    values = [pool([one.clips[clip] for clip in shared]).values for one in found]
-    quality, cost = (first_of_all(names, values) for names in (QUALITIES, COSTS))
+    values = [pool([system.clips[clip] for clip in shared]).values for system in found]
+    quality, cost = first_shared(QUALITIES, values), first_shared(COSTS, values)
     if quality is None or cost is None:
         return False
-    best = undominated(values, quality, cost)
-    points = [
-        plots.Point(one.name, own[quality], own[cost], place in best)
-        for place, (one, own) in enumerate(zip(found, values, strict=True))
-    ]
-    figure = plots.pareto(points, quality, cost, lower_is_better=METRICS[quality].better == "lower")
-    file.write_bytes(plots.png(figure))
+    both = {system.name: (own[quality], own[cost]) for system, own in zip(found, values, strict=True)}
+    file.write_bytes(plots.png(plot_quality_and_cost(both, quality, cost)))
     return True
 
 
 def write_clip(folder: Path, dataset: Dataset, result: ClipResult, home: Path) -> None:
-    """A clip's files: its result, its record, its subtitles, and source and dub to listen to in turn.
+    """Write a clip's files: its result, record and subtitles, and source and dub to listen to in turn.
 
-    ``home`` is the folder that the result's own files are relative to.
+    Args:
+        home: The folder that the result's files are relative to.
     """
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(result.model_dump_json(indent=1), encoding="utf-8")
@@ -140,55 +130,19 @@ def write_clip(folder: Path, dataset: Dataset, result: ClipResult, home: Path) -
         if kind.startswith("subtitles"):
             (folder / "subtitles").mkdir(exist_ok=True)
             shutil.copy(home / file, folder / "subtitles")
-    dubbed = result.outputs.get("video") or result.outputs.get("audio")
+    dubbed = result.dubbed
     if dubbed is not None and result.measurement is not None:
-        compared = comparison(dataset.clip(result.clip).path, home / dubbed, result.measurement)
-        if compared.duration > 0:
-            media.write_flac([compared.samples], compared.rate, folder / "source_then_dub.flac")
-
-
-def comparison(source: Path, dubbed: Path, measurement: Measurement) -> Audio:
-    """Line by line the source and then the dub, mono, as many lines as fit into ``COMPARISON_S``; maybe none."""
-    chosen: list[SegmentMeasure] = []
-    length = 0.0
-    for line in measurement.segments:
-        if line.start is None or line.end is None or line.dubbed_start is None or line.dubbed_end is None:
-            continue
-        length += line.end - line.start + line.dubbed_end - line.dubbed_start + 3 * PAUSE_S
-        if length > COMPARISON_S:
-            break
-        chosen.append(line)
-    if not chosen:
-        return silence(0.0, COMPARISON_HZ)
-    until = max(max(line.end or 0.0, line.dubbed_end or 0.0) for line in chosen)
-    said, dub = (decoded(file, until + PAUSE_S) for file in (source, dubbed))
-    pause = silence(PAUSE_S, COMPARISON_HZ).samples
-    pieces = []
-    for line in chosen:
-        pieces += [_piece(said, line.start, line.end), pause, _piece(dub, line.dubbed_start, line.dubbed_end)]
-        pieces += [pause, pause]
-    return Audio(np.concatenate(pieces[:-2]), COMPARISON_HZ)
+        sound = alternate_segments(dataset.clip(result.clip).path, home / dubbed, result.measurement)
+        if sound.duration > 0:
+            media.write_flac([sound.samples], sound.rate, folder / "source_then_dub.flac")
 
 
 def segment_table(results: Sequence[ClipResult]) -> Rows:
-    """Every line of every clip: the clip, and the fields of ``SegmentMeasure``."""
+    """Return every segment of every clip by columns: the clip, and the fields of `SegmentMeasure`."""
     rows = [
-        (result.clip, *(getattr(line, column) for column in COLUMNS))
+        (result.clip, *(value for _, value in segment))
         for result in results
         if result.measurement is not None
-        for line in result.measurement.segments
+        for segment in result.measurement.segments
     ]
     return {column: [row[place] for row in rows] for place, column in enumerate(("clip", *COLUMNS))}
-
-
-def decoded(file: Path, until_s: float | None = None) -> Audio:
-    """The sound that is heard by default, mono at ``COMPARISON_HZ``; up to ``until_s`` seconds, or all of it."""
-    info = media.probe(file)
-    stream = media.choose_audio(info, None, None)
-    length = info.duration_s if until_s is None else min(info.duration_s, until_s)
-    blocks = list(media.decode_blocks(file, stream, COMPARISON_HZ, 1, length))
-    return Audio(np.concatenate(blocks).reshape(-1), COMPARISON_HZ)
-
-
-def _piece(audio: Audio, start: float | None, end: float | None) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return fade(cut(audio, start or 0.0, end or 0.0), FADE_S).samples

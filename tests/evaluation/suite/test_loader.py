@@ -7,7 +7,9 @@ from sweeping import suite_data, write_dataset, write_suite
 
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.evaluation.suite.model import LOSSES, Gate, load_suite, nested, shown
+from vtlab.evaluation.suite.loader import load_suite
+from vtlab.evaluation.suite.losses import LOSS_VALUES
+from vtlab.evaluation.suite.model import name_part, nested
 from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
 
 ROOT = Path(__file__).parents[3]
@@ -102,12 +104,12 @@ def test_beside_the_suite_or_in_the_working_folder(tmp_path: Path, monkeypatch: 
 )
 def test_clips(tmp_path: Path, data: Path, clips: str, chosen: list[str]) -> None:
     suite = load(tmp_path, f"dataset: DATA\nclips: {clips}\n", data)
-    assert [clip.id for clip in suite.chosen(load_dataset(data))] == chosen
+    assert [clip.id for clip in suite.select_clips(load_dataset(data))] == chosen
 
 
 def test_every_metric_is_in_one_group() -> None:
     grouped = [name for group in GROUPS for name in metrics_of(group)]
-    assert sorted(grouped) == sorted(set(METRICS) - set(LOSSES))
+    assert sorted(grouped) == sorted(set(METRICS) - set(LOSS_VALUES))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_every_metric_is_in_one_group() -> None:
     ],
 )
 def test_what_is_measured(tmp_path: Path, data: Path, lines: str, inside: set[str], outside: set[str]) -> None:
-    measured = load(tmp_path, f"dataset: DATA\n{lines}\n", data).measured()
+    measured = load(tmp_path, f"dataset: DATA\n{lines}\n", data).wanted_metrics()
     assert inside <= measured
     assert not outside & measured
 
@@ -162,7 +164,12 @@ def test_what_is_measured(tmp_path: Path, data: Path, lines: str, inside: set[st
         ("dataset: DATA\nclips:\n  tags: [onne]", r"line 3: no clip of 'data' bears the tag 'onne'\. Did you mean"),
         ("dataset: DATA\nclips: {pair: pt}", "a pair is two languages, such as pt-en, not 'pt'"),
         ("dataset: DATA\nclips: {pair: de-ja}", "line 2: no clip of 'data' is all of this"),
-        ("dataset: DATA\nlosses: maybe", "line 2: losses: Input should be a valid boolean"),
+        ("dataset: DATA\nlosses: maybe", "line 2: losses: write true or false"),
+        ("dataset: DATA\nmetrics: text", "line 2: metrics: write a list"),
+        ("dataset: DATA\ngates: {wer: 0.1}", r"line 2: gates\.wer: write a mapping"),
+        ("dataset: DATA\ngates: {wer: {max: .nan}}", r"line 2: gates\.wer\.max: Input should be a finite number"),
+        ("dataset: DATA\nclips: {pair: portugese-en}", "line 2: Unknown language 'portugese'"),
+        ("dataset: DATA\nclips: {pair: pt-en}", "line 2: no clip of 'data' is all of this; .* Its pairs: en-pt"),
         ("dataset: DATA\ndataset: DATA", r"line 2: 'dataset' is given a second time \(first in line 1\)"),
         ("dataset: [", "line 1: this is no YAML"),
         ("- dataset", "holds no mapping"),
@@ -183,19 +190,11 @@ def test_a_suite_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gate", "value", "holds"),
-    [(Gate(min=0.9), 0.9, True), (Gate(min=0.9), 0.89, False), (Gate(max=2), 2, True), (Gate(min=1, max=2), 3, False)],
-)
-def test_gates(gate: Gate, value: float, holds: bool) -> None:
-    assert gate.holds(value) is holds
-
-
-@pytest.mark.parametrize(
     ("value", "name"),
     [(1, "1"), (0.5, "0.5"), (None, "none"), (True, "true"), (["a", "b"], "a+b"), ("x/y z", "x-y-z"), ("", "empty")],
 )
 def test_values_in_names(value: object, name: str) -> None:
-    assert shown(value) == name
+    assert name_part(value) == name
 
 
 def test_dotted_and_nested_keys_are_the_same() -> None:

@@ -1,0 +1,216 @@
+"""Promotions: the evidence of a run, gathered for the policy of releases, and releases put in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from vtlab import __version__
+from vtlab.errors import VtlabError
+from vtlab.evaluation.compare.comparison import compare_systems
+from vtlab.evaluation.compare.systems import System
+from vtlab.evaluation.sweep.results import ClipResult, measurements, pool_results
+from vtlab.evaluation.tracking.connection import connect, lock_store, store_exists, tracking_uri, translate_errors
+from vtlab.evaluation.tracking.lookup import TrackedRun, find_runs, load_run
+from vtlab.releases import policy, registry, store
+from vtlab.releases.evidence import Contest, Evidence, Gate, judge_gates
+from vtlab.releases.store import Proposal, Release, ReleasedWeights, ReleaseError
+from vtlab.settings import settings_from_dict
+
+Report = Callable[[str], None]
+
+
+def promote(
+    run: str,
+    gates: str | Path | Mapping[str, Gate] | None = None,
+    by: str | None = None,
+    force: str | None = None,
+    releases: str | Path | None = None,
+    *,
+    report: Report = lambda sentence: None,
+) -> Release:
+    """Put a run's configuration into production: a release, which servers pick up by themselves.
+
+    It must pass its gates and be better than the active release, on the same clips and by more than chance. The
+    tracking store gets the release as a version of the registered model `vtlab-dub`, where there is one.
+
+    Args:
+        run: The run's id, `suite/configuration`, or its configuration's name.
+        gates: Gates to use instead of those of the run's suite: a mapping, or a YAML file.
+        by: The metric that decides which is better; by default the first of `policy.QUALITIES` with a gate.
+        force: Why to release it in spite of objections.
+        releases: The folder of releases; `$VTLAB_RELEASES` or `releases/` by default.
+        report: Takes a sentence on what the tracking store was told.
+
+    Returns:
+        The release, which is in force.
+
+    Raises:
+        PromotionError: There are objections, and `force` gives no reason to overrule them. Nothing has changed.
+        InputError: There is no such run.
+        EngineError: The configuration repeats the data set's own text.
+
+    Example:
+        >>> import vtlab
+        >>> release = vtlab.promote("pt-en/base", by="asr_chrf")  # doctest: +SKIP
+        >>> release.number  # doctest: +SKIP
+        3
+    """
+    folder = store.releases_folder() if releases is None else Path(releases)
+    tracked = load_run(run)
+    if gates is None:
+        limits: Mapping[str, Gate] = tracked.gates
+    else:
+        limits = gates if isinstance(gates, Mapping) else policy.read_gates(Path(gates))
+    metric = policy.choose_metric(limits, tracked.values, by)
+    release = store.promote(folder, lambda: _propose(tracked, limits, metric, force, folder))
+    _register(release, report)
+    return release
+
+
+def rollback(
+    to: int | None = None,
+    reason: str | None = None,
+    releases: str | Path | None = None,
+    *,
+    report: Report = lambda sentence: None,
+) -> Release:
+    """Put the release before the active one back in force; servers pick it up by themselves.
+
+    Args:
+        to: The number of a release; by default the one before.
+        reason: Kept in the history.
+        releases: The folder of releases; `$VTLAB_RELEASES` or `releases/` by default.
+        report: Takes a sentence on what the tracking store was told.
+
+    Raises:
+        ReleaseError: There is nothing to go back to, or it is damaged.
+    """
+    folder = store.releases_folder() if releases is None else Path(releases)
+    release = store.rollback(folder, store.author(), datetime.now(UTC), reason, to)
+    _register(release, report)
+    return release
+
+
+def _propose(tracked: TrackedRun, limits: Mapping[str, Gate], metric: str, force: str | None, folder: Path) -> Proposal:
+    """Return the run as a proposal; raise `PromotionError` where there are objections and no reason."""
+    name = f"{tracked.suite}/{tracked.name}"
+    policy.check_engines(name, tracked.engines)
+    contests, disputes = _contest(tracked, [metric, *(other for other in limits if other != metric)], folder)
+    failed = [result.clip for result in tracked.results if result.status == "failed"]
+    evidence = Evidence(
+        values=tracked.values,
+        intervals=tracked.intervals,
+        signatures=pool_results(tracked.results).signatures,
+        gates=tuple(judge_gates(limits, tracked.values)),
+        contests=tuple(contests),
+        clips=len(tracked.results),
+        failed_clips=len(failed),
+    )
+    objections = (*policy.object_to_evidence(evidence, failed), *disputes)
+    if objections and force is None:
+        raise policy.PromotionError(name, objections)
+    measured = measurements(tracked.results).values()
+    return Proposal(
+        name=tracked.name,
+        suite=tracked.suite,
+        run_id=tracked.run_id,
+        fingerprint=tracked.fingerprint,
+        dataset=tracked.dataset,
+        dataset_digest=tracked.dataset_digest,
+        pairs=tuple(sorted({(one.source_language, one.target_language) for one in measured})),
+        weights=tuple(ReleasedWeights(name=name, sha256=sha256) for name, sha256 in sorted(tracked.weights.items())),
+        evidence=evidence.model_copy(update={"objections": objections}),
+        commit=tracked.commit,
+        dirty=tracked.dirty,
+        vtlab=__version__,
+        who=store.author(),
+        when=datetime.now(UTC),
+        forced=force,
+        settings=settings_from_dict(tracked.settings),
+        results=tuple(result.model_dump_json() for result in tracked.results),
+    )
+
+
+def _contest(tracked: TrackedRun, metrics: Sequence[str], folder: Path) -> tuple[list[Contest], list[str]]:
+    """Return the run against the active release, metric by metric, and the objections; the first metric decides."""
+    try:
+        release = store.current(folder)
+        if release is None:
+            return [], []
+        if release.fingerprint == tracked.fingerprint:
+            return [], [f"The same settings are in force already, as release {release.number}."]
+        results = _find_results(release, tracked)
+    except ReleaseError as error:
+        return [], [f"The release in force cannot be compared with. {error}"]
+    if results is None:
+        return [], [
+            f"Release {release.number}, in force, was evaluated on other clips ({release.dataset}, digest "
+            f"{release.dataset_digest}) than this run ({tracked.dataset}, digest {tracked.dataset_digest}). Add its "
+            f"settings to the suite and evaluate both: {release.folder / store.SETTINGS}."
+        ]
+    ours, theirs = measurements(tracked.results), measurements(results)
+    missing = [clip for clip in theirs if clip not in {result.clip for result in tracked.results}]
+    objections = []
+    if missing:
+        objections.append(
+            f"Release {release.number}, in force, was also evaluated on {', '.join(missing)}: evaluate all clips."
+        )
+    if not ours.keys() & theirs.keys():
+        return [], [*objections, f"No clip was dubbed by both this run and release {release.number}, in force."]
+    systems = [System(f"release {release.number}", theirs), System(tracked.name, ours)]
+    [pairing] = compare_systems(systems, metrics=list(metrics)).pairings
+    contests = [
+        Contest(
+            release=release.number,
+            metric=one.metric,
+            baseline=one.baseline,
+            value=one.value,
+            difference=one.difference,
+            low=one.low,
+            high=one.high,
+            p=one.p,
+            verdict=one.verdict,
+        )
+        for one in sorted(pairing.differences, key=lambda one: metrics.index(one.metric))
+    ]
+    return contests, [*objections, *policy.object_to_contests(contests, metrics[0], release.number)]
+
+
+def _find_results(release: Release, tracked: TrackedRun) -> Sequence[ClipResult] | None:
+    """Return the active release's results on the run's data set: its own evidence, else those of a newer run."""
+    if release.dataset_digest == tracked.dataset_digest:
+        try:
+            return [ClipResult.model_validate_json(line) for line in store.results_of(release)]
+        except ValidationError as error:
+            raise ReleaseError(
+                f"The evidence of release {release.number} is of another version of vtlab, {release.vtlab}."
+            ) from error
+    for run in find_runs():
+        if (run.fingerprint, run.dataset_digest) == (release.fingerprint, tracked.dataset_digest):
+            return load_run(run.run_id).results
+    return None
+
+
+def _register(release: Release, report: Report) -> None:
+    """Register a release, which is in force already, with the tracking store; a failure is only reported."""
+    address = tracking_uri()
+    if not store_exists(address):  # a server's machine needs no tracking store
+        report(f"The tracking store was not told: there is none at {address}.")
+        return
+    try:
+        client = connect(address)
+        with lock_store(address), translate_errors(address):
+            version = registry.register_release(client, release.run_id, release.folder, release.number)
+    except ImportError as error:
+        report(f"The tracking store was not told: {error.name} is not installed here.")
+    except VtlabError as error:
+        report(
+            f"The tracking store was not told: {error} The release is in force all the same; once that is mended, "
+            f"'vtlab rollback --to {release.number}' tells it."
+        )
+    else:
+        report(f"In the tracking store it is version {version} of the model vtlab-dub, alias production.")

@@ -1,0 +1,30 @@
+"""Outcomes of listening tests on runs in the tracking store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vtlab.errors import InputError, redact
+from vtlab.evaluation.compare.listening import ListeningOutcome, outcome_values
+from vtlab.evaluation.compare.votes import Which
+from vtlab.evaluation.tracking.connection import tracking_uri
+from vtlab.evaluation.tracking.lookup import load_run
+from vtlab.evaluation.tracking.runs import add_values, attach
+
+
+def log_outcome(run_a: str, run_b: str, outcome: ListeningOutcome, votes: Path) -> str:
+    """Log the outcome on both runs, the votes as an artifact, and return a sentence that names the runs.
+
+    Raises:
+        InputError: `E_VOTES`; there are no votes.
+    """
+    if not outcome.votes:
+        raise InputError(f"There are no votes on {run_a} and {run_b} as they are now, so none to log.", code="E_VOTES")
+    named: list[tuple[Which, str, str]] = [("a", run_a, run_b), ("b", run_b, run_a)]
+    logged = []
+    for which, name, other in named:
+        run = load_run(name)
+        add_values(run.run_id, outcome_values(outcome, which), {"vtlab.listened_against": other})
+        attach(run.run_id, [votes], "listening")
+        logged.append(run.run_id)
+    return redact(f"Logged to MLflow at {tracking_uri()}: runs {logged[0]} and {logged[1]}.")
