@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 
 from serve import server
-from serve.state import Answer, Detection, Hardware, Insight, Level, LogLine, Quality, Refusal, Result, State, Status
+from serve.state import Answer, Detection, Hardware, Insight, Level, LogEntry, Quality, Refusal, Result, State, Status
 
 STARTED = State(
     session_id="",
@@ -36,8 +36,8 @@ STARTED = State(
     available_segments=("seg_001", "seg_002"),
     hardware=Hardware("a processor", "", 0, 8),
     log=(
-        LogLine("2026-01-02T03:04:05.678901Z", Level.INFO, "tts", "spoken", "2", {"value": 0.5}),
-        LogLine("2026-01-02T03:04:05.678902Z", Level.WARNING, "tts", "fast"),
+        LogEntry("2026-01-02T03:04:05.678901Z", Level.INFO, "tts", "spoken", "2", {"value": 0.5}),
+        LogEntry("2026-01-02T03:04:05.678902Z", Level.WARNING, "tts", "fast"),
     ),
 )
 MADE = Result(

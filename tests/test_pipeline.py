@@ -428,7 +428,7 @@ def test_idle_engines_are_unloaded_where_memory_is_short(tmp_path: Path) -> None
     dubbing = Dubbing(tmp_path / "store", tmp_path / "out", pool, PEOPLE / "fox_pt.flac", ("pt", "en"))
     made = dubbing.run()
     assert made.record.completeness == 1
-    pool.trim()
+    pool.unload()
     assert pool.loaded() == []  # all were given back
 
 

@@ -148,12 +148,12 @@ def test_engines_go_back_when_their_stage_is_finished_and_at_the_end(tmp_path: P
         context.start("tts")
         assert engine() is engine()
         other()
-        pool.trim()  # the run's own watch may have been first
+        pool.unload()  # the run's own watch may have been first
         assert set(pool.loaded()) == {("tts", "a"), ("translation", "b")}
         context.finish("tts")
-        pool.trim()
+        pool.unload()
         assert pool.loaded() == [("translation", "b")]
-    pool.trim()
+    pool.unload()
     assert pool.loaded() == []
 
 

@@ -351,7 +351,7 @@ class DubContext:
         return engine
 
     def _trim(self, used_mb: float) -> None:
-        for kind, name, *_ in self.pool.trim():
+        for kind, name, *_ in self.pool.unload():
             self.log(kind, f"unloading {name}: {used_mb:.0f} MB in use")
 
     def _release(self, stage: str) -> None:

@@ -164,6 +164,22 @@ def test_texts_of_other_lengths_are_refused_with_both_counts(tmp_path: Path) -> 
         new(tmp_path / "mine", [fox(tmp_path, transcript=said, translation=translated)])
 
 
+def test_a_video_that_lies_in_the_data_set_stays_there(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "clips").mkdir(parents=True)
+    video = Path(shutil.copy(FOX, tmp_path / "mine" / "clips" / "fox.flac"))
+    before = video.stat()
+    new(tmp_path / "mine", [fox(tmp_path, video=video)])
+    assert video.stat() == before
+    assert load_dataset(tmp_path / "mine").clip("fox").path == video
+    assert check(tmp_path / "mine").sound
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("a file", encoding="utf-8")
+    with pytest.raises(InputError, match="mine cannot be written: File exists"):
+        new(tmp_path / "mine", [fox(tmp_path)])
+
+
 def test_a_faulty_manifest_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()

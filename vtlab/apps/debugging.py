@@ -254,12 +254,7 @@ def metric_differences(
     asked = QUICKLY_MEASURED if reference is None else (*WITH_REFERENCE, *QUICKLY_MEASURED)
 
     def values(dub: Dub) -> dict[str, float]:
-        record = dub.record
-        return measure(
-            dub.media, video, record.source_language, record.target_language,
-            reference=reference, record=record, speech_track=dub.speech_track,
-            subtitles=dub.subtitles[record.target_language], metrics=asked,
-        ).values  # fmt: skip
+        return measure(dub, video, reference=None if reference is None else list(reference), metrics=asked).values
 
     before, after = values(base), values(changed)
     return [

@@ -252,14 +252,10 @@ def _measure(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], benc
     if bench.recognizer is None:
         bench.recognizer = Recognizer(threads=bench.threads)
     return measure(
-        made.media,
+        made,
         clip.path,
-        clip.source_language,
-        clip.target_language,
-        reference=clip.segments,
+        reference=clip,
         record=record,
-        speech_track=made.speech_track,
-        subtitles=made.subtitles[clip.target_language],
         metrics=sorted(wanted),
         recognizer=bench.recognizer,
     )
