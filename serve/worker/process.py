@@ -188,7 +188,7 @@ class WorkerProcess:
 
     def _engines(self, settings: Settings) -> EnginePool:
         from vtlab.engines.pool import EnginePool
-        from vtlab.pipeline import memory_budget_mb
+        from vtlab.run import memory_budget_mb
 
         if self._pool is None:
             self._pool = EnginePool()
