@@ -20,11 +20,13 @@ from typing import Any
 
 from vtlab import __version__, media, resources
 from vtlab.audio import Audio, cut
+from vtlab.engines import check_engines
 from vtlab.engines.choice import Choice, choose_listeners
 from vtlab.engines.choice.pivot import Pivot
 from vtlab.engines.choice.translators import Leg, choose_translators
 from vtlab.engines.choice.voices import Cast, choose_voices
 from vtlab.engines.pool import EnginePool
+from vtlab.engines.transcription import TranscriptionEngine
 from vtlab.engines.tts import Voice
 from vtlab.errors import InputError
 from vtlab.events import STAGES, Listener, Severity, progress_shown
@@ -137,6 +139,7 @@ def _dub(run: Run, destination: Destination, began: float) -> Dub:
     settings, video, out = run.settings, destination.video, destination.folder
     with run.stage("initialization"):
         target = initialization.target_language(settings)
+        check_engines(settings)
         info = media.probe(video)
         initialization.check_room(video, info.duration_s, out, run.store.folder)
         suffix = video_combination.output_suffix(info, settings.video_combination)
@@ -306,7 +309,7 @@ class _Transcript:
     lines: Iterable[Segment]
 
 
-def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice]) -> _Transcript:
+def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice[TranscriptionEngine]]) -> _Transcript:
     """The language and the speech now, the lines as the reader asks for them."""
     settings = run.settings.transcription
     tally = run.tallies["transcription"]
@@ -320,7 +323,7 @@ def _transcribe(run: Run, source: _Source, listeners: tuple[Choice, Choice]) -> 
         run.store,
         tally,
         source.sound,
-        together=getattr(recogniser.engine, "together", False),
+        together=recogniser.engine.together,
     )
     depends = (
         transcription.VERSION,

@@ -101,6 +101,8 @@ def test_load_glossary(tmp_path):
     file.write_text("dashboard: painel\nstart-up: ' empresa nova '\n")
     assert load_glossary(file) == {"dashboard": "painel", "start-up": "empresa nova"}
     assert load_glossary(None) == {}
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())  # a byte-order mark
+    assert load_glossary(file) == {"dashboard": "painel", "start-up": "empresa nova"}
     file.write_text("")
     assert load_glossary(file) == {}
 

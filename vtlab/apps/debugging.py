@@ -30,7 +30,7 @@ from vtlab.metrics.metric import Metric
 from vtlab.metrics.rows import ReferenceSegment
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
-from vtlab.settings import Settings, described, load_settings
+from vtlab.settings import Settings, list_settings, load_settings
 
 OUT = Path("out") / "debug"
 QUICK = ("audio_sync", "subtitle_generation", "video_combination")  # run as soon as a knob of theirs is turned
@@ -79,11 +79,11 @@ def command(video: Path, settings: Settings, file: Path) -> str:
 
 def changes(base: Settings, settings: Settings) -> list[dict[str, Any]]:
     """The settings that differ from the base's, a row each."""
-    before = {key: value for key, value, _ in described(base)}
+    before = {setting.key: setting.value for setting in list_settings(base)}
     return [
-        {"setting": key, "base": str(before[key]), "now": str(value)}
-        for key, value, _ in described(settings)
-        if value != before[key]
+        {"setting": setting.key, "base": str(before[setting.key]), "now": str(setting.value)}
+        for setting in list_settings(settings)
+        if setting.value != before[setting.key]
     ]
 
 

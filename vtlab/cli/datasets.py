@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from vtlab.cli.terminal import AsJson, Debug, aligned, print_lines, say
+from vtlab.cli.terminal import AsJson, Debug, print_lines, say
 
 FAULT_EXIT = 2
 T = TypeVar("T")
@@ -208,7 +208,9 @@ def datasets(
         ]
         for row in sound
     ]  # fmt: skip
-    print_lines(aligned(header, cells))
+    from vtlab.evaluation.show.terminal import align_columns
+
+    print_lines(align_columns(header, cells))
     for row in rows:
         if "problem" in row:
             say(f"{row['name']}: {row['problem']}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from vtlab.errors import SettingsError
+from vtlab.settings import read_yaml
 
 TAG = re.compile(r"</?[A-Za-z][^<>]*>|\{\\[^{}]*\}")  # <i>, </font>, <v Anna>, {\an8}
 
@@ -134,17 +135,17 @@ def localised_numbers(text: str, translation: str, source: str, target: str) -> 
 
 
 def load_glossary(file: Path | None) -> dict[str, str]:
-    """Terms of a YAML file ``{source term: target term}``; ``SettingsError`` says what is wrong with the file."""
+    """Return the terms of a YAML file ``{source term: target term}``; none without a file.
+
+    Raises:
+        SettingsError: The file cannot be read, or holds something else; see ``vtlab.settings.read_yaml``.
+    """
     if file is None:
         return {}
-    import yaml
-
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = read_yaml(file)
     except OSError as error:
         raise SettingsError(f"Glossary {file} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"Glossary {file} is not YAML: {error}") from error
     if data is None:
         return {}
     if not isinstance(data, dict):

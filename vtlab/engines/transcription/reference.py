@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from vtlab.audio import Audio
 from vtlab.engines import Status
-from vtlab.engines.transcription import Utterance
+from vtlab.engines.transcription import TranscriptionEngine, Utterance
 from vtlab.errors import SettingsError, WeightsError, nearest
 from vtlab.segments import Interval, Word
 from vtlab.settings import Section
@@ -40,12 +40,12 @@ class _Clip(BaseModel):
     segments: tuple[_Line, ...]
 
 
-class Reference:
+class Reference(TranscriptionEngine):
     """Lines with their exact times and speakers, which the stage neither cuts nor moves."""
 
-    Options: ClassVar = ReferenceOptions
-    licence: ClassVar[str] = "that of the data set"
-    together: ClassVar[bool] = True  # a line goes to the nearest of the spans that are asked for
+    Options = ReferenceOptions
+    licence = "that of the data set"
+    together = True  # a line goes to the nearest of the spans that are asked for
 
     @classmethod
     def status(cls, options: ReferenceOptions) -> Status:

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import Field
 
 from vtlab import weights
 from vtlab.engines import Status
-from vtlab.engines.translation import Sentence
+from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import LineError, WeightsError
 from vtlab.settings import Section
 from vtlab.text.sentences import clauses, looped, split_clauses, split_sentences, truncated
@@ -36,12 +35,11 @@ class FirefoxOptions(Section):
     offline: bool = Field(False, description="true: never ask for a download")
 
 
-class Firefox:
+class Firefox(TranslationEngine):
     """One pair of languages on one Firefox model; one candidate per sentence."""
 
-    Options: ClassVar = FirefoxOptions
-    licence: ClassVar = "MPL-2.0 (engine), MPL-2.0 or CC-BY-SA (models)"
-    listens: ClassVar = False
+    Options = FirefoxOptions
+    licence = "MPL-2.0 (engine), MPL-2.0 or CC-BY-SA (models)"
 
     @classmethod
     def status(cls, options: FirefoxOptions) -> Status:

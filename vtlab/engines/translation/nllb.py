@@ -6,7 +6,6 @@ Its weights may not be used commercially (CC-BY-NC-4.0), so it stands last in th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from vtlab.engines import Status
 from vtlab.engines.backends.seq2seq import (
@@ -19,7 +18,7 @@ from vtlab.engines.backends.seq2seq import (
     located,
     on_hub,
 )
-from vtlab.engines.translation import Sentence
+from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import LanguageError
 from vtlab.languages import language_name
 from vtlab.weights import Weights
@@ -49,12 +48,11 @@ class NllbOptions(Seq2SeqOptions):
     pass
 
 
-class Nllb:
+class Nllb(TranslationEngine):
     """One pair of languages on an NLLB-200 model, with n-best."""
 
-    Options: ClassVar = NllbOptions
-    licence: ClassVar = "CC-BY-NC-4.0 (model: not for commercial use), Apache-2.0 (transformers), MIT (ctranslate2)"
-    listens: ClassVar = False
+    Options = NllbOptions
+    licence = "CC-BY-NC-4.0 (model: not for commercial use), Apache-2.0 (transformers), MIT (ctranslate2)"
 
     @classmethod
     def status(cls, options: NllbOptions) -> Status:

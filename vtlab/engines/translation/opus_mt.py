@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -23,7 +23,7 @@ from vtlab.engines.backends.seq2seq import (
     located,
     on_hub,
 )
-from vtlab.engines.translation import Sentence
+from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.languages import three_letters
 from vtlab.weights import Weights
 
@@ -38,12 +38,11 @@ class OpusMtOptions(Seq2SeqOptions):
     )
 
 
-class OpusMt:
+class OpusMt(TranslationEngine):
     """One pair of languages on one Marian model, with n-best."""
 
-    Options: ClassVar = OpusMtOptions
-    licence: ClassVar = "CC-BY-4.0 (models), Apache-2.0 (transformers), MIT (ctranslate2)"
-    listens: ClassVar = False
+    Options = OpusMtOptions
+    licence = "CC-BY-4.0 (models), Apache-2.0 (transformers), MIT (ctranslate2)"
 
     @classmethod
     def status(cls, options: OpusMtOptions) -> Status:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from vtlab import weights
 from vtlab.engines import Status
-from vtlab.engines.translation import Sentence
+from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import LineError, SettingsError, WeightsError, nearest
 from vtlab.settings import Section
 from vtlab.weights import Weights
@@ -36,15 +35,15 @@ class _Clip(BaseModel):
     segments: tuple[_Line, ...]
 
 
-class Reference:
+class Reference(TranslationEngine):
     """Translations looked up by their whole text, case and spacing aside; nothing is guessed.
 
     A text that the file translates in several ways has them all as candidates, in the order of the file.
     """
 
-    Options: ClassVar = ReferenceOptions
-    licence: ClassVar = "that of the data set"
-    listens: ClassVar = True  # not that it hears: lines come to it whole and as they are, as to engines that do
+    Options = ReferenceOptions
+    licence = "that of the data set"
+    listens = True  # not that it hears: lines come to it whole and as they are, as to engines that do
 
     @classmethod
     def status(cls, options: ReferenceOptions) -> Status:

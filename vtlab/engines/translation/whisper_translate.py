@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from vtlab.audio import Audio
 from vtlab.engines import Status
 from vtlab.engines.backends import whisper
-from vtlab.engines.translation import Sentence
+from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import EngineError, LineError, SettingsError, WeightsError
 from vtlab.languages import LANGUAGES
 from vtlab.settings import Section
@@ -39,12 +39,12 @@ class WhisperTranslateOptions(Section):
     beam_size: int = Field(5, ge=1, description="hypotheses searched")
 
 
-class WhisperTranslate:
+class WhisperTranslate(TranslationEngine):
     """Speech of one language into English text; one candidate per line. One call at a time; others wait."""
 
-    Options: ClassVar = WhisperTranslateOptions
-    licence: ClassVar = "MIT"
-    listens: ClassVar = True
+    Options = WhisperTranslateOptions
+    licence = "MIT"
+    listens = True
 
     @classmethod
     def status(cls, options: WhisperTranslateOptions) -> Status:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -26,7 +26,7 @@ from vtlab import weights
 from vtlab.audio import Audio
 from vtlab.engines import Status
 from vtlab.engines.backends.durations import cut_before, rate_for, session
-from vtlab.engines.tts import Gender, Voice
+from vtlab.engines.tts import Gender, TtsEngine, Voice
 from vtlab.errors import EngineError, LineError, WeightsError
 from vtlab.settings import Section
 from vtlab.weights import Weights
@@ -74,16 +74,15 @@ class KokoroOptions(Section):
     voices: Path | None = Field(None, description="an .npz (or voices-v1.0.bin) of its voices; empty: the packaged one")
 
 
-class Kokoro:
+class Kokoro(TtsEngine):
     """All of Kokoro's voices in one loaded model."""
 
-    Options: ClassVar = KokoroOptions
-    licence: ClassVar = "Apache-2.0 (model and voices), MIT (kokoro-onnx), GPL-3.0 (espeak-ng)"
-    network: ClassVar = False
-    parallel: ClassVar = min(2, os.cpu_count() or 1)
-    max_chars: ClassVar = 350  # the model takes 510 phonemes at once
-    rates: ClassVar = (0.5, 2.0)
-    seconds_per_unit: ClassVar = 1.0
+    Options = KokoroOptions
+    licence = "Apache-2.0 (model and voices), MIT (kokoro-onnx), GPL-3.0 (espeak-ng)"
+    parallel = min(2, os.cpu_count() or 1)
+    max_chars = 350  # the model takes 510 phonemes at once
+    rates = (0.5, 2.0)
+    seconds_per_unit = 1.0
 
     @classmethod
     def status(cls, options: KokoroOptions) -> Status:

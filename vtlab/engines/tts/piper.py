@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -28,7 +28,7 @@ from vtlab import weights
 from vtlab.audio import Audio
 from vtlab.engines import Status
 from vtlab.engines.backends.durations import cut_before, rate_for, session
-from vtlab.engines.tts import Gender, Voice
+from vtlab.engines.tts import Gender, TtsEngine, Voice
 from vtlab.errors import EngineError, LanguageError, LineError, WeightsError, nearest
 from vtlab.languages import language_code
 from vtlab.settings import Section
@@ -84,16 +84,15 @@ class VoiceFile:
         return self.onnx.stem
 
 
-class Piper:
+class Piper(TtsEngine):
     """All Piper voices found here; each is loaded when it first speaks."""
 
-    Options: ClassVar = PiperOptions
-    licence: ClassVar = "GPL-3.0 (piper-tts); each voice its own (en_US-joe-medium: CC0)"
-    network: ClassVar = False
-    parallel: ClassVar = min(2, os.cpu_count() or 1)
-    max_chars: ClassVar = 600
-    rates: ClassVar = (0.5, 2.0)
-    seconds_per_unit: ClassVar = 1.0
+    Options = PiperOptions
+    licence = "GPL-3.0 (piper-tts); each voice its own (en_US-joe-medium: CC0)"
+    parallel = min(2, os.cpu_count() or 1)
+    max_chars = 600
+    rates = (0.5, 2.0)
+    seconds_per_unit = 1.0
 
     @classmethod
     def status(cls, options: PiperOptions) -> Status:

@@ -6,12 +6,13 @@ which brings them from about 50 ms to about 15 ms of the truth on clean speech.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vtlab.audio import FRAME_S, Audio, levels_db
 from vtlab.engines import Status
+from vtlab.engines.voice_activity import VoiceActivityEngine
 from vtlab.segments import Interval, joined
 from vtlab.settings import Section
 
@@ -28,10 +29,10 @@ EDGE_DB = 12.0  # an edge is where the level passes this much above the noise ar
 EDGE_BELOW_PEAK_DB = 35.0  # … or this much below the loudest frame nearby, whichever is higher
 
 
-class Silero:
+class Silero(VoiceActivityEngine):
     """Voice activity by the Silero network on ONNX runtime, one thread."""
 
-    licence: ClassVar[str] = "MIT"
+    licence = "MIT"
 
     class Options(Section):
         """None: threshold and durations are the stage's own settings."""
