@@ -18,8 +18,9 @@ from pathlib import Path
 
 import psutil
 
-from serve.config import ActiveRelease
-from serve.sessions.sessions import STORE, Folders, Limits, Sessions
+from serve.release import ActiveRelease
+from serve.sessions.options import Folders, Limits
+from serve.sessions.sessions import STORE, Sessions
 from serve.state import State, Status
 from vtlab.events import STAGES, Event, StageFinished, StageStarted
 

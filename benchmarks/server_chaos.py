@@ -23,7 +23,8 @@ from pathlib import Path
 
 import psutil
 
-from serve.sessions.sessions import Folders, Limits, Served, Sessions
+from serve.sessions.options import Configuration, Folders, Limits
+from serve.sessions.sessions import Sessions
 from serve.state import State, Status
 from vtlab.events import STAGES, Event, StageStarted
 from vtlab.settings import load_settings
@@ -94,7 +95,7 @@ def _killed(victim: str, stage: str, root: Path, clip: Path, pair: tuple[str, st
 async def _session(
     root: Path, clip: Path, pair: tuple[str, str], do: Callable[[Event | State], None] = lambda happened: None
 ) -> State:
-    served = Served(load_settings(None, SETTINGS, {}), "chaos")
+    served = Configuration(load_settings(None, SETTINGS, {}), "chaos")
     folders = Folders(root / "artifacts", root / "temp_work", root / "state")
     async with Sessions(folders, lambda: served, Limits(warm=False), lambda _, happened: do(happened)) as sessions:
         await sessions.start("chaos", clip, *pair)

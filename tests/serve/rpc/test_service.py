@@ -20,7 +20,8 @@ from serve.rpc import translation_pb2 as pb
 from serve.rpc import translation_pb2_grpc as rpc
 from serve.rpc.service import NAME
 from serve.server import OPTIONS
-from serve.sessions.sessions import Folders, Limits, Served, Sessions
+from serve.sessions.options import Configuration, Folders, Limits
+from serve.sessions.sessions import Sessions
 from serve.state import Detection, State, Status
 from vtlab.settings import Settings
 
@@ -387,7 +388,7 @@ class Real(Sessions):
 
     def __init__(self, folder: Path) -> None:
         folders = Folders(folder / "artifacts", folder / "temp_work", folder / "temp_work" / ".state")
-        served = Served(Settings(), "the default")
+        served = Configuration(Settings(), "the default")
         super().__init__(folders, lambda: served, Limits(warm=False, disk_free_mb=0))
         self.files: set[Path] = set()
 
