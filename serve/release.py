@@ -52,6 +52,7 @@ class ActiveRelease:
             burn_subtitles: Draw translated subtitles into the picture, whatever the release says.
             file: A settings file to serve instead of the release.
             overrides: Settings (`tts.voice=…`) to serve instead of the release's.
+            environment: Variables with settings (`VTLAB_TTS__VOICE`).
 
         Raises:
             UserError: No evaluation stands for what should be served, or it cannot be read.
@@ -82,6 +83,7 @@ class ActiveRelease:
             self._take(release)
 
     def __call__(self) -> Configuration:
+        """Return what a new session runs; looks for a new release first."""
         if self._chosen is not None:
             return self.configuration
         try:

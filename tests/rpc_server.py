@@ -152,6 +152,7 @@ def running(
     options: Sequence[tuple[str, int]] = server.OPTIONS,
     listen: Callable[[grpc.aio.Server], int] = lambda made: made.add_insecure_port("localhost:0"),
     sessions_of: Callable[[], AbstractAsyncContextManager[Any]] = lambda: nullcontext(Remembered()),
+    tokens: Sequence[str] = (),
 ) -> Iterator[Running]:
     """A server on a free port, with the options of the real one, its loop in a thread of its own."""
     loop = asyncio.new_event_loop()
@@ -162,7 +163,7 @@ def running(
 
     async def begin() -> Running:
         sessions = await stack.enter_async_context(sessions_of())
-        made, serving = await server.build(sessions, uploads, options)
+        made, serving = await server.build(sessions, uploads, options, tokens)
         port = listen(made)
         await made.start()
         stack.push_async_callback(made.stop, None)

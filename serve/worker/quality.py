@@ -45,7 +45,7 @@ LISTENED_S = 3600.0  # more of a long dub is not measured: an hour of sound take
 
 
 class QualityMeter:
-    """Collects placed segments, and measures their sound beside the rest of the dub."""
+    """Collects placed segments, and measures their sound in a thread during the rest of the dub."""
 
     def __init__(self, source: Path, settings: Settings, checkpoint: Checkpoint) -> None:
         self._source, self._settings, self._checkpoint = source, settings, checkpoint

@@ -30,6 +30,7 @@ from vtlab.metrics.metric import Metric
 from vtlab.metrics.rows import ReferenceSegment
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
+from vtlab.run import memory_budget_mb
 from vtlab.settings import Settings, list_settings, load_settings
 
 OUT = Path("out") / "debug"
@@ -55,7 +56,7 @@ def known_clips(folder: Path = DATASETS) -> dict[str, Clip]:
 @cache
 def shared_pool() -> EnginePool:
     """Engines for every page that is open, loaded once; idle ones go where memory grows short."""
-    return EnginePool(pipeline.memory_budget_mb(Settings()))
+    return EnginePool(memory_budget_mb(Settings()))
 
 
 def page_folder() -> tempfile.TemporaryDirectory[str]:

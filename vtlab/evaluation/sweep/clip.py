@@ -31,8 +31,9 @@ from vtlab.events import ignore
 from vtlab.files import atomic_write
 from vtlab.metrics.registry import metrics_of
 from vtlab.outputs import Dub
-from vtlab.pipeline import dub, memory_budget_mb
+from vtlab.pipeline import dub
 from vtlab.record import Record
+from vtlab.run import memory_budget_mb
 from vtlab.settings import Settings, fingerprint
 from vtlab.stages import (
     audio_extraction,
