@@ -10,9 +10,9 @@ from vtlab.errors import LanguageError, SettingsError
 from vtlab.settings import (
     Section,
     Settings,
-    described,
     dump_yaml,
     fingerprint,
+    list_settings,
     load_settings,
     resolve_settings,
     settings_from_dict,
@@ -61,6 +61,8 @@ def test_overrides_are_read_as_yaml(override: str, section: str, key: str, value
         (["tts.engines=[]"], "Setting 'tts.engines'"),
         (["tts.voice"], "has no value"),
         (["tts.voice=x", "tts.voice.name=y"], "is no section"),
+        (["audio_sync.max_speed=.inf"], "finite number"),
+        (["audio_sync.gap_s=.nan"], "Setting 'audio_sync.gap_s'"),
     ],
 )
 def test_mistakes_are_told(overrides: list[str], said: str) -> None:
@@ -88,6 +90,21 @@ def test_a_mistake_says_where_it_came_from(tmp_path: Path) -> None:
         ("1: x", "setting names are words"),
         ("tts: {voce: x}", "Did you mean 'voice'?"),
         ("\xff", "is not YAML"),
+        (
+            "tts: {pace_s: 1}\ntranslation: {}\ntts: {voice: x}\n",
+            "line 3: 'tts' is given a second time (first in line 1)",
+        ),
+        ("tts:\n  pace_s: 1\n  pace_s: 2\n", "line 3: 'pace_s' is given a second time (first in line 2)"),
+        ("tts: {voice: a}\n'tts': {voice: b}\n", "line 2: 'tts' is given a second time"),
+        ("a: &a\n  b: *a\n", "holds itself"),
+        ("tts: &x {speakers: *x}\n", "holds itself"),
+        ("tts: {voice: 2024-13-45}", "cannot be read"),
+        ("tts: {voice: !!timestamp x}", "cannot be read"),
+        ("tts: {voice: !!bool x}", "cannot be read"),
+        ("tts: {voice: !!python/object:os.system x}", "is not YAML"),
+        ("[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("tts: {pace_s: .nan}", "Setting 'tts.pace_s'"),
+        ("tts: {pace_s: .inf}", "finite number"),
     ],
 )
 def test_bad_files_are_told(tmp_path: Path, content: str, said: str) -> None:
@@ -96,6 +113,25 @@ def test_bad_files_are_told(tmp_path: Path, content: str, said: str) -> None:
     with pytest.raises(SettingsError) as raised:
         load(file)
     assert said in str(raised.value)
+
+
+def test_a_file_with_a_byte_order_mark_is_read_as_the_plain_one(tmp_path: Path) -> None:
+    file = tmp_path / "windows.yaml"
+    file.write_text("\ufefftts: {voice: x}\r\n", encoding="utf-8")
+    assert load(file).tts.voice == "x"
+
+
+@pytest.mark.parametrize("level", ["[*a{0}, *a{0}, *a{0}]", "{{x: *a{0}, y: *a{0}, z: *a{0}}}"])
+def test_aliases_that_multiply_are_refused(tmp_path: Path, level: str) -> None:
+    file = tmp_path / "laughs.yaml"
+    file.write_text("\n".join(["a0: &a0 x"] + [f"a{n}: &a{n} {level.format(n - 1)}" for n in range(1, 40)]))
+    with pytest.raises(SettingsError, match=r"line \d+: this part holds more than 100000 values"):
+        load(file)
+
+
+def test_one_setting_by_two_variables_is_told() -> None:
+    with pytest.raises(SettingsError, match=r"'tts\.voice' is given by two variables"):
+        load_settings(environment={"VTLAB_TTS__VOICE": "a", "VTLAB_tts__voice": "b"})
 
 
 def test_a_missing_file_is_told_and_an_empty_one_is_fine(tmp_path: Path) -> None:
@@ -150,11 +186,16 @@ def test_the_fingerprint_names_what_changes_the_dub() -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    rows = list(described(Settings()))
-    keys = [key for key, _, _ in rows]
-    assert len(set(keys)) == len(keys)
-    assert {"target_language", "tts.voice", "transcription.voice_activity.threshold"} <= set(keys)
-    assert [key for key, _, explanation in rows if not explanation] == []
+    settings = list(list_settings(load(None, "tts.pace_s=1")))
+    by_key = {setting.key: setting for setting in settings}
+    assert len(by_key) == len(settings)
+    assert {"target_language", "tts.voice", "transcription.voice_activity.threshold"} <= set(by_key)
+    assert [setting.key for setting in settings if not setting.description] == []
+    pace = by_key["tts.pace_s"]
+    assert (pace.value, pace.default, pace.type) == (1.0, 0.5, "number, >= 0")
+    assert by_key["tts.voice_gender"].type == "neutral | male | female"
+    assert by_key["tts.engines"].type == "list of text"
+    assert by_key["initialization.threads"].type == "whole number or empty, >= 1"
 
 
 def test_sections_cannot_be_changed_in_place() -> None:

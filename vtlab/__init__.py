@@ -1,8 +1,43 @@
-"""vtlab: video dubbing whose quality is measured, stage by stage."""
+"""Dub videos into another language, measure the dubs, and compare what makes them.
+
+Nothing is imported until it is used: ``import vtlab`` takes no time, and a name below loads its module at first use.
+
+Example:
+    >>> import vtlab
+    >>> dub = vtlab.dub("talk.mp4", to="en", source="pt", out="dubbed")
+    >>> vtlab.measure(dub)["sync_within_150ms"].value
+    1.0
+"""
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from vtlab import engines as engines
+    from vtlab import metrics as metrics
+    from vtlab import plots as plots
+    from vtlab import stages as stages
+    from vtlab.evaluation.dataset import Dataset as Dataset
+    from vtlab.evaluation.dataset import load_dataset as load_dataset
+    from vtlab.outputs import Dub as Dub
+    from vtlab.pipeline import dub as dub
+    from vtlab.settings import Settings as Settings
+    from vtlab.settings import load_settings as load_settings
+
+__version__ = "0.2.0"
+
+_HOME = {
+    "Dataset": "vtlab.evaluation.dataset",
+    "Dub": "vtlab.outputs",
+    "Settings": "vtlab.settings",
+    "dub": "vtlab.pipeline",
+    "load_dataset": "vtlab.evaluation.dataset",
+    "load_settings": "vtlab.settings",
+}
+_PACKAGES = ("engines", "metrics", "plots", "stages")
+
+__all__ = [*_HOME, *_PACKAGES]
 
 # The libraries beneath report to their makers unless told not to before they load; children inherit this.
 # A variable that the user has set stays as it is.
@@ -15,3 +50,15 @@ TELEMETRY_OFF = {
 }
 for _name, _off in TELEMETRY_OFF.items():
     os.environ.setdefault(_name, _off)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in _PACKAGES:
+        return import_module(f"vtlab.{name}")
+    raise AttributeError(f"module 'vtlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from vtlab import resources
-from vtlab.engines import KINDS, chosen, engine_class, engine_options, table
-from vtlab.errors import EngineError, UserError, WeightsError
-from vtlab.settings import Settings
+from vtlab.engines import (
+    KINDS,
+    SECTIONS,
+    check_engines,
+    chosen_engines,
+    engine_class,
+    engine_options,
+    list_options,
+    table,
+)
+from vtlab.errors import EngineError, UserError, WeightsError, nearest
+from vtlab.settings import Setting, Settings, list_settings
 from vtlab.store.results import Store
-from vtlab.weights import CARRIED, packaged
+from vtlab.weights import PACKAGED, find_packaged
 
 USER_EXIT = UserError.exit_code
 LEAST_DISK_MB = 500.0
@@ -25,7 +34,7 @@ BURNING = ("libx264", "subtitles", "pad")  # and those, with filters, for subtit
 
 @dataclass(frozen=True)
 class EngineReport:
-    """An engine as it is here; ``fix`` is the command that makes it ready."""
+    """An engine as it is on this machine; ``fix`` is the command that makes it ready."""
 
     kind: str
     name: str
@@ -34,6 +43,7 @@ class EngineReport:
     licence: str | None
     problem: str | None
     fix: str | None
+    options: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,14 +70,45 @@ class Check:
     fix: str | None = None
 
 
-def engine_reports(settings: Settings) -> list[EngineReport]:
-    """Every engine of every table, with the options that the settings give it."""
-    return [_engine_report(kind, name, settings) for kind in KINDS for name in table(kind)]
+def engine_reports(settings: Settings, name: str | None = None) -> list[EngineReport]:
+    """Return a report on every engine, or on those of one name, with the options that the settings give them.
+
+    Args:
+        settings: Whose ``options`` hold.
+        name: A short name, which may stand for engines of several kinds, or a dotted path.
+
+    Raises:
+        EngineError: No engine has that name; the nearest one is named.
+    """
+    if name is None:
+        return [_engine_report(kind, one, settings) for kind in KINDS for one in table(kind)]
+    kinds = [kind for kind in KINDS if name in table(kind)]
+    if kinds:
+        return [_engine_report(kind, name, settings) for kind in kinds]
+    return [_engine_report(_kind_of(name), name, settings)]
+
+
+def explain_settings(settings: Settings) -> Iterator[Setting]:
+    """Yield every setting, and after each ``options`` those of the engines that it may hold options of.
+
+    Raises:
+        EngineError: The settings name an engine that is unknown.
+        SettingsError: They hold an unknown option.
+    """
+    check_engines(settings)
+    kinds = {f"{SECTIONS.get(kind, kind)}.options": kind for kind in KINDS}
+    for setting in list_settings(settings):
+        yield setting
+        kind = kinds.get(setting.key)
+        if kind is not None:
+            for name in dict.fromkeys([*table(kind), *setting.value]):
+                with contextlib.suppress(EngineError):  # a package announces what it lacks; 'vtlab engines' shows it
+                    yield from list_options(kind, name, setting.value)
 
 
 def weight_reports() -> list[WeightReport]:
     """All weights that packages carry; those that are here are verified (and joined, the first time)."""
-    return [_weight_report(name) for name in CARRIED]
+    return [_weight_report(name) for name in PACKAGED]
 
 
 def checks(settings: Settings) -> Iterator[Check]:
@@ -81,19 +122,36 @@ def checks(settings: Settings) -> Iterator[Check]:
 
 
 def _engine_report(kind: str, name: str, settings: Settings) -> EngineReport:
-    _, options = chosen(kind, settings)
+    _, options = chosen_engines(kind, settings)
     licence: str | None = None
     try:
-        engine: Any = engine_class(kind, name)
+        engine = engine_class(kind, name)
         licence = engine.licence
         status = engine.status(engine_options(kind, name, options, offline=settings.initialization.offline))
+        own = tuple(list_options(kind, name, options))
     except UserError as error:
         return EngineReport(kind, name, False, (), licence, str(error), None)
-    return EngineReport(kind, name, status.ready, status.languages, licence, status.problem, status.fix)
+    return EngineReport(kind, name, status.ready, status.languages, licence, status.problem, status.fix, own)
+
+
+def _kind_of(path: str) -> str:
+    """The kind of an engine by its dotted path."""
+    errors = []
+    for kind in KINDS:
+        try:
+            engine_class(kind, path)
+        except EngineError as error:
+            errors.append(error)
+        else:
+            return kind
+    if ":" in path:
+        raise errors[-1]
+    known = sorted({name for kind in KINDS for name in table(kind)})
+    raise EngineError(f"There is no engine {path!r}.{nearest(path, known)} Engines: {', '.join(known)}.")
 
 
 def _weight_report(name: str) -> WeightReport:
-    carried = CARRIED[name]
+    carried = PACKAGED[name]
     facts: Mapping[str, str] = {
         "place": carried.place,
         "sha256": carried.sha256,
@@ -101,7 +159,7 @@ def _weight_report(name: str) -> WeightReport:
         "command": carried.command,
     }
     try:
-        return WeightReport(name, packaged(name), **facts)
+        return WeightReport(name, find_packaged(name), **facts)
     except WeightsError as error:
         return WeightReport(name, None, **facts, problem=str(error))
 
@@ -148,7 +206,7 @@ def _ffmpeg() -> Iterator[Check]:
 def _engines(settings: Settings) -> Iterator[Check]:
     for kind in KINDS:
         reports = [report for report in engine_reports(settings) if report.kind == kind]
-        wanted, _ = chosen(kind, settings)
+        wanted, _ = chosen_engines(kind, settings)
         ready = [report.name for report in reports if report.ready and report.name in wanted]
         detail = f"{', '.join(ready)} ready" if ready else f"none of {', '.join(wanted)} is ready"
         fixes = [report.fix for report in reports if report.name in wanted and report.fix is not None]

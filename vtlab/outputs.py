@@ -11,14 +11,18 @@ the second, the next dub into that folder completes the second one first.
 from __future__ import annotations
 
 import json
+import mimetypes
 import os
 import re
 import shutil
 import stat
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +30,7 @@ from vtlab import resources
 from vtlab.errors import InputError, ResourceError
 from vtlab.files import atomic_write, locked, sha256_of, sync
 from vtlab.languages import LANGUAGES, language_name
-from vtlab.record import Output, Record
+from vtlab.record import Output, Record, printable
 from vtlab.weights import content_hash
 
 if TYPE_CHECKING:
@@ -124,6 +128,65 @@ class Dub:
         columns = ["stage", "code", "severity", "segment", "message", "value", "limit"]
         return pd.DataFrame([finding.model_dump() for finding in self.record.findings], columns=columns)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: source and dub to play, the time line, and the findings."""
+        record = self.record
+        name = f"dub-{sha256(str(self.record_file).encode()).hexdigest()[:8]}"
+        players = _player(self.source, f"{name}-source", record.source_language)
+        players += _player(self.media, f"{name}-dub", record.target_language)
+        worst_first = sorted(record.findings, key=lambda finding: SEVERITIES.index(finding.severity))
+        rows = [
+            (finding.severity, finding.stage, "" if finding.segment is None else finding.segment, finding.message)
+            for finding in worst_first
+        ]
+        table = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+        length = f"{len(record.segments)} segments, {record.source.seconds:.1f} s, dubbed in {record.wall_s:.1f} s"
+        return (
+            f"<div><p><b>{escape(self.media.name)}</b>: {length}{', <b>degraded</b>' if self.degraded else ''}</p>"
+            f"<div style='display:flex;gap:1em;flex-wrap:wrap'>{players}</div>{_time_line(record, name)}"
+            f"<details{' open' if self.degraded else ''}><summary>{len(rows)} findings</summary>"
+            f"<table>{table}</table></details></div>"
+        )
+
+
+SEVERITIES = ("degraded", "warning", "info")
+EMBEDDED_BYTES = 20_000_000  # a larger file is named, not laid into the notebook
+TIME_LINE_PX = 900
+
+
+def _player(file: Path, name: str, language: str) -> str:
+    caption = f"<figcaption>{escape(file.name)} ({language})</figcaption>"
+    if not file.is_file() or file.stat().st_size > EMBEDDED_BYTES:
+        return f"<figure style='margin:0'>{caption}</figure>"
+    kind = mimetypes.guess_type(file.name)[0] or "video/mp4"
+    element = "audio" if kind.startswith("audio/") else "video"
+    content = b64encode(file.read_bytes()).decode()
+    return (
+        f"<figure style='margin:0'><{element} id='{name}' controls preload='metadata' style='max-width:430px' "
+        f"src='data:{kind};base64,{content}'></{element}>{caption}</figure>"
+    )
+
+
+def _time_line(record: Record, name: str) -> str:
+    """Return an SVG of source segments above dubbed ones; a click plays from there."""
+    scale = TIME_LINE_PX / max(record.source.seconds, 0.1)
+    bars = []
+    for segment in record.segments:
+        source = (0, segment.start, segment.end, "#7f7f7f", "source", segment.text)
+        dubbed = (22, segment.planned_start, segment.planned_end, "#0072b2", "dub", segment.translation)
+        for top, start, end, colour, player, text in (source, dubbed):
+            element = f"document.getElementById('{name}-{player}')"
+            play = f"const p = {element}; if (p) {{p.currentTime = {start:.2f}; p.play()}}"
+            bars.append(
+                f"<rect x='{start * scale:.1f}' y='{top}' width='{max((end - start) * scale, 1):.1f}' height='18' "
+                f"fill='{colour}' style='cursor:pointer' onclick=\"{play}\">"
+                f"<title>{start:.1f}–{end:.1f} s: {escape(text)}</title></rect>"
+            )
+    return (
+        f"<svg viewBox='0 0 {TIME_LINE_PX} 40' style='width:100%;max-width:{TIME_LINE_PX}px' role='img' "
+        f"aria-label='Source segments above, dubbed segments below'>{''.join(bars)}</svg>"
+    )
+
 
 def _difference(later: float | None, earlier: float) -> float | None:
     return None if later is None else later - earlier
@@ -151,11 +214,6 @@ def result_endings(source: str, target: str, suffix: str, speech_track: bool) ->
     if speech_track:
         endings["speech_track"] = f"{target}.speech.flac"
     return {**endings, "record": f"{target}.{RECORD}"}
-
-
-def printable(name: str) -> str:
-    """Return the name as text, with bytes that are none spelt out, as JSON cannot hold them."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 # ---------------------------------------------------------------- what may be replaced

@@ -1,7 +1,8 @@
-"""All settings, one section per stage; load, override, dump, fingerprint.
+"""All settings, one section per stage; load, override, list, dump, fingerprint.
 
 Order of strength: default < YAML file < environment (``VTLAB_TTS__VOICE=…``) < ``--set tts.voice=…``. An unknown key
-is an error that names the nearest known one. The fingerprint of the resolved settings names a configuration.
+is an error that names the nearest known one; a key given twice in one place is an error, too. The fingerprint of the
+resolved settings names a configuration.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ import copy
 import hashlib
 import json
 import os
+import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Union, get_args, get_origin
 
+import annotated_types
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from vtlab.errors import SettingsError, nearest, redact
 from vtlab.languages import language_code
@@ -24,13 +29,16 @@ ENVIRONMENT_PREFIX = "VTLAB_"
 # variables of that prefix which are not settings: folders, read where they are used
 NOT_SETTINGS = frozenset({"VTLAB_STORE", "VTLAB_WEIGHTS", "VTLAB_FFMPEG", "VTLAB_RELEASES"})
 
+MOST_VALUES = 100_000  # in a YAML file, those that aliases repeat counted each time
+TYPES = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", type(None): "empty"}
+
 EngineOptions = dict[str, dict[str, Any]]
 
 
 class Section(BaseModel):
-    """A part of the settings: immutable, closed to unknown keys."""
+    """A part of the settings: immutable, closed to unknown keys, its numbers finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class InitializationSettings(Section):
@@ -180,23 +188,46 @@ class Settings(Section):
         return language_code(value) if isinstance(value, str) else value
 
 
+@dataclass(frozen=True)
+class Setting:
+    """One setting as it resolved: dotted key, its type and range in words, value, default, and what it does."""
+
+    key: str
+    type: str
+    value: Any
+    default: Any
+    description: str
+
+
 def load_settings(
     file: Path | None = None,
     overrides: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Resolved settings from a YAML file, the environment and ``key.path=value`` overrides.
+    """Return the settings resolved from a YAML file, the environment and overrides.
 
-    Raises ``SettingsError`` that names the key, where it came from and the nearest known key.
+    Args:
+        file: A YAML file with sections such as ``tts:``; see ``read_yaml``.
+        overrides: ``key.path=value``, the value as YAML; a later one is stronger.
+        environment: Variables; those of this process where it is left out.
+
+    Raises:
+        SettingsError: A key is unknown, given twice in one place, or out of range. Names the key, where it came from
+            and the nearest known key.
     """
     data: dict[str, Any] = {}
     origins: dict[str, str] = {}  # of keys, where they do not go without saying
     if file is not None:
-        _merge(data, _read_yaml(file), f"{file}")
+        _merge(data, _read_settings(file), f"{file}")
         origins |= dict.fromkeys(_dotted(data), f"{file}")
+    variables: dict[str, str] = {}
     for name, path, value in _from_environment(os.environ if environment is None else environment):
+        key = ".".join(path)
+        if key in variables:
+            raise SettingsError(f"Setting {key!r} is given by two variables, {variables[key]} and {name}; unset one.")
+        variables[key] = name
         _put(data, path, value)
-        origins[".".join(path)] = f"the variable {name}, where __ sets sections apart"
+        origins[key] = f"the variable {name}, where __ sets sections apart"
     for override in overrides:
         key, separator, value = override.partition("=")
         if not separator:
@@ -232,10 +263,15 @@ def resolve_settings(settings: Settings | Path | str | None, changes: Mapping[st
 
 
 def settings_from_dict(data: Mapping[str, Any], origins: Mapping[str, str] | None = None) -> Settings:
-    """Validated settings from plain data; ``SettingsError`` names each wrong key and the nearest known one.
+    """Return validated settings from plain data.
 
-    ``origins`` tells of dotted keys where they come from. Settings stand in records, releases and MLflow, so they may
-    hold no secret.
+    Args:
+        data: Sections by name, as in a settings file.
+        origins: Where dotted keys come from, for the error.
+
+    Raises:
+        SettingsError: A key is unknown (the nearest known one is named) or a value is out of range; or a value holds a
+            password or a token, since settings stand in records, releases and MLflow.
     """
     for key, value in _texts(data):
         if redact(value) != value:
@@ -252,7 +288,14 @@ def settings_from_dict(data: Mapping[str, Any], origins: Mapping[str, str] | Non
 def explain(
     error: ValidationError, model: type[BaseModel], prefix: str = "", origins: Mapping[str, str] | None = None
 ) -> str:
-    """One sentence per problem of a validation, with the nearest key for an unknown one."""
+    """Return one sentence per problem of a validation, with the nearest key for an unknown one.
+
+    Args:
+        error: What pydantic raised.
+        model: The model that was validated.
+        prefix: Dotted path of the model in the settings, with its last dot.
+        origins: Where dotted keys come from.
+    """
     sentences = []
     for problem in error.errors():
         path = [str(part) for part in problem["loc"]]
@@ -268,22 +311,23 @@ def explain(
 
 
 def dump_yaml(settings: Settings) -> str:
-    """The settings as a YAML file that loads to the same settings."""
+    """Return the settings as a YAML file that loads to the same settings."""
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def described(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
-    """Every resolved setting as ``(dotted key, value, explanation)``, in the order of the model."""
+def list_settings(settings: BaseModel, prefix: str = "") -> Iterator[Setting]:
+    """Yield every setting of a section and of those in it, in the order of the model."""
     for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
+        value = dict(settings)[name]
         if isinstance(value, Section):
-            yield from described(value, f"{prefix}{name}.")
+            yield from list_settings(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", value, field.description or ""
+            default = field.get_default(call_default_factory=True)
+            yield Setting(f"{prefix}{name}", _type_in_words(field), value, default, field.description or "")
 
 
 def fingerprint(settings: Settings) -> str:
-    """12 hexadecimal digits that name a configuration: the same settings, the same name.
+    """Return 12 hexadecimal digits that name a configuration: the same settings, the same name.
 
     Where results are kept changes no result, so the store's folder is left out.
     """
@@ -291,13 +335,69 @@ def fingerprint(settings: Settings) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def read_yaml(file: Path) -> Any:
+    """Return what a YAML file holds; a byte-order mark is passed over.
+
+    Raises:
+        OSError: The file cannot be read.
+        SettingsError: It is not UTF-8 or not YAML, a key is given twice in it, or a part of it holds itself; names the
+            line.
+    """
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8-sig")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None:
+            _count_values(file, root, frozenset(), {})
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
+        raise SettingsError(f"{file}{line} is not YAML: {error.problem or error.context}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not YAML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"{file} is nested too deeply to be read.") from error
+    except (ValueError, TypeError, LookupError, AttributeError) as error:  # dates and tags that PyYAML fails on
+        raise SettingsError(f"{file} holds a value that cannot be read: {error}.") from error
+
+
+def _count_values(file: Path, node: yaml.Node, above: frozenset[int], counts: dict[int, int]) -> int:
+    """Values in a node, those that aliases repeat counted each time; refuses what no settings file holds."""
+    line = node.start_mark.line + 1
+    if id(node) in above:
+        raise SettingsError(f"{file}, line {line}: this part holds itself; remove the alias (*).")
+    if id(node) in counts:
+        return counts[id(node)]
+    inside = above | {id(node)}
+    count = 1
+    if isinstance(node, yaml.MappingNode):
+        first: dict[str, int] = {}
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                _refuse_second(file, key, first)
+            count += _count_values(file, value, inside, counts)
+    elif isinstance(node, yaml.SequenceNode):
+        count += sum(_count_values(file, value, inside, counts) for value in node.value)
+    if count > MOST_VALUES:
+        raise SettingsError(f"{file}, line {line}: this part holds more than {MOST_VALUES} values through its aliases.")
+    counts[id(node)] = count
+    return count
+
+
+def _refuse_second(file: Path, key: yaml.ScalarNode, first: dict[str, int]) -> None:
+    line = key.start_mark.line + 1
+    if key.value in first:
+        raise SettingsError(
+            f"{file}, line {line}: {key.value!r} is given a second time (first in line {first[key.value]}); remove or "
+            "rename one."
+        )
+    first[key.value] = line
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    try:
+        data = read_yaml(file)
     except OSError as error:
         raise SettingsError(f"Settings file {file} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"Settings file {file} is not YAML: {error}") from error
     if data is None:
         return {}
     if not isinstance(data, dict):
@@ -364,3 +464,34 @@ def _keys_at(model: type[BaseModel], path: Iterable[str]) -> list[str]:
             return []
         model = field.annotation
     return list(model.model_fields)
+
+
+def _type_in_words(field: FieldInfo) -> str:
+    """Type and range, such as ``number, > 0`` or ``neutral | male | female``."""
+    limits = [f"{sign} {limit}" for part in field.metadata for sign, limit in _limits(part)]
+    return ", ".join([_annotation_in_words(field.annotation), *limits])
+
+
+def _limits(part: Any) -> Iterator[tuple[str, Any]]:
+    match part:
+        case annotated_types.Ge(ge=limit):
+            yield ">=", limit
+        case annotated_types.Gt(gt=limit):
+            yield ">", limit
+        case annotated_types.Le(le=limit):
+            yield "<=", limit
+        case annotated_types.Lt(lt=limit):
+            yield "<", limit
+
+
+def _annotation_in_words(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return " | ".join(map(str, arguments))
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_annotation_in_words, arguments))
+    if origin is tuple:
+        return f"list of {_annotation_in_words(arguments[0])}"
+    if origin is dict:
+        return "mapping"
+    return TYPES.get(annotation, str(annotation))

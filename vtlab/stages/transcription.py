@@ -1,8 +1,10 @@
 """Stage 3: what is said and when, cut into lines.
 
-Voice activity finds the speech; spans of up to 28 s go to the recogniser; what comes back is cut again into lines, at
-sentence ends and at the pauses that the voice activity shows, and each line's edges are snapped to the voice activity.
-Where lines are cut decides how well a dub keeps time, more than how they are placed later.
+Voice activity finds the speech, and spans of it of up to 28 s go to the recogniser. Batched decoding sometimes skips a
+whole sentence between two pauses, and the words beside it then stretch over the hole: speech that the words cannot fill
+goes to the recogniser once more, in smaller windows. The words are cut into lines, at sentence ends and at the pauses
+that the voice activity shows, and each line's edges are snapped to the voice activity. Where lines are cut decides how
+well a dub keeps time, more than how they are placed later.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from vtlab.engines.voice_activity import VoiceActivity
 from vtlab.errors import InputError
 from vtlab.events import Finding, Severity
 from vtlab.languages import UNSPACED
-from vtlab.segments import Interval, Segment, Word, joined
+from vtlab.segments import Interval, Segment, Word, merge_intervals
 from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
 from vtlab.text.sentences import CLOSING, SENTENCE_ENDS, ends_sentence
 
@@ -78,7 +80,7 @@ def find_speech(audio: Audio, engine: VoiceActivity, settings: VoiceActivitySett
     fine = engine.speech(audio, settings.threshold, FINE_SPEECH_S, FINE_SILENCE_S)
     loud_enough = [
         part
-        for stretch in joined(fine, settings.min_silence_s)
+        for stretch in merge_intervals(fine, settings.min_silence_s)
         if stretch.duration >= settings.min_speech_s
         for part in fine
         if stretch.start <= part.start and part.end <= stretch.end
@@ -133,7 +135,7 @@ def _sure(heard: Sequence[dict[str, float]]) -> bool:
 def spans_of(audio: Audio, speech: Sequence[Interval], settings: VoiceActivitySettings) -> list[Interval]:
     """Spans of at most 28 s for the recogniser, padded, cut at the longest pauses; all speech is in one of them."""
     spans: list[Interval] = []
-    for stretch in joined(speech, SPAN_GAP_S):
+    for stretch in merge_intervals(speech, SPAN_GAP_S):
         parts = [part for part in speech if stretch.start <= part.start < stretch.end]
         spans += _packed(audio, parts)
     return [_padded(span, index, spans, settings.pad_s, audio.duration) for index, span in enumerate(spans)]
@@ -155,13 +157,14 @@ def transcribe(
     cutter = _Cutter(audio, speech, settings, language, on_finding)
 
     def listen_again(pieces: Sequence[_Piece]) -> list[list[Utterance]]:
-        windows = [_packed(audio, piece.parts, REDO_S) for piece in pieces]
-        flat = [window for parts in windows for window in parts]
-        padded = [
-            _padded(window, n, flat, settings.voice_activity.pad_s, audio.duration) for n, window in enumerate(flat)
-        ]
-        answers = engine.transcribe(audio, padded, language)
-        return [[utterance for _ in parts for utterance in next(answers)] for parts in windows]
+        windows = [(n, window) for n, piece in enumerate(pieces) for window in _packed(audio, piece.parts, REDO_S)]
+        bare = [window for _, window in windows]
+        pad_s = min(settings.voice_activity.pad_s, PIECE_PAUSE_S / 2)
+        padded = [_padded(window, n, bare, pad_s, audio.duration) for n, window in enumerate(bare)]
+        heard: list[list[Utterance]] = [[] for _ in pieces]
+        for (piece, _), utterances in zip(windows, engine.transcribe(audio, padded, language), strict=True):
+            heard[piece] += utterances
+        return heard
 
     count = 0
     for index, (span, utterances) in enumerate(zip(spans, engine.transcribe(audio, spans, language), strict=True)):
@@ -270,9 +273,8 @@ def _completed(
     """
     words = _words(utterances)
     inside = [Interval(max(p.start, span.start), min(p.end, span.end)) for p in speech if p.overlap(span) > 0]
-    pieces = [
-        _Piece(tuple(part for part in inside if part.overlap(joint) > 0)) for joint in joined(inside, PIECE_PAUSE_S)
-    ]
+    joint = merge_intervals(inside, PIECE_PAUSE_S)
+    pieces = [_Piece(tuple(part for part in inside if part.overlap(piece) > 0)) for piece in joint]
     doubted = _doubted(pieces, words, language)
     again: dict[int, list[Utterance]] = {}
     for _ in range(2):
@@ -334,7 +336,7 @@ def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_Heard], 
         after = inside[number + 1].start if number + 1 < len(inside) else piece.interval.end
         start = word.start + excess if excess > EDGE_S else max(word.start - EDGE_S, min(before, word.start))
         filled.append(Interval(start, min(word.end + EDGE_S, max(after, word.end))))
-    gaps = _outside(piece.interval, joined(filled))
+    gaps = _outside(piece.interval, merge_intervals(filled))
     return [gap for gap in gaps if piece.speech_s(gap) >= MISSED_S]
 
 

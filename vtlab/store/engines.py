@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from vtlab.audio import Audio
 from vtlab.engines.transcription import Transcriber, Utterance
 from vtlab.engines.translation import Sentence, Translator
-from vtlab.engines.tts import Synthesizer, SynthesizerClass, Voice
+from vtlab.engines.tts import Synthesizer, TtsEngine, Voice
 from vtlab.engines.voice_activity import VoiceActivity
 from vtlab.segments import Interval, Word
 from vtlab.store.results import Store
@@ -206,7 +206,7 @@ class StoredSynthesizer:
     def __init__(
         self,
         engine: OnFirstUse[Synthesizer],
-        engine_class: type[SynthesizerClass],
+        engine_class: type[TtsEngine],
         identity: Callable[[Voice], Identity],
         store: Store,
         tally: Tally,

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from vtlab.cli import app
 from vtlab.errors import InputError, SettingsError
-from vtlab.evaluation.compare.bootstrap import each, units_of
 from vtlab.evaluation.compare.comparison import compare_systems, pareto_set
 from vtlab.evaluation.compare.listening import relate_votes
 from vtlab.evaluation.compare.losses import find_losses
@@ -21,7 +20,9 @@ from vtlab.evaluation.sweep import results as counted
 from vtlab.evaluation.sweep.results import ClipResult, write_result
 from vtlab.evaluation.tracking.systems import load_system, load_systems
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.bootstrap import each
 from vtlab.metrics.pooling import pool
+from vtlab.metrics.units import units_of
 
 SAMPLES = 200
 
@@ -60,7 +61,7 @@ def test_values_are_those_of_the_clips_both_have() -> None:
 def test_metrics_by_name_and_group() -> None:
     systems = [System("a", clips(1)), System("b", clips(1, tool=1))]
     found = compare_systems(systems, metrics=["wer", "speech"], samples=SAMPLES)
-    assert [one.metric for one in found.pairings[0].differences] == ["wer", "asr_bleu", "asr_chrf", "tts_wer"]
+    assert [one.metric for one in found.pairings[0].differences] == ["wer", "tts_wer", "asr_bleu", "asr_chrf"]
     with pytest.raises(SettingsError, match="Did you mean 'bleu'"):
         compare_systems(systems, metrics=["blue"])
 

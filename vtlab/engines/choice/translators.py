@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic import BaseModel
 
 from vtlab.engines import engine_class, engine_options
 from vtlab.engines.choice import Choice, resolve
+from vtlab.engines.translation import TranslationEngine
 from vtlab.errors import LanguageError, nearest
 from vtlab.languages import language_name
 from vtlab.settings import Settings, TranslationSettings
@@ -16,7 +18,7 @@ from vtlab.settings import Settings, TranslationSettings
 class Leg:
     """A translator and the pair it translates."""
 
-    choice: Choice
+    choice: Choice[TranslationEngine]
     source: str
     target: str
 
@@ -34,34 +36,35 @@ def choose_translators(settings: Settings, source: str, target: str) -> tuple[Le
     """
     section, initialization = settings.translation, settings.initialization
     return tuple(
-        Leg(resolve("translation", name, section.options, initialization, *pair), *pair)
-        for name, pair in _route(section, source, target, initialization.offline)
+        Leg(resolve("translation", name, engine, section.options, initialization, *pair), *pair)
+        for name, engine, pair in _route(section, source, target, initialization.offline)
     )
 
 
-def _route(settings: TranslationSettings, source: str, target: str, offline: bool) -> list[tuple[str, tuple[str, str]]]:
-    """Engine and pair of each leg."""
-    direct = _first(settings, source, target, offline)
-    if direct is not None:
-        return [(direct, (source, target))]
+_Way = list[tuple[str, type[TranslationEngine], tuple[str, str]]]  # name, class and pair of each leg
+
+
+def _route(settings: TranslationSettings, source: str, target: str, offline: bool) -> _Way:
+    if direct := _first(settings, source, target, offline):
+        return direct
     pivot = settings.pivot
     if pivot is not None and pivot not in (source, target):
         first = _first(settings, source, pivot, offline)
-        second = _first(settings, pivot, target, offline) if first is not None else None
-        if first is not None and second is not None:
-            return [(first, (source, pivot)), (second, (pivot, target))]
+        second = _first(settings, pivot, target, offline) if first else []
+        if first and second:
+            return first + second
     raise _nobody(settings, source, target, offline)
 
 
-def _first(settings: TranslationSettings, source: str, target: str, offline: bool) -> str | None:
+def _first(settings: TranslationSettings, source: str, target: str, offline: bool) -> _Way:
     for name in settings.engines:
         engine, options = _engine(settings, name, offline)
         if engine.speaks(options, source, target):
-            return name
-    return None
+            return [(name, engine, (source, target))]
+    return []
 
 
-def _engine(settings: TranslationSettings, name: str, offline: bool) -> tuple[Any, Any]:
+def _engine(settings: TranslationSettings, name: str, offline: bool) -> tuple[type[TranslationEngine], BaseModel]:
     engine = engine_class("translation", name)
     return engine, engine_options("translation", name, settings.options, offline=offline)
 

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from vtlab.engines import Status, engine_class, engine_options, table
+from vtlab.engines import engine_class, engine_options, table
 from vtlab.engines.choice import Choice, resolve
-from vtlab.engines.tts import Voice
+from vtlab.engines.tts import TtsEngine, Voice
 from vtlab.errors import EngineError, LanguageError, SettingsError, WeightsError, nearest
 from vtlab.events import Finding, Severity
 from vtlab.languages import language_name
@@ -26,7 +26,7 @@ class Cast:
     appear, a different one each while they last; ``lead`` is the first of those.
     """
 
-    choice: Choice
+    choice: Choice[TtsEngine]
     voices: tuple[Voice, ...]
     named: Mapping[str, str]  # voice by speaker, of the settings
     _order: dict[str | None, int] = field(default_factory=dict, repr=False)
@@ -53,6 +53,7 @@ class _Candidate:
     """An engine that is ready, and its voices of the language."""
 
     name: str
+    engine: type[TtsEngine]
     voices: tuple[Voice, ...]
 
 
@@ -73,15 +74,15 @@ def choose_voices(settings: Settings, language: str, on_finding: Callable[[Findi
     for message in warnings:
         on_finding(Finding(STAGE, "last_resort_voice", Severity.WARNING, message))
     casts: list[Cast] = []
-    for number, engine in enumerate(candidates):
-        lead = _free(engine.voices, section.speakers)[0]
+    for number, candidate in enumerate(candidates):
+        lead = _free(candidate.voices, section.speakers)[0]
         try:
-            choice = resolve("tts", engine.name, section.options, initialization, lead)
+            choice = resolve("tts", candidate.name, candidate.engine, section.options, initialization, lead)
         except WeightsError:
             if number == 0:
                 raise
             continue  # a stand-in whose weights are not here cannot stand in
-        casts.append(Cast(choice, engine.voices, section.speakers))
+        casts.append(Cast(choice, candidate.voices, section.speakers))
     return tuple(casts)
 
 
@@ -133,17 +134,16 @@ def _asked(name: str, settings: TtsSettings, language: str, offline: bool) -> tu
     options = engine_options("tts", name, settings.options, offline=offline)
     if offline and engine.network:
         return None, "it needs the network, and initialization.offline is set"
-    status: Status = engine.status(options)
+    status = engine.status(options)
     if not status.ready:
         return None, f"{status.problem} ({status.fix})"
-    voices: tuple[Voice, ...] = engine.voices(options, language)
-    if hasattr(engine, "named"):  # a service that has more voices than it lists here
-        known = {voice.name for voice in voices}
-        asked = {name for name in (settings.voice, *settings.speakers.values()) if name is not None} - known
-        voices += tuple(voice for name in sorted(asked) if (voice := engine.named(name, language)) is not None)
+    voices = engine.voices(options, language)
+    known = {voice.name for voice in voices}
+    asked = {name for name in (settings.voice, *settings.speakers.values()) if name is not None} - known
+    voices += tuple(voice for name in sorted(asked) if (voice := engine.find_voice(name, language)) is not None)
     if not voices:
         return None, f"it speaks {', '.join(status.languages[:12])}{' …' if len(status.languages) > 12 else ''}"
-    return _Candidate(name, voices), ""
+    return _Candidate(name, engine, voices), ""
 
 
 def _nobody(language: str, refusals: Sequence[tuple[str, str]]) -> EngineError | LanguageError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from vtlab.audio import Audio
+from vtlab.engines import Engine
 from vtlab.segments import Interval, Word
 
 ENGINES = {
@@ -31,15 +33,33 @@ class Utterance:
 
 
 class Transcriber(Protocol):
-    """A recogniser. ``transcribe`` yields per span, in order, the utterances heard in it, times on the whole sound.
+    """A recogniser, as stages see it."""
 
-    A class whose answer for one span depends on the others asked for with it says ``together = True``.
+    @abstractmethod
+    def detect_language(self, audio: Audio) -> dict[str, float]:
+        """Return the probability by language code for 16 kHz mono speech of at most 30 s."""
+        ...
+
+    @abstractmethod
+    def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
+        """Yield for each span, in order, the utterances in it, their times on the whole sound.
+
+        Args:
+            audio: 16 kHz mono sound.
+            spans: Parts of it to recognise, at most 30 s each.
+            language: Code of the language spoken.
+        """
+        ...
+
+
+class TranscriptionEngine(Engine, Transcriber, Protocol):
+    """The class of a recogniser, built as ``Engine(options, threads)``.
+
+    Attributes:
+        together: Whether its answer for one span depends on the others asked for with it.
     """
 
-    def detect_language(self, audio: Audio) -> dict[str, float]:
-        """Probability by language code for 16 kHz mono speech of at most 30 s."""
-        ...
+    together: ClassVar[bool] = False
 
-    def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
-        """For each span (at most 30 s of 16 kHz mono sound) what was said in it."""
-        ...
+
+PROTOCOL = TranscriptionEngine

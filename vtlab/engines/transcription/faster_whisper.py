@@ -11,14 +11,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from vtlab.audio import Audio
 from vtlab.engines import Status
 from vtlab.engines.backends import whisper
-from vtlab.engines.transcription import Utterance
+from vtlab.engines.transcription import TranscriptionEngine, Utterance
 from vtlab.errors import EngineError, WeightsError
 from vtlab.segments import Interval, Word
 from vtlab.settings import Section
@@ -34,10 +34,10 @@ LOOP_COMPRESSION = (
 LOOP_NGRAM = 4  # words of a loop are no longer than this many tokens, as a rule
 
 
-class FasterWhisper:
+class FasterWhisper(TranscriptionEngine):
     """A Whisper model in CTranslate2's format; safe to call from several threads."""
 
-    licence: ClassVar[str] = "MIT"
+    licence = "MIT"
 
     class Options(Section):
         model: str = Field(
@@ -57,17 +57,17 @@ class FasterWhisper:
             return Status(False, problem="package faster-whisper is missing", fix="pip install faster-whisper")
         model = _checked(options).model
         try:
-            found = whisper.here(model)
+            found = whisper.find_local(model)
         except WeightsError as error:
-            return Status(False, problem=str(error), fix=whisper.command(model))
+            return Status(False, problem=str(error), fix=whisper.fetch_command(model))
         if found is None:
-            return Status(False, problem=f"Whisper {model} is not here", fix=whisper.command(model))
+            return Status(False, problem=f"Whisper {model} is not here", fix=whisper.fetch_command(model))
         return Status(True, languages=("en",) if model.endswith(".en") else ("99 languages",))
 
     @classmethod
     def weights(cls, options: BaseModel) -> tuple[Weights, ...]:
         checked = _checked(options)
-        return (whisper.located(checked.model, offline=checked.offline),)
+        return (whisper.find_model(checked.model, offline=checked.offline),)
 
     def __init__(self, options: BaseModel, threads: int) -> None:
         self._options = _checked(options)

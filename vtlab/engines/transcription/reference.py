@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from vtlab.audio import Audio
 from vtlab.engines import Status
-from vtlab.engines.transcription import Utterance
+from vtlab.engines.transcription import TranscriptionEngine, Utterance
 from vtlab.errors import SettingsError, WeightsError, nearest
 from vtlab.segments import Interval, Word
 from vtlab.settings import Section
@@ -40,12 +40,12 @@ class _Clip(BaseModel):
     segments: tuple[_Line, ...]
 
 
-class Reference:
+class Reference(TranscriptionEngine):
     """Lines with their exact times and speakers, which the stage neither cuts nor moves."""
 
-    Options: ClassVar = ReferenceOptions
-    licence: ClassVar[str] = "that of the data set"
-    together: ClassVar[bool] = True  # a line goes to the nearest of the spans that are asked for
+    Options = ReferenceOptions
+    licence = "that of the data set"
+    together = True  # a line goes to the nearest of the spans that are asked for
 
     @classmethod
     def status(cls, options: ReferenceOptions) -> Status:
@@ -59,8 +59,10 @@ class Reference:
         from vtlab import weights
 
         if options.file is None or not options.file.is_file():
-            raise weights.not_found("reference transcript", [str(options.file or "not set")], f"set {SETTING}.file")
-        return (weights.resolved(options.file.name, options.file, f"file {options.file}"),)
+            raise weights.missing_weights(
+                "reference transcript", [str(options.file or "not set")], f"set {SETTING}.file"
+            )
+        return (weights.hash_weights(options.file.name, options.file, f"file {options.file}"),)
 
     def __init__(self, options: ReferenceOptions, threads: int) -> None:
         self._clip = _clip(options)

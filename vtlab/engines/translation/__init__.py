@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
-
-from pydantic import BaseModel
+from typing import Any, ClassVar, Protocol
 
 from vtlab.audio import Audio
-from vtlab.engines import EngineClass
+from vtlab.engines import Engine
 
 ENGINES = {
     "firefox": "vtlab.engines.translation.firefox:Firefox",
@@ -29,24 +28,33 @@ class Sentence:
 
 
 class Translator(Protocol):
-    """A translator for one pair of languages, built as ``Engine(options, source, target, threads)``."""
+    """A translator for one pair of languages, as stages see it."""
 
     @property
+    @abstractmethod
     def listens(self) -> bool:
-        """Whether it translates from the speech rather than the text; an attribute of the class, too."""
+        """Whether it translates from the speech rather than the text."""
         ...
 
+    @abstractmethod
     def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
-        """For each sentence at least one translation, best first, at most ``candidates`` of them."""
+        """Return for each sentence at least one translation, best first, at most ``candidates`` of them."""
         ...
 
 
-class TranslatorClass(EngineClass, Protocol):
-    """What the class of a translator says of itself before it is built; ``weights`` takes the pair, too."""
+class TranslationEngine(Engine, Translator, Protocol):
+    """The class of a translator, built as ``Engine(options, source, target, threads)``.
 
-    listens: ClassVar[bool]
+    ``weights`` takes source and target, too.
+    """
+
+    listens: ClassVar[bool] = False
 
     @classmethod
-    def speaks(cls, options: BaseModel, source: str, target: str) -> bool:
-        """Whether this engine, as installed and configured here, translates the pair; loads nothing heavy."""
+    @abstractmethod
+    def speaks(cls, options: Any, source: str, target: str) -> bool:
+        """Return whether it translates the pair, as installed and configured on this machine; loads nothing heavy."""
         ...
+
+
+PROTOCOL = TranslationEngine

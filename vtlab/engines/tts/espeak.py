@@ -17,7 +17,6 @@ import wave
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -26,7 +25,7 @@ from vtlab import weights
 from vtlab.audio import Audio, trim
 from vtlab.engines import Status
 from vtlab.engines.backends import espeak_process
-from vtlab.engines.tts import Gender, Voice
+from vtlab.engines.tts import Gender, TtsEngine, Voice
 from vtlab.errors import EngineError, LineError
 from vtlab.languages import LANGUAGES
 from vtlab.settings import Section
@@ -53,16 +52,15 @@ class EspeakOptions(Section):
     )
 
 
-class Espeak:
+class Espeak(TtsEngine):
     """espeak-ng in processes of its own; three male and three female variants of each language."""
 
-    Options: ClassVar = EspeakOptions
-    licence: ClassVar = "GPL-3.0"
-    network: ClassVar = False
-    parallel: ClassVar = min(2, os.cpu_count() or 1)
-    max_chars: ClassVar = 2000
-    rates: ClassVar = (0.5, 2.0)
-    seconds_per_unit: ClassVar = 1.0
+    Options = EspeakOptions
+    licence = "GPL-3.0"
+    parallel = min(2, os.cpu_count() or 1)
+    max_chars = 2000
+    rates = (0.5, 2.0)
+    seconds_per_unit = 1.0
 
     @classmethod
     def status(cls, options: EspeakOptions) -> Status:
@@ -86,7 +84,7 @@ class Espeak:
         if command is None:
             raise EngineError(f"espeak-ng is missing. To fix this: {INSTALL}")
         library = Path(command[-2] if len(command) > 1 else command[0])
-        return (weights.resolved("espeak-ng", library, "package" if len(command) > 1 else f"program {library}"),)
+        return (weights.hash_weights("espeak-ng", library, "package" if len(command) > 1 else f"program {library}"),)
 
     def __init__(self, options: EspeakOptions, threads: int) -> None:
         command = _command(options)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab import errors
-from vtlab.errors import InputError, SettingsError, UserError, VtlabError, nearest
+from vtlab.errors import InputError, SettingsError, UserError, VtlabError, nearest, redact
 
 if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
@@ -79,12 +79,16 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
         raise _fault(f"{notebook.name} needs {', '.join(map(repr, missing))}; give a value.")
 
 
-def execute(notebook: str | Path, parameters: Mapping[str, Any], out: Path) -> Path:
+def execute(
+    notebook: str | Path, parameters: Mapping[str, Any], out: Path, environment: Mapping[str, str] | None = None
+) -> Path:
     """Run a notebook and keep it at `out`, its HTML beside it; return `out`.
 
     Args:
         notebook: See `find_notebook`.
-        parameters: Literals; paths become text.
+        parameters: Literals; paths become text. They stand in what is kept.
+        environment: Variables added to those of this process, such as addresses with a password: they are not kept, and
+            where a cell shows them they are hidden.
 
     Raises:
         SettingsError: The parameters are wrong; nothing was run.
@@ -110,11 +114,14 @@ def execute(notebook: str | Path, parameters: Mapping[str, Any], out: Path) -> P
                 progress_bar=False,
                 start_timeout=HANGS_S,
                 iopub_timeout=HANGS_S,
-                kernel_manager_class=_kernel(sockets),
+                kernel_manager_class=_kernel(sockets, environment or {}),
             )
     except PapermillExecutionError as error:
         write_html(out)
         raise _failed(file, out, error) from error
+    finally:
+        if out.exists():
+            out.write_text(redact(out.read_text(encoding="utf-8")), encoding="utf-8")
     write_html(out)
     return out
 
@@ -124,7 +131,8 @@ def write_html(notebook: Path) -> Path:
     import nbformat
     from nbconvert import HTMLExporter
 
-    page, _ = HTMLExporter(template_name="lab").from_notebook_node(nbformat.read(notebook, as_version=4))
+    node = nbformat.reads(redact(notebook.read_text(encoding="utf-8")), as_version=4)
+    page, _ = HTMLExporter(template_name="lab").from_notebook_node(node)
     file = notebook.with_suffix(".html")
     file.write_text(page, encoding="utf-8")
     return file
@@ -190,7 +198,7 @@ def _plain(value: Any) -> Any:
     raise _fault(f"A parameter cannot be a {type(value).__name__}; give text, numbers, lists or mappings.")
 
 
-def _kernel(sockets: str) -> type:
+def _kernel(sockets: str, environment: Mapping[str, str]) -> type:
     """Return a kernel manager for this very interpreter: an installed kernel may be another environment's.
 
     It talks over files in the folder `sockets`: another process may take a port in between.
@@ -206,7 +214,9 @@ def _kernel(sockets: str) -> type:
         def kernel_spec(self) -> KernelSpec:
             # without frozen modules, of which the debugger would warn on stderr
             command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            return KernelSpec(argv=command, display_name="vtlab", language="python")
+            # jupyter replaces $NAME in the values
+            added = {name: value.replace("$", "$$") for name, value in environment.items()}
+            return KernelSpec(argv=command, display_name="vtlab", language="python", env=added)
 
     return ThisInterpreter
 

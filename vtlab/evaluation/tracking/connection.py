@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtlab.errors import UserError
+from vtlab.evaluation.tracking.probe import check_store
 from vtlab.files import locked
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def _sqlite_file(uri: str) -> Path | None:
 @functools.lru_cache(maxsize=8)
 def connect(address: str) -> MlflowClient:
     """Return a client of the store at `address`, which is created while no other process creates or opens it."""
+    check_store(address)  # before mlflow is imported, which takes seconds
     # read when mlflow is imported: no minutes of retries against a server that is not there
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")

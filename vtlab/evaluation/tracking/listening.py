@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vtlab.errors import InputError
+from vtlab.errors import InputError, redact
 from vtlab.evaluation.compare.listening import ListeningOutcome, outcome_values
 from vtlab.evaluation.compare.votes import Which
 from vtlab.evaluation.tracking.connection import tracking_uri
@@ -27,4 +27,4 @@ def log_outcome(run_a: str, run_b: str, outcome: ListeningOutcome, votes: Path) 
         add_values(run.run_id, outcome_values(outcome, which), {"vtlab.listened_against": other})
         attach(run.run_id, [votes], "listening")
         logged.append(run.run_id)
-    return f"Logged to MLflow at {tracking_uri()}: runs {logged[0]} and {logged[1]}."
+    return redact(f"Logged to MLflow at {tracking_uri()}: runs {logged[0]} and {logged[1]}.")

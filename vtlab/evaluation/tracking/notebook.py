@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vtlab.errors import VtlabError
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.notebooks import execute
-from vtlab.evaluation.tracking.connection import tracking_uri
+from vtlab.evaluation.tracking.connection import VARIABLE, tracking_uri
 from vtlab.evaluation.tracking.runs import attach, log_failure
 
 if TYPE_CHECKING:
@@ -42,10 +42,9 @@ def execute_evaluation(
         "configuration": configuration.name,
         "folder": folder,
         "limit": limit,
-        "tracking_uri": address,
     }
     try:
-        execute("evaluate", given, out)
+        execute("evaluate", given, out, {VARIABLE: address})
     except VtlabError as error:
         if error.code == "E_NOTEBOOK":
             clips = [clip.id for clip in suite.select_clips(dataset)[: limit or None]]
