@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from vtlab.evaluation.compare.bootstrap import SAMPLES, SEED
 from vtlab.evaluation.compare.comparison import compare_systems
 from vtlab.evaluation.compare.systems import from_results
 from vtlab.evaluation.compare.votes import find_votes, read_votes
@@ -26,6 +25,7 @@ from vtlab.evaluation.tracking.machine_load import sample_load
 from vtlab.evaluation.tracking.notebook import execute_evaluation
 from vtlab.evaluation.tracking.runs import attach_trade, log_configuration
 from vtlab.evaluation.tracking.systems import load_systems
+from vtlab.metrics.bootstrap import SAMPLES, SEED
 
 __all__ = ["compare", "evaluate", "evaluate_configuration", "forecast", "load_run", "load_suite"]
 

@@ -1,4 +1,4 @@
-"""Quality where no reference is at hand: what a server can tell of a dub it has just made.
+"""Quality without a reference: of a translation, and what a server shows of a dub it has just made.
 
 Shares and scores become 0 to 100 here; what was not measured is ``None``.
 """
@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vtlab.languages import UNSPACED
-from vtlab.metrics.sync import mean
+from vtlab.metrics.material import RECORD, Material
+from vtlab.metrics.metric import FileMetric
+from vtlab.metrics.timing import mean
+from vtlab.metrics.translation import chrf
 from vtlab.text.sentences import COMPARED_WORDS, copied_share, has_letters, is_looped
 
 LENGTH_RATIO = (0.5, 1.5)  # translation ÷ source characters beyond which something was lost or invented
@@ -108,7 +111,30 @@ def segments_condensed(lines: Sequence[tuple[str, str]]) -> int:
 
 
 def _similarity(source: str, back: str) -> float:
-    from vtlab.metrics.text import chrf
-
     value = chrf([source], [back]).value
     return 0.0 if value is None else value / 100
+
+
+def _measure(material: Material) -> tuple[float | None, str | None]:
+    if material.record is None:
+        return None, None
+    sources = [segment.text for segment in material.record.segments]
+    translations = [segment.translation for segment in material.record.segments]
+    back = None if material.translate_back is None else material.translate_back(translations)
+    found = translation_quality(sources, translations, material.source_language, material.target_language, back)
+    return (None, None) if found is None else (found.score, found.signature)
+
+
+METRICS = (
+    FileMetric(
+        "translation_quality",
+        "0-100",
+        "higher",
+        "translation judged without a reference",
+        group="text",
+        needs=(RECORD,),
+        nothing="the record has nothing to translate",
+        measure=_measure,
+        pool="mean",
+    ),
+)

@@ -12,13 +12,14 @@ import math
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
 from vtlab.errors import VtlabError
 from vtlab.events import Finding, Severity
+from vtlab.media import MediaInfo, SubtitleTrack
 from vtlab.segments import Cue, PlacedSegment, Segment
 from vtlab.settings import SubtitleSettings
 from vtlab.text.sentences import count_columns
@@ -31,6 +32,7 @@ TAG = re.compile(
     r"</?(?:i|b|u|s|c|v|rt|ruby|lang|font|span|br)(?:\.[^<>]*|\s[^<>]*=[^<>]*)?/?>|<(?:v|lang)\s[^<>]*>|\{\\[^}]*\}",
     re.IGNORECASE,
 )
+FRAME_S = 0.04  # of a sound without a picture
 LEAST_S = 0.5  # a cue stays this long even where the next one then comes a little later
 MERGED_GAP_S = 0.5  # cues further apart than this are not shown as one
 SLOW_COLUMNS = 20  # a line is not cut into cues shorter than this only because it is said slowly
@@ -45,6 +47,57 @@ NO_LINE_START = frozenset("、。，．！？：；」』）】〉》・ー…,.
 NO_LINE_STOP = frozenset("「『（【〈《([{«“‘")
 UNSPACED_BLOCKS = (("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"), ("\u3040", "\u9fff"),
                    ("\uff00", "\uffef"), ("\U00020000", "\U0003ffff"))  # fmt: skip
+
+
+def generate(
+    placed: Sequence[PlacedSegment],
+    languages: tuple[str, str],
+    settings: SubtitleSettings,
+    info: MediaInfo,
+    folder: Path,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
+) -> list[SubtitleTrack]:
+    """Write the subtitles of a dub in both languages, as SubRip and WebVTT, and return the four files.
+
+    Args:
+        placed: The segments at their places.
+        languages: Source and target.
+        settings: Limits on lines and reading speed.
+        info: The video, for its frame rate and length.
+        folder: Where the files go: ``pt.srt``, ``pt.vtt``, ``en.srt``, ``en.vtt``.
+        on_finding: Gets what a reader would mind.
+
+    Example:
+        >>> from vtlab import media
+        >>> from vtlab.audio import silence
+        >>> from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
+        >>> from vtlab.settings import SubtitleSettings
+        >>> from vtlab.stages import subtitle_generation
+        >>> segment = Segment(0, 1.0, 2.5, "Bom dia.")
+        >>> translated = TranslatedSegment(segment, "Good morning.", "en", "mine")
+        >>> spoken = SpokenSegment(translated, "Good morning.", silence(1.2, 16000))
+        >>> placed = PlacedSegment(spoken, 1.0, 2.2, spoken.audio)
+        >>> info = media.probe(Path("talk.mp4"))
+        >>> tracks = subtitle_generation.generate([placed], ("pt", "en"), SubtitleSettings(), info, Path())
+        >>> print(tracks[2].path.read_text())
+        1
+        00:00:01,000 --> 00:00:02,200
+        Good morning.
+        <BLANKLINE>
+    """
+    frame_s = float(1 / info.video.fps) if info.video else FRAME_S
+    segments = [segment.spoken.source.source for segment in placed]
+    tracks = []
+    for language, cues in (
+        (languages[0], source_cues(segments, settings, frame_s, info.duration_s)),
+        (languages[1], target_cues(placed, settings, frame_s, info.duration_s)),
+    ):
+        for finding in check(cues, settings, language):
+            on_finding(finding)
+        for suffix in (".srt", ".vtt"):
+            path = write_subtitles(cues, folder / f"{language}{suffix}")
+            tracks.append(SubtitleTrack(language, path))
+    return tracks
 
 
 def source_cues(

@@ -24,7 +24,7 @@ from vtlab.evaluation.suite.model import (
     is_setting,
     merge,
 )
-from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS, is_metric, metrics_of
 from vtlab.releases.evidence import Gate
 from vtlab.settings import Settings, settings_from_dict
 
@@ -185,7 +185,7 @@ def _check_metrics(suite: Suite, where: _Where) -> None:
                 f"Groups: {', '.join(GROUPS)}."
             )
     for name in suite.gates:
-        if name not in METRICS and name not in LOSS_VALUES:
+        if name not in LOSS_VALUES and not is_metric(name):
             raise _fault(
                 f"{where(['gates', name])}: there is no metric {name!r}.{nearest(name, [*METRICS, *LOSS_VALUES])}"
             )
