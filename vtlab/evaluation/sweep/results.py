@@ -18,7 +18,7 @@ from vtlab.evaluation.sweep.losses import find_losses
 from vtlab.events import STAGES
 from vtlab.files import atomic_write
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.pooling import pool
+from vtlab.metrics.pooling import pool, score
 from vtlab.record import Record
 
 RESULT = "result.json"
@@ -180,7 +180,8 @@ def gold_measurements(results: Iterable[ClipResult]) -> dict[Gold, dict[str, Mea
 def loss_values(results: Sequence[ClipResult]) -> dict[str, float]:
     """Return the losses per stage, and the BLEU of gold transcripts; what no clip was dubbed again for is absent."""
     gold = gold_measurements(results)
-    translated = pool(list(gold.get("gold_transcript", {}).values())).values.get("bleu")
+    transcripts = list(gold.get("gold_transcript", {}).values())
+    translated = score(transcripts, [GOLD_BLEU]).values.get(GOLD_BLEU)
     found = {} if translated is None else {GOLD_BLEU: translated}
     lost = find_losses("", measurements(results), gold, samples=1)  # intervals are not asked for
     return found | {loss.name: loss.value for loss in lost}
