@@ -58,7 +58,7 @@ ENDED = "It has ended."
 
 
 @dataclass
-class Remembered:
+class FakeSessions:
     """Sessions that do as they are told: ``start`` begins one, ``tell`` changes it, its followers see that."""
 
     states: dict[str, State] = field(default_factory=dict)
@@ -151,7 +151,7 @@ def running(
     uploads: Path,
     options: Sequence[tuple[str, int]] = server.OPTIONS,
     listen: Callable[[grpc.aio.Server], int] = lambda made: made.add_insecure_port("localhost:0"),
-    sessions_of: Callable[[], AbstractAsyncContextManager[Any]] = lambda: nullcontext(Remembered()),
+    sessions_of: Callable[[], AbstractAsyncContextManager[Any]] = lambda: nullcontext(FakeSessions()),
     tokens: Sequence[str] = (),
 ) -> Iterator[Running]:
     """A server on a free port, with the options of the real one, its loop in a thread of its own."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,9 @@ from vtlab.cli.terminal import AsJson, Debug, say
 
 if TYPE_CHECKING:
     from vtlab.measurement.results import Measurement
+
+PIPE_WIDTH = 160  # columns of a table that no terminal bounds
+WRAPPED = ("what it is", "needs")
 
 
 def measure(
@@ -83,32 +88,59 @@ def measure(
 # ---------------------------------------------------------------- the table
 
 
-def _print_table(found: Measurement) -> None:
+def metrics(as_json: AsJson = False, debug: Debug = False) -> None:
+    """Show every metric: its group, unit, target, what it means and what it needs; those of other packages, too."""
+    from vtlab.metrics.display import format_target, format_unit
+    from vtlab.metrics.registry import all_metrics
+
+    found = list(all_metrics())
+    if as_json:
+        listed = [
+            {
+                "name": metric.name,
+                "group": metric.group,
+                "unit": metric.unit,
+                "better": metric.better,
+                "target": metric.target,
+                "needs": [need.name for need in metric.needs],
+                "means": metric.means,
+            }
+            for metric in found
+        ]
+        return print(json.dumps(listed, ensure_ascii=False, indent=1))
+    rows = [
+        (metric.name, metric.group, format_unit(metric.name), metric.better, format_target(metric.name), metric.means,
+         ", ".join(need.name for need in metric.needs))
+        for metric in found
+    ]  # fmt: skip
+    return _print_rows(("metric", "group", "unit", "better", "target", "what it is", "needs"), rows)
+
+
+def _print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from vtlab.metrics.display import format_target, format_unit, format_value, format_verdict
-    from vtlab.metrics.registry import find_metric
-
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, justify in (
-        ("metric", "left"),
-        ("value", "right"),
-        ("unit", "left"),
-        ("target", "left"),
-        ("", "left"),
-    ):
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("what it is")
-    for name, value in found.values.items():
-        verdict = format_verdict(name, value).replace("missed", "[bold]MISSED[/bold]")
-        written = format_value(name, value)
-        table.add_row(name, written, format_unit(name), format_target(name), verdict, find_metric(name).means)
+    for heading in headings:
+        justify = "right" if heading == "value" else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading not in WRAPPED)  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*row)
     console = Console()
     if not console.is_terminal:
-        console = Console(width=160)
+        console = Console(width=PIPE_WIDTH)
     console.print(table)
+
+
+def _print_table(found: Measurement) -> None:
+    from vtlab.metrics.display import describe, format_target, format_unit, format_value, format_verdict
+
+    rows = []
+    for name, value in found.values.items():
+        verdict = format_verdict(name, value).replace("missed", "[bold]MISSED[/bold]")
+        rows.append((name, format_value(name, value), format_unit(name), format_target(name), verdict, describe(name)))
+    _print_rows(("metric", "value", "unit", "target", "", "what it is"), rows)
     if found.absent:
-        console.print("\nNot measured:")
+        print("\nNot measured:")
         for reason, names in found.absent_by_reason().items():
-            console.print(f"  {', '.join(names)}: {reason}", highlight=False)
+            print(f"  {', '.join(names)}: {reason}")

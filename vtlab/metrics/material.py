@@ -107,6 +107,11 @@ TRANSLATION = Need(
     "the reference has no translation",
     lambda material: any(segment.translation for segment in material.reference or ()),
 )
+TIMED_TRANSLATION = Need(
+    "reference with times and translations",
+    "needs a reference with times and translations",
+    lambda material: bool(material.reference_cues),
+)
 SUBTITLES = Need(
     "subtitles",
     "needs subtitles in the target language (--subtitles)",

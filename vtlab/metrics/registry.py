@@ -7,7 +7,7 @@ A package announces a metric by an entry point of the group ``vtlab.metrics``: i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from functools import cache
 from importlib import import_module
@@ -30,7 +30,18 @@ GROUPS = ("text", "speech", "sync", "sound", "subtitles", "cost")
 @cache
 def announced() -> dict[str, EntryPoint]:
     """Return the metrics that installed packages announce; a name of this package's own is not among them."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in METRICS}
+    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
+    return {point.name: point for point in points if point.name not in METRICS}
+
+
+def all_metrics() -> Iterator[Metric]:
+    """Yield the metrics of this package, then those that installed packages announce.
+
+    Raises:
+        SettingsError: A package announces what cannot be loaded.
+    """
+    yield from METRICS.values()
+    yield from map(find_metric, announced())
 
 
 def find_metric(name: str) -> Metric:
@@ -65,7 +76,10 @@ def _load(name: str, path: str) -> Metric:
         found = getattr(import_module(module), attribute)
     except (ModuleNotFoundError, AttributeError) as error:
         raise SettingsError(f"The metric {name!r} cannot be loaded from {path!r}: {error}.") from error
-    metric = found() if callable(found) else found
+    try:
+        metric = found() if callable(found) else found
+    except TypeError as error:
+        raise SettingsError(f"The metric {name!r} cannot be loaded from {path!r}: {error}.") from error
     if not isinstance(metric, Metric):
         raise SettingsError(f"{path!r} is no metric but {type(metric).__name__}; make it a vtlab.metrics Metric.")
     metric = copy(metric)

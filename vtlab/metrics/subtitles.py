@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vtlab.errors import InputError
-from vtlab.metrics.material import SUBTITLES, Material
+from vtlab.metrics.material import SUBTITLES, TIMED_TRANSLATION, Material
 from vtlab.metrics.metric import FileMetric, PercentileMetric, SumMetric, total
 from vtlab.metrics.rows import ClipRows, CueMeasure
 from vtlab.metrics.text import library, version_of
@@ -217,7 +217,7 @@ _total = partial(
 METRICS = (
     FileMetric(
         "suber", "0-100", "lower", "edits that turn the subtitles into the reference's ÷ its words and breaks",
-        group="subtitles", needs=(SUBTITLES,), nothing="needs a reference with times and translations",
+        group="subtitles", needs=(SUBTITLES, TIMED_TRANSLATION), nothing="the subtitles are empty",
         measure=_suber, pool="mean", weight=_words_and_breaks,
     ),
     _percentile(

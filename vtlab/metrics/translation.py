@@ -188,7 +188,7 @@ METRICS = (
         "corpus BLEU of the reference transcript, translated",
         _bleu_of,
         _translated_from_gold,
-        (RECORD,),
+        (RECORD, TRANSLATION),
         "",
         "needs a dub whose transcription is the reference's own",
     ),

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from rpc_server import LONG_S, Remembered, running
+from rpc_server import LONG_S, FakeSessions, running
 
 from serve.rpc import translation_pb2 as pb
 from serve.rpc import translation_pb2_grpc as rpc
@@ -63,7 +63,7 @@ def test_a_conflict_is_an_invalid_argument(tmp_path: Path, monkeypatch: pytest.M
     async def start(self: object, *arguments: object) -> None:
         raise SessionConflictError("It is under way with another video.")
 
-    monkeypatch.setattr(Remembered, "start", start)
+    monkeypatch.setattr(FakeSessions, "start", start)
     with running(tmp_path) as server, grpc.insecure_channel(f"localhost:{server.port}") as channel:
         request = pb.TranslationRequest(session_id="a", file_path=f"{tmp_path}/a.mp4", target_lang="en")
         with pytest.raises(grpc.RpcError) as refused:

@@ -250,9 +250,10 @@ def _pair(first: System, other: System, wanted: Sequence[str], samples: int, see
             differences.append(
                 Difference(name, before, after, after - before, None, None, None, len(clips), "clips", "no interval")
             )
-    return Pairing(
-        other.name, first.name, tuple(clips), len(keys), tuple(differences), tuple(_note_missing_clips(first, other))
-    )
+    # a reference without times brings stretches of speech along, which are no segments of it
+    segments = [unit for unit in units["segments"][0] if unit.key in keys and unit.reference] or keys
+    notes = tuple(_note_missing_clips(first, other))
+    return Pairing(other.name, first.name, tuple(clips), len(segments), tuple(differences), notes)
 
 
 def _difference(name: str, before: Sampled, after: Sampled) -> Difference:
