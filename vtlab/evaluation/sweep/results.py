@@ -48,6 +48,7 @@ class ClipResult(_Part):
     dataset_digest: str
     clip: str
     key: str = Field(description="hash of all the result depends on; another key, another result")
+    dub_key: str | None = Field(None, description="hash of all the dub depends on; null: of before this was kept")
     status: Literal["finished", "degraded", "failed"]
     error: str | None = Field(None, description="why it failed, one sentence")
     error_code: str | None = None
