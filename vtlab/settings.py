@@ -369,26 +369,38 @@ def read_yaml(file: Path) -> Any:
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not YAML: {error}") from error
+    return parse_yaml(text, f"{file}")
+
+
+def parse_yaml(text: str, origin: str) -> Any:
+    """Return what YAML text holds; ``origin`` names its file in errors.
+
+    Raises:
+        SettingsError: As ``read_yaml``.
+    """
+    try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is not None:
-            _count_values(file, root, frozenset(), {})
+            _count_values(origin, root, frozenset(), {})
         return yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-        raise SettingsError(f"{file}{line} is not YAML: {error.problem or error.context}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} is not YAML: {error}") from error
+        raise SettingsError(f"{origin}{line} is not YAML: {error.problem or error.context}.") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{origin} is not YAML: {error}") from error
     except RecursionError as error:
-        raise SettingsError(f"{file} is nested too deeply to be read.") from error
+        raise SettingsError(f"{origin} is nested too deeply to be read.") from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:  # dates and tags that PyYAML fails on
-        raise SettingsError(f"{file} holds a value that cannot be read: {error}.") from error
+        raise SettingsError(f"{origin} holds a value that cannot be read: {error}.") from error
 
 
-def _count_values(file: Path, node: yaml.Node, above: frozenset[int], counts: dict[int, int]) -> int:
+def _count_values(origin: str, node: yaml.Node, above: frozenset[int], counts: dict[int, int]) -> int:
     """Values in a node, those that aliases repeat counted each time; refuses what no settings file holds."""
     line = node.start_mark.line + 1
     if id(node) in above:
-        raise SettingsError(f"{file}, line {line}: this part holds itself; remove the alias (*).")
+        raise SettingsError(f"{origin}, line {line}: this part holds itself; remove the alias (*).")
     if id(node) in counts:
         return counts[id(node)]
     inside = above | {id(node)}
@@ -397,22 +409,24 @@ def _count_values(file: Path, node: yaml.Node, above: frozenset[int], counts: di
         first: dict[str, int] = {}
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode):
-                _refuse_second(file, key, first)
-            count += _count_values(file, value, inside, counts)
+                _refuse_second(origin, key, first)
+            count += _count_values(origin, value, inside, counts)
     elif isinstance(node, yaml.SequenceNode):
-        count += sum(_count_values(file, value, inside, counts) for value in node.value)
+        count += sum(_count_values(origin, value, inside, counts) for value in node.value)
     if count > MOST_VALUES:
-        raise SettingsError(f"{file}, line {line}: this part holds more than {MOST_VALUES} values through its aliases.")
+        raise SettingsError(
+            f"{origin}, line {line}: this part holds more than {MOST_VALUES} values through its aliases."
+        )
     counts[id(node)] = count
     return count
 
 
-def _refuse_second(file: Path, key: yaml.ScalarNode, first: dict[str, int]) -> None:
+def _refuse_second(origin: str, key: yaml.ScalarNode, first: dict[str, int]) -> None:
     line = key.start_mark.line + 1
     if key.value in first:
         raise SettingsError(
-            f"{file}, line {line}: {key.value!r} is given a second time (first in line {first[key.value]}); remove or "
-            "rename one."
+            f"{origin}, line {line}: {key.value!r} is given a second time (first in line {first[key.value]}); remove "
+            "or rename one."
         )
     first[key.value] = line
 
@@ -457,8 +471,8 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, lis
 def _scalar(text: str) -> Any:
     """A value as YAML reads it (``1.2``, ``true``, ``[a, b]``), or the text itself where it is not YAML."""
     try:
-        return yaml.safe_load(text) if text != "" else None
-    except yaml.YAMLError:
+        return parse_yaml(text, "the value") if text != "" else None
+    except SettingsError:
         return text
 
 
