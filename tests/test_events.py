@@ -67,6 +67,8 @@ def test_json_lines_hold_every_event() -> None:
         "segment": 4,
         "value": 1.4,
         "limit": 1.3,
+        "start": None,
+        "end": None,
     }
     assert rows[1]["total"] is None
 

@@ -82,6 +82,8 @@ class FindingRecord(_Part):
     segment: int | None
     value: float | None
     limit: float | None
+    start: float | None = Field(None, description="where the source has what it is about, if it is about a stretch")
+    end: float | None = None
 
 
 class WordRecord(_Part):
@@ -186,7 +188,10 @@ class Record(_Part):
     stages: list[StageRecord]
     loudness_lufs: float | None = Field(description="integrated loudness of the result, EBU R128")
     true_peak_dbtp: float | None
-    completeness: float = Field(description="lines spoken ÷ lines that have something to say")
+    completeness: float = Field(
+        description="lines spoken ÷ lines that have something to say, times the share of the speech that was understood"
+    )
+    unheard_s: float = Field(0.0, description="seconds of speech that the recogniser did not understand")
     degraded: bool = Field(description="something is missing from the dub; the findings say what")
     wall_s: float = Field(description="from the call to the finished files")
     first_line_s: float | None = Field(
