@@ -33,6 +33,11 @@ class Unit:
         return (self.clip, self.segment.index, start, self.segment.text, self.segment.translation)
 
     @property
+    def reference(self) -> bool:
+        """Whether it is a segment of the reference, rather than a stretch of speech in the source."""
+        return self.segment is not None and (self.segment.text is not None or self.segment.translation is not None)
+
+    @property
     def timed(self) -> bool:
         """Whether it is known when the source says it: then the dub's segments and cues are with it."""
         return self.segment is None or self.segment.start is not None

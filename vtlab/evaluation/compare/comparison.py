@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from vtlab.errors import InputError, nearest
 from vtlab.evaluation.compare.listening import Listening, relate_votes
-from vtlab.evaluation.compare.losses import Loss, find_losses
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import Vote
+from vtlab.evaluation.sweep.losses import Loss, find_losses
 from vtlab.measurement.results import Measurement
 from vtlab.metrics import bootstrap
 from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled
@@ -201,7 +201,7 @@ def compare_systems(
         pairings=tuple(pairings),
         quality=quality,
         cost=cost,
-        losses=tuple(loss for system in named for loss in find_losses(system, samples, seed)),
+        losses=tuple(loss for one in named for loss in find_losses(one.name, one.clips, one.gold, samples, seed)),
         notes=tuple(_notes(named, pairings)),
         samples=samples,
         seed=seed,
@@ -250,9 +250,10 @@ def _pair(first: System, other: System, wanted: Sequence[str], samples: int, see
             differences.append(
                 Difference(name, before, after, after - before, None, None, None, len(clips), "clips", "no interval")
             )
-    return Pairing(
-        other.name, first.name, tuple(clips), len(keys), tuple(differences), tuple(_note_missing_clips(first, other))
-    )
+    # a reference without times brings stretches of speech along, which are no segments of it
+    segments = [unit for unit in units["segments"][0] if unit.key in keys and unit.reference] or keys
+    notes = tuple(_note_missing_clips(first, other))
+    return Pairing(other.name, first.name, tuple(clips), len(segments), tuple(differences), notes)
 
 
 def _difference(name: str, before: Sampled, after: Sampled) -> Difference:
