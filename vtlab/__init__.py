@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from vtlab import stages as stages
     from vtlab.evaluation.dataset import Dataset as Dataset
     from vtlab.evaluation.dataset import load_dataset as load_dataset
+    from vtlab.measurement.inspection import measure as measure
+    from vtlab.measurement.results import Measurement as Measurement
     from vtlab.outputs import Dub as Dub
     from vtlab.pipeline import dub as dub
     from vtlab.settings import Settings as Settings
@@ -30,10 +32,12 @@ __version__ = "0.2.0"
 _HOME = {
     "Dataset": "vtlab.evaluation.dataset",
     "Dub": "vtlab.outputs",
+    "Measurement": "vtlab.measurement.results",
     "Settings": "vtlab.settings",
     "dub": "vtlab.pipeline",
     "load_dataset": "vtlab.evaluation.dataset",
     "load_settings": "vtlab.settings",
+    "measure": "vtlab.measurement.inspection",
 }
 _PACKAGES = ("engines", "metrics", "plots", "stages")
 
