@@ -150,11 +150,11 @@ def evaluate_configuration(
             for clip in suite.select_clips(dataset)[: limit or None]
         ]
     run_id = log_configuration(suite, chosen, dataset, results, folder, uri=tracking_uri, load=load)
-    return Run(from_results(chosen.name, results), tuple(results), gates=suite.gates, run_id=run_id)
+    return Run(from_results(f"{suite.name}/{chosen.name}", results), tuple(results), gates=suite.gates, run_id=run_id)
 
 
 def compare(
-    *runs: str | Path,
+    *runs: str | Path | Run,
     suite: str | None = None,
     baseline: str | None = None,
     metrics: Sequence[str] | None = None,
@@ -169,8 +169,8 @@ def compare(
     difference holds 0, no difference is shown.
 
     Args:
-        runs: Runs in MLflow (id, name, or `suite/configuration`), folders of results such as `out/eval/pt-en/base`, or
-            files of `vtlab measure --json`, of any tool's dub.
+        runs: Runs, or names of runs in MLflow (id, name, or `suite/configuration`), folders of results such as
+            `out/eval/pt-en/base`, or files of `vtlab measure --json`, of any tool's dub.
         suite: The newest run of each configuration of this suite, too.
         baseline: The run that the others are compared with; the first by default.
         metrics: Names of metrics, or groups (`text`, `speech`, `sync`, `sound`, `subtitles`, `cost`); all by default.
@@ -191,7 +191,8 @@ def compare(
         >>> comparison = vtlab.compare("pt-en/base", "pt-en/large")  # doctest: +SKIP
         >>> comparison.differences().query("verdict == 'better'")  # doctest: +SKIP
     """
-    systems, first = load_systems(runs, suite, baseline, uri=tracking_uri)
+    named = [run.system if isinstance(run, Run) else run for run in runs]
+    systems, first = load_systems(named, suite, baseline, uri=tracking_uri)
     if votes is not None:
         given = read_votes(Path(votes))
     elif len(systems) == 2:
