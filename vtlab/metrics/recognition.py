@@ -87,15 +87,16 @@ class ErrorScores:
     signature: str
 
 
-def error_rates(references: Sequence[str], hypotheses: Sequence[str], language: str) -> ErrorScores:
-    """Return word and character errors of parallel texts.
+def error_rates(references: Sequence[str], hypotheses: Sequence[str], language: str | Sequence[str]) -> ErrorScores:
+    """Return word and character errors of parallel texts, in one language or each in its own.
 
     Raises:
         ValueError: Their numbers differ.
         EngineError: jiwer is not installed.
     """
     check_parallel(references, hypotheses)
-    pairs = [(reference, hypothesis, language) for reference, hypothesis in zip(references, hypotheses, strict=True)]
+    languages = [language] * len(references) if isinstance(language, str) else language
+    pairs = list(zip(references, hypotheses, languages, strict=True))
     hits, substitutions, deletions, insertions = _sum(word_edits, pairs)
     characters = _sum(character_edits, pairs)
     words = hits + substitutions + deletions
