@@ -48,8 +48,8 @@ def translation_quality(
     where a model for that direction is there.
 
     Score = 100 × Σ w·p·s ÷ Σ w over segments: ``w`` the source's characters, ``p`` 1 where the segment passes all four
-    and 0 where not, ``s`` chrF ÷ 100 of ``back`` against the source, or 1 without ``back``. So without a reverse model it
-    is the share of the text that nothing is wrong with, and 100 for most translations; with one, it is below 100 for
+    and 0 where not, ``s`` chrF ÷ 100 of ``back`` against the source, or 1 without ``back``. So without a reverse model
+    it is the share of the text that nothing is wrong with, and 100 for most translations; with one, it is below 100 for
     every translation, and only scores of the same kind compare: ``signature`` says which.
 
     How far to trust it: Firefox translations of the clips of ``datasets/spoken`` and ``people`` between Portuguese and
