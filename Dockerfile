@@ -30,7 +30,7 @@ COPY --from=build --chown=vtlab:vtlab /opt/weights /opt/weights
 ENV PATH=/opt/vtlab/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     UPLOADS_DIR=/app/uploads ARTIFACTS_DIR=/app/artifacts TEMP_WORK_DIR=/app/temp_work VTLAB_RELEASES=/app/releases \
     VTLAB_WEIGHTS=/opt/weights XDG_CACHE_HOME=/app/temp_work/.cache HF_HOME=/app/temp_work/.cache/huggingface \
-    GRPC_PORT=50051 METRICS_PORT=9464
+    GRPC_HOST=0.0.0.0 GRPC_PORT=50051 METRICS_HOST=0.0.0.0 METRICS_PORT=9464
 WORKDIR /app
 USER vtlab
 EXPOSE 50051 9464

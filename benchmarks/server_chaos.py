@@ -23,8 +23,9 @@ from pathlib import Path
 
 import psutil
 
-from serve.sessions.sessions import Folders, Limits, Served, Sessions
-from serve.state import State, Status
+from serve.sessions.options import Configuration, Folders, Limits
+from serve.sessions.sessions import Sessions
+from serve.state import Result, State, Status
 from vtlab.events import STAGES, Event, StageStarted
 from vtlab.settings import load_settings
 
@@ -92,9 +93,9 @@ def _killed(victim: str, stage: str, root: Path, clip: Path, pair: tuple[str, st
 
 
 async def _session(
-    root: Path, clip: Path, pair: tuple[str, str], do: Callable[[Event | State], None] = lambda happened: None
+    root: Path, clip: Path, pair: tuple[str, str], do: Callable[[Event | State | Result], None] = lambda happened: None
 ) -> State:
-    served = Served(load_settings(None, SETTINGS, {}), "chaos")
+    served = Configuration(load_settings(None, SETTINGS, {}), "chaos")
     folders = Folders(root / "artifacts", root / "temp_work", root / "state")
     async with Sessions(folders, lambda: served, Limits(warm=False), lambda _, happened: do(happened)) as sessions:
         await sessions.start("chaos", clip, *pair)
@@ -103,10 +104,10 @@ async def _session(
     return last
 
 
-def _at(stage: str, do: Callable[[], None]) -> Callable[[Event | State], None]:
+def _at(stage: str, do: Callable[[], None]) -> Callable[[Event | State | Result], None]:
     left = [do]
 
-    def look(happened: Event | State) -> None:
+    def look(happened: Event | State | Result) -> None:
         if left and isinstance(happened, StageStarted) and happened.stage == stage:
             left.pop()()
 

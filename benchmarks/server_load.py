@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from serve.sessions.sessions import Folders, Limits, Served, Sessions
+from serve.sessions.options import Configuration, Folders, Limits
+from serve.sessions.sessions import Sessions
 from serve.state import Status
 from vtlab.resources import rss_mb
 from vtlab.settings import load_settings
@@ -28,7 +29,7 @@ CANCELLED_EVERY = 4
 
 
 async def load(workers: int, count: int, clip: Path, pair: tuple[str, str], root: Path) -> int:
-    served = Served(load_settings(None, SETTINGS, {}), "load")
+    served = Configuration(load_settings(None, SETTINGS, {}), "load")
     folders = Folders(root / "artifacts", root / "temp_work", root / "state")
     waits: list[float] = []
     gaps: list[float] = []

@@ -20,11 +20,13 @@ from pathlib import Path
 
 import psutil
 
-from serve.config import ActiveRelease
-from serve.sessions.sessions import STORE, Folders, Limits, Sessions
+from serve.release import ActiveRelease
+from serve.sessions.options import Folders, Limits
+from serve.sessions.sessions import STORE, Sessions
 from serve.state import Status
 from vtlab import pipeline
 from vtlab.engines.pool import EnginePool
+from vtlab.run import memory_budget_mb
 from vtlab.settings import Settings, StoreSettings
 
 CLIP = Path(__file__).parents[1] / "datasets" / "people" / "clips" / "story_city_en.mp4"
@@ -62,13 +64,13 @@ def _cpu_s(pids: list[int]) -> float:
 
 
 async def compare(clip: Path, pair: tuple[str, str], rounds: int, root: Path) -> None:
-    in_force = ActiveRelease(root / "releases", unmeasured=True)
+    active = ActiveRelease(root / "releases", unmeasured=True)
     languages = {"source_language": pair[0], "target_language": pair[1]}
-    settings = in_force.served.settings.model_copy(update=languages)
+    settings = active.configuration.settings.model_copy(update=languages)
     folders = Folders(root / "artifacts", root / "temp_work", root / "state")
-    pool = EnginePool(pipeline.memory_budget_mb(settings))
+    pool = EnginePool(memory_budget_mb(settings))
     dubs, served_runs = [], []
-    async with Sessions(folders, in_force, Limits(workers=1)) as sessions:
+    async with Sessions(folders, active, Limits(workers=1)) as sessions:
         for number in range(rounds + 1):
             dub = await asyncio.to_thread(dubbed, clip, settings, pool, root)
             session = await served(f"round-{number}", clip, pair, sessions, root)

@@ -1,7 +1,7 @@
 """The server: a port, the services behind it, and an orderly end.
 
-``serve`` runs until SIGTERM or SIGINT, then drains: no new sessions, those under way finish or are parked to be
-resumed, and health says NOT_SERVING all the while. A second signal ends at once.
+`serve` runs until SIGTERM or SIGINT, then drains: no new sessions, those under way finish or are parked to be resumed,
+and health answers NOT_SERVING all the while. A second signal ends at once.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection
 
-from serve.config import ActiveRelease, Config, make_folders
+from serve.config import Config, load_tokens, make_folders
 from serve.observe import logs
-from serve.observe.metrics import Metrics, serve_metrics
+from serve.observe.metrics import Gauges, Metrics, serve_metrics
+from serve.release import ActiveRelease
 from serve.rpc import translation_pb2_grpc
-from serve.rpc.service import NAME, Refusals, TranslationService
-from serve.sessions.sessions import Listener, Sessions
-from serve.state import State
+from serve.rpc.interceptors import ErrorInterceptor, TokenInterceptor
+from serve.rpc.service import NAME, TranslationService
+from serve.sessions.session import Listener
+from serve.sessions.sessions import Sessions
+from serve.state import Result, State
 from vtlab import __version__, resources
 from vtlab.errors import SettingsError
 from vtlab.events import Event
@@ -53,35 +56,40 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_time_ms", 120_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),
-    # a second server on the same port is told so, and does not take half of the calls
+    # a second server cannot listen on the same port, and does not take half of the calls
     ("grpc.so_reuseport", 0),
 )
 
 
-async def serve(config: Config, in_force: ActiveRelease, announce: Callable[[str], None]) -> None:
-    """Serves until a signal; ``announce`` gets what was started, in plain words, once calls are answered.
+async def serve(config: Config, active: ActiveRelease, announce: Callable[[str], None]) -> None:
+    """Serve until a signal.
 
-    Raises a ``UserError`` where a folder, a certificate or a port cannot be used.
+    Args:
+        config: The options.
+        active: What new sessions run.
+        announce: Called with lines for people on what was started, once calls are answered.
+
+    Raises:
+        UserError: A folder, a certificate, a file of tokens or a port cannot be used.
     """
     make_folders(config)
+    tokens = load_tokens(config)
     ended = asyncio.Event()
     _on_signals(ended)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        listeners: list[Listener] = [logs.tell, metrics.tell]
+        listeners: list[Listener] = [logs.log_session, metrics.count]
         if os.environ.get(OTLP):
             from serve.observe.telemetry import Telemetry
 
             telemetry = Telemetry()
             stack.push_async_callback(asyncio.to_thread, telemetry.close)
-            listeners.append(telemetry.tell)
-        sessions = await stack.enter_async_context(
-            Sessions(config.folders, in_force, config.limits, _to_all(listeners))
-        )
-        metrics.watch(sessions, in_force)
-        server, serving = await build(sessions, config.uploads)
-        telling = asyncio.ensure_future(_tell_health(sessions, serving))
-        stack.callback(telling.cancel)
+            listeners.append(telemetry.record)
+        sessions = await stack.enter_async_context(Sessions(config.folders, active, config.limits, _to_all(listeners)))
+        metrics.watch(lambda: _gauges(sessions, active))
+        server, serving = await build(sessions, config.uploads, tokens=tokens)
+        health_updates = asyncio.ensure_future(_update_health(sessions, serving))
+        stack.callback(health_updates.cancel)
         port = listen(server, config)
         ports = f"port {port}"
         if config.metrics_port is not None:
@@ -89,12 +97,13 @@ async def serve(config: Config, in_force: ActiveRelease, announce: Callable[[str
             stack.callback(http.server_close)
             stack.callback(http.shutdown)
             ports += f", metrics on port {http.server_port}"
-        log.info("%s", in_force.figures(), extra={"event": "start", "release": in_force.served.name})
+        log.info("%s", active.figures(), extra={"event": "start", "release": active.configuration.name})
         await server.start()
         stack.push_async_callback(server.stop, GRACE_S)
         tls = "" if config.tls_cert is None else ", TLS" if config.tls_client_ca is None else ", TLS for known clients"
+        tls += ", for clients with a token" if tokens else ""
         log.info("%s%s", ports, tls, extra={"event": "ready"})
-        announce(f"vtlab {__version__} serves {in_force.figures()}")
+        announce(f"vtlab {__version__} serves {active.figures()}")
         announce(f"Listening on {ports}{tls}; uploads in {config.uploads}, results in {config.artifacts}.")
         await ended.wait()
         log.info("no new sessions", extra={"event": "drain"})
@@ -104,10 +113,18 @@ async def serve(config: Config, in_force: ActiveRelease, announce: Callable[[str
 
 
 async def build(
-    sessions: Sessions, uploads: Path, options: Sequence[tuple[str, int]] = OPTIONS
+    sessions: Sessions, uploads: Path, options: Sequence[tuple[str, int]] = OPTIONS, tokens: Sequence[str] = ()
 ) -> tuple[Server, health.HealthServicer]:
-    """A server that answers for ``sessions``, with health and reflection; not listening yet."""
-    server = grpc.aio.server(interceptors=(Refusals(),), options=options, maximum_concurrent_rpcs=MOST_CALLS)
+    """Return a server that answers for `sessions`, and its health; it does not listen yet.
+
+    Args:
+        sessions: What the service works on.
+        uploads: Only files inside this folder are opened.
+        options: Of gRPC.
+        tokens: Where there are any, clients must send one of them.
+    """
+    interceptors = (TokenInterceptor(tokens), ErrorInterceptor()) if tokens else (ErrorInterceptor(),)
+    server = grpc.aio.server(interceptors=interceptors, options=options, maximum_concurrent_rpcs=MOST_CALLS)
     add_service = translation_pb2_grpc.add_TranslationServiceServicer_to_server
     add_service(TranslationService(sessions, uploads), server)  # type: ignore[no-untyped-call]
     serving = health.HealthServicer()
@@ -117,8 +134,19 @@ async def build(
     return server, serving
 
 
-async def _tell_health(sessions: Sessions, serving: health.HealthServicer) -> None:
-    """A server that can keep nothing on its disk takes no sessions; so its health says."""
+def _gauges(sessions: Sessions, active: ActiveRelease) -> Gauges:
+    return Gauges(
+        sessions=sessions.counts(),
+        waiting=sessions.waiting,
+        running=sessions.running,
+        memory_mb=sessions.memory_mb,
+        release=active.configuration.name,
+        fingerprint="" if active.release is None else active.release.fingerprint,
+    )
+
+
+async def _update_health(sessions: Sessions, serving: health.HealthServicer) -> None:
+    """Answer NOT_SERVING while the server can keep nothing on its disk: it takes no sessions then."""
     answers = health_pb2.HealthCheckResponse
     while True:
         status = answers.SERVING if sessions.writable else answers.NOT_SERVING
@@ -128,7 +156,11 @@ async def _tell_health(sessions: Sessions, serving: health.HealthServicer) -> No
 
 
 def listen(server: Server, config: Config) -> int:
-    """The port that is listened on; ``SettingsError`` where it is taken or a certificate cannot be used."""
+    """Let the server listen, and return its port.
+
+    Raises:
+        SettingsError: The port is taken, or a certificate cannot be used.
+    """
     address = f"{config.host}:{config.port}"
     try:
         if config.tls_cert is None or config.tls_key is None:
@@ -164,19 +196,19 @@ def _pem(file: Path) -> bytes:
 
 
 def _to_all(listeners: Sequence[Listener]) -> Listener:
-    def tell(session_id: str, happened: Event | State) -> None:
+    def notify(session_id: str, happened: Event | State | Result) -> None:
         for listener in listeners:
             try:
                 listener(session_id, happened)
             except Exception:
-                # who watches must not stop the work; it is told in the log, with its traceback
+                # a listener must not stop the work; the log has the traceback
                 log.exception("a listener could not take %s", type(happened).__name__)
 
-    return tell
+    return notify
 
 
 def _on_signals(ended: asyncio.Event) -> None:
-    """The first SIGTERM or SIGINT sets ``ended``; the second ends this process and its workers at once."""
+    """Set `ended` at the first SIGTERM or SIGINT; end this process and its workers at once at the second."""
 
     def stop() -> None:
         if not ended.is_set():

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 import psutil
 
-from serve.sessions.sessions import Folders, Limits, Served, Sessions
-from serve.state import State
+from serve.sessions.options import Configuration, Folders, Limits
+from serve.sessions.session import Listener
+from serve.sessions.sessions import Sessions
+from serve.state import Result, State
 from vtlab.events import Event
 from vtlab.settings import Settings, settings_from_dict
 
@@ -41,10 +43,10 @@ def settings(**sections: Any) -> Settings:
 class Heard:
     """A listener: what happened, and what is to be done at the first event of a kind."""
 
-    happened: list[tuple[str, Event | State]] = field(default_factory=list)
-    at: Callable[[str, Event | State], None] = lambda session_id, happened: None
+    happened: list[tuple[str, Event | State | Result]] = field(default_factory=list)
+    at: Listener = lambda session_id, happened: None
 
-    def __call__(self, session_id: str, happened: Event | State) -> None:
+    def __call__(self, session_id: str, happened: Event | State | Result) -> None:
         self.happened.append((session_id, happened))
         self.at(session_id, happened)
 
@@ -54,7 +56,7 @@ class Serving:
     """A folder that outlives its sessions, and what they run."""
 
     root: Path
-    served: Served = field(default_factory=lambda: Served(settings(), "the tests' settings"))
+    served: Configuration = field(default_factory=lambda: Configuration(settings(), "the tests' settings"))
     heard: Heard = field(default_factory=Heard)
 
     @property
@@ -94,11 +96,11 @@ async def dubbed(sessions: Sessions, session_id: str, file: Path = CLIP, pair: t
     return (await all_states(sessions, session_id))[-1]
 
 
-def once(do: Callable[[], None], wanted: Callable[[Event | State], bool]) -> Callable[[str, Event | State], None]:
-    """Does it at the first thing that is wanted."""
+def once(do: Callable[[], None], wanted: Callable[[Event | State | Result], bool]) -> Listener:
+    """A listener that does it at the first thing that is wanted."""
     left = [do]
 
-    def look(_: str, happened: Event | State) -> None:
+    def look(_: str, happened: Event | State | Result) -> None:
         if left and wanted(happened):
             left.pop()()
 

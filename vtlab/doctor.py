@@ -10,11 +10,20 @@ from importlib import metadata
 from pathlib import Path
 
 from vtlab import resources
-from vtlab.engines import KINDS, SECTIONS, check_engines, chosen, engine_class, engine_options, list_options, table
+from vtlab.engines import (
+    KINDS,
+    SECTIONS,
+    check_engines,
+    chosen_engines,
+    engine_class,
+    engine_options,
+    list_options,
+    table,
+)
 from vtlab.errors import EngineError, UserError, WeightsError, nearest
 from vtlab.settings import Setting, Settings, list_settings
 from vtlab.store.results import Store
-from vtlab.weights import CARRIED, packaged
+from vtlab.weights import PACKAGED, find_packaged
 
 USER_EXIT = UserError.exit_code
 LEAST_DISK_MB = 500.0
@@ -79,7 +88,7 @@ def engine_reports(settings: Settings, name: str | None = None) -> list[EngineRe
     return [_engine_report(_kind_of(name), name, settings)]
 
 
-def explained_settings(settings: Settings) -> Iterator[Setting]:
+def explain_settings(settings: Settings) -> Iterator[Setting]:
     """Yield every setting, and after each ``options`` those of the engines that it may hold options of.
 
     Raises:
@@ -99,7 +108,7 @@ def explained_settings(settings: Settings) -> Iterator[Setting]:
 
 def weight_reports() -> list[WeightReport]:
     """All weights that packages carry; those that are here are verified (and joined, the first time)."""
-    return [_weight_report(name) for name in CARRIED]
+    return [_weight_report(name) for name in PACKAGED]
 
 
 def checks(settings: Settings) -> Iterator[Check]:
@@ -113,7 +122,7 @@ def checks(settings: Settings) -> Iterator[Check]:
 
 
 def _engine_report(kind: str, name: str, settings: Settings) -> EngineReport:
-    _, options = chosen(kind, settings)
+    _, options = chosen_engines(kind, settings)
     licence: str | None = None
     try:
         engine = engine_class(kind, name)
@@ -142,7 +151,7 @@ def _kind_of(path: str) -> str:
 
 
 def _weight_report(name: str) -> WeightReport:
-    carried = CARRIED[name]
+    carried = PACKAGED[name]
     facts: Mapping[str, str] = {
         "place": carried.place,
         "sha256": carried.sha256,
@@ -150,7 +159,7 @@ def _weight_report(name: str) -> WeightReport:
         "command": carried.command,
     }
     try:
-        return WeightReport(name, packaged(name), **facts)
+        return WeightReport(name, find_packaged(name), **facts)
     except WeightsError as error:
         return WeightReport(name, None, **facts, problem=str(error))
 
@@ -197,7 +206,7 @@ def _ffmpeg() -> Iterator[Check]:
 def _engines(settings: Settings) -> Iterator[Check]:
     for kind in KINDS:
         reports = [report for report in engine_reports(settings) if report.kind == kind]
-        wanted, _ = chosen(kind, settings)
+        wanted, _ = chosen_engines(kind, settings)
         ready = [report.name for report in reports if report.ready and report.name in wanted]
         detail = f"{', '.join(ready)} ready" if ready else f"none of {', '.join(wanted)} is ready"
         fixes = [report.fix for report in reports if report.name in wanted and report.fix is not None]

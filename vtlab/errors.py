@@ -96,7 +96,11 @@ def redact_output() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.flush()
             redacted = RedactedOutput(
-                stream.buffer, stream.encoding, "vtlab.escape", line_buffering=stream.line_buffering
+                stream.buffer,
+                stream.encoding,
+                "vtlab.escape",
+                line_buffering=stream.line_buffering,
+                write_through=stream.write_through,  # under PYTHONUNBUFFERED
             )
             setattr(sys, name, redacted)
 

@@ -30,7 +30,7 @@ from vtlab import resources
 from vtlab.errors import InputError, ResourceError
 from vtlab.files import atomic_write, locked, sha256_of, sync
 from vtlab.languages import LANGUAGES, language_name
-from vtlab.record import Output, Record
+from vtlab.record import Output, Record, printable
 from vtlab.weights import content_hash
 
 if TYPE_CHECKING:
@@ -214,11 +214,6 @@ def result_endings(source: str, target: str, suffix: str, speech_track: bool) ->
     if speech_track:
         endings["speech_track"] = f"{target}.speech.flac"
     return {**endings, "record": f"{target}.{RECORD}"}
-
-
-def printable(name: str) -> str:
-    """Return the name as text, with bytes that are none spelt out, as JSON cannot hold them."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 # ---------------------------------------------------------------- what may be replaced

@@ -26,7 +26,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from vtlab.audio import LOUDNESS_HOP_S, SHORT_TERM_HOPS, LoudnessMeter
 from vtlab.errors import InputError
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.sync import ONSET_TOLERANCE_MS
+from vtlab.metrics.timing import ONSET_TOLERANCE_MS
 from vtlab.record import Record, SegmentRecord
 from vtlab.segments import Interval
 from vtlab.settings import AudioSyncSettings

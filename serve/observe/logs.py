@@ -1,7 +1,7 @@
-"""The server's log: one JSON object a line, every line with the same fields, for every library that logs.
+"""The server's log: one JSON object a line, always with the same fields, for every library that logs.
 
-What was said in a video is in no line at level info or above: messages of checks may quote it, so they are told at
-level debug only; at info a check is its code, its line's number, its value and its limit.
+Words of a video are in no line at level info or above: messages of checks may quote them, so they are logged at level
+debug only; at info a check is its code, the number of its segment, its value and its limit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from serve.state import State, Status
+from serve.state import Result, State, Status
 from vtlab.errors import SettingsError, redact
 from vtlab.events import Event, Found, Log, SegmentDone, Severity, StageFinished, StageStarted
 
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 FIELDS = {
     "time": "when, ISO 8601 in UTC, to the microsecond",
     "level": "debug, info, warning or error",
-    "event": "start, ready, release, drain, stop; session, stage, finding, note; refused; log for all else",
+    "event": "start, ready, release, drain, stop; session, stage, finding, note; refused, unmeasured; log for all else",
     "session_id": "the session it is about",
-    "release": "what is served, where that is told",
+    "release": "the configuration that is served",
     "status": "of the session: processing, paused, completed, failed, cancelled",
     "stage": "the stage it is about",
     "code": "stable code of an error or a finding, such as E_NO_SPEECH",
-    "segment": "number of the line of speech",
+    "segment": "number of the segment",
     "value": "what was measured",
     "limit": "what it was held against",
     "seconds": "how long it took",
@@ -42,9 +42,10 @@ LEVELS = {Severity.INFO: logging.DEBUG, Severity.WARNING: logging.INFO, Severity
 
 
 class JsonLine(logging.Formatter):
-    """One record as one line of JSON with the fields of ``FIELDS``."""
+    """Formats a record as a line of JSON with the fields of `FIELDS`."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line of JSON, without secrets in it."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")[:-6] + "Z",
             "level": record.levelname.lower() if record.levelno < logging.CRITICAL else "error",
@@ -58,10 +59,12 @@ class JsonLine(logging.Formatter):
 
 
 def start_logging(level: str, file: Path | None = None) -> None:
-    """Sends all that is logged in this process to ``file`` or stderr.
+    """Send all that is logged in this process to `file`, or to stderr.
 
-    A file that was moved away is opened anew, so logrotate needs nothing more. Raises ``SettingsError`` where it
-    cannot be written.
+    A file that was moved away is opened anew, so logrotate needs nothing more.
+
+    Raises:
+        SettingsError: The file cannot be written.
     """
     handler: logging.Handler
     if file is None:
@@ -82,8 +85,8 @@ def start_logging(level: str, file: Path | None = None) -> None:
     logging.captureWarnings(True)
 
 
-def tell(session_id: str, happened: Event | State) -> None:
-    """Logs what happened in a session; the listener of the log."""
+def log_session(session_id: str, happened: Event | State | Result) -> None:
+    """Log what happened in a session; a listener of sessions."""
     about: dict[str, object] = {"session_id": session_id}
     match happened:
         case State():
@@ -106,10 +109,10 @@ def tell(session_id: str, happened: Event | State) -> None:
             log.log(level, "%s", message, extra=about)
         case Log(stage, message):
             log.debug("%s", message, extra={**about, "event": "note", "stage": stage})
-        case SegmentDone():
-            pass  # thousands; the metrics count stages
+        case SegmentDone() | Result():
+            pass  # of the one there are thousands, the other goes into the metrics
 
 
 def _plain(value: object) -> object:
-    """JSON knows no infinity."""
+    """Return `None` for infinity, which JSON does not know."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

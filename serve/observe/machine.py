@@ -1,4 +1,4 @@
-"""What the machine is, for those who are shown it."""
+"""The machine that dubs, as users are shown it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from serve.state import Hardware
 from vtlab.resources import cores, memory_limit_mb
 
-ASKED_S = 5.0
+TIMEOUT_S = 5.0
 
 
 @cache
 def hardware() -> Hardware:
-    """Processor, graphics card (none: ``none``) and memory that this process can have, whole gigabytes."""
+    """Return processor, graphics card (`none` where there is none) and the memory that this process can have."""
     gpu, vram_mb = _graphics()
     return Hardware(f"{_processor()}, {cores()} cores", gpu, vram_mb // 1024, round(memory_limit_mb() / 1024))
 
@@ -35,7 +35,7 @@ def _graphics() -> tuple[str, int]:
     if program is not None:
         command = [program, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
         with suppress(OSError, subprocess.SubprocessError, ValueError):
-            said = subprocess.run(command, capture_output=True, text=True, timeout=ASKED_S, check=True).stdout
-            name, _, memory = said.splitlines()[0].rpartition(",")
+            output = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True).stdout
+            name, _, memory = output.splitlines()[0].rpartition(",")
             return name.strip(), int(memory)
     return "none", 0

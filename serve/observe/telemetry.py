@@ -1,6 +1,6 @@
-"""OpenTelemetry spans, one per session and within it one per stage; imported only where somebody collects them.
+"""OpenTelemetry spans, one per session and within it one per stage; imported only where they are collected.
 
-The exporter reads the standard variables: ``OTEL_EXPORTER_OTLP_ENDPOINT``, ``OTEL_EXPORTER_OTLP_HEADERS`` and so on.
+The exporter reads the standard variables: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS` and so on.
 Spans carry no words of the video: codes of findings, numbers, names of stages.
 """
 
@@ -16,13 +16,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, StatusCode
 
-from serve.state import State, Status
+from serve.state import Result, State, Status
 from vtlab import __version__
 from vtlab.events import Event, Found, StageFinished, StageStarted
 
 
 class Telemetry:
-    """The spans of sessions under way; ``tell`` is a listener of sessions."""
+    """The spans of sessions under way."""
 
     def __init__(self) -> None:
         name = os.environ.get("OTEL_SERVICE_NAME") or "vtlab"
@@ -33,7 +33,8 @@ class Telemetry:
         self._sessions: dict[str, Span] = {}
         self._stages: dict[tuple[str, str], Span] = {}
 
-    def tell(self, session_id: str, happened: Event | State) -> None:
+    def record(self, session_id: str, happened: Event | State | Result) -> None:
+        """Begin, mark or end spans by what happened in a session; a listener of sessions."""
         match happened:
             case State():
                 span = self._session(session_id)
@@ -58,7 +59,7 @@ class Telemetry:
                 span.add_event("finding", {**attributes, **known})
 
     def close(self) -> None:
-        """Ends what is open and sends what was not sent yet."""
+        """End open spans and send what was not sent yet."""
         for span in (*self._stages.values(), *self._sessions.values()):
             span.end()
         self._provider.shutdown()

@@ -1,7 +1,7 @@
-"""Protobuf messages from what sessions tell. The only module that makes them.
+"""Make protobuf messages of states, results and insights. No other module makes them.
 
-A message has no way to leave a number out: what nobody measured is left out whole (``quality_metrics``) or sent as the
-empty value that ``translation.proto`` gives a meaning.
+A message cannot leave a number out: what nobody measured is left out whole (`quality_metrics`), or sent as the empty
+value that `translation.proto` gives a meaning.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import math
 from collections.abc import Iterable, Mapping
 
 from serve.rpc import translation_pb2 as pb
-from serve.state import Answer, Detection, Hardware, Insight, LogLine, Quality, Result, State
+from serve.state import Answer, Detection, Hardware, Insight, LogEntry, Quality, Result, State
 from vtlab.languages import language_name
 
 INT32_MAX = 2**31 - 1
 
 
 def progress(state: State) -> pb.TranslationProgress:
+    """Return the state as a message, whole."""
     return pb.TranslationProgress(
         session_id=state.session_id,
         progress=state.progress,
@@ -47,6 +48,7 @@ def progress(state: State) -> pb.TranslationProgress:
 
 
 def result(made: Result) -> pb.TranslationResult:
+    """Return the result as a message, without `quality_metrics` where there is no quality."""
     return pb.TranslationResult(
         session_id=made.session_id,
         output_path=_text(made.output_path),
@@ -62,14 +64,17 @@ def result(made: Result) -> pb.TranslationResult:
 
 
 def cancelled(answer: Answer) -> pb.CancelResponse:
+    """Return the answer to a request to cancel."""
     return pb.CancelResponse(success=answer.success, message=_text(answer.message))
 
 
 def controlled(answer: Answer) -> pb.ControlTranslationResponse:
+    """Return the answer to a request to pause, resume or cancel."""
     return pb.ControlTranslationResponse(success=answer.success, is_paused=answer.paused, message=_text(answer.message))
 
 
 def detection(found: Detection) -> pb.LanguageDetectionResult:
+    """Return the detected language as a message."""
     return pb.LanguageDetectionResult(
         detected_language=found.language or "",
         confidence=found.confidence or 0.0,
@@ -79,22 +84,24 @@ def detection(found: Detection) -> pb.LanguageDetectionResult:
 
 
 def insights(session_id: str, known: Iterable[Insight]) -> pb.AIInsightsResponse:
+    """Return the insights of a known session."""
     made = [_insight(insight) for insight in known]
     return pb.AIInsightsResponse(session_id=session_id, insights=made, total_insights=len(made), success=True)
 
 
 def no_insights(session_id: str, why: str) -> pb.AIInsightsResponse:
+    """Return the answer for an unknown session."""
     return pb.AIInsightsResponse(session_id=session_id, success=False, message=_text(why))
 
 
 def clock(seconds: float) -> str:
-    """``MM:SS``, or ``HH:MM:SS`` from an hour on; parts of a second are dropped."""
+    """Return `MM:SS`, or `HH:MM:SS` from an hour on; parts of a second are dropped."""
     hours, rest = divmod(_whole(seconds), 3600)
     minutes, left = divmod(rest, 60)
     return f"{hours:02d}:{minutes:02d}:{left:02d}" if hours else f"{minutes:02d}:{left:02d}"
 
 
-def _log_entry(session_id: str, line: LogLine) -> pb.LogEntry:
+def _log_entry(session_id: str, line: LogEntry) -> pb.LogEntry:
     return pb.LogEntry(
         timestamp=line.timestamp,
         level=line.level.value,
@@ -137,7 +144,7 @@ def _insight(insight: Insight) -> pb.AIInsight:
 
 
 def _text(text: str) -> str:
-    """Names of files may hold bytes that are no text, which protobuf refuses."""
+    """Return the text without bytes that are none, which names of files may hold and protobuf refuses."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -146,7 +153,7 @@ def _whole(number: float) -> int:
 
 
 def _json(data: Mapping[str, object]) -> str:
-    """A JSON object, or nothing for an empty one; JSON knows no infinity, which becomes null."""
+    """Return a JSON object, empty text for an empty one; infinity, which JSON does not know, becomes null."""
     if not data:
         return ""
     finite = {

@@ -77,8 +77,10 @@ class TranslationServiceServicer:
         The first message comes at once, then at least one a second, each with the whole state. The last one has the status
         completed, failed or cancelled, and then the stream ends with OK. A session that runs is attached to; one that
         completed answers with its last message; one that failed, was cancelled or was interrupted goes on from the last
-        finished piece of work. The work goes on when the stream is dropped.
-        INVALID_ARGUMENT: session_id or file_path is not allowed; voice_gender is unknown; a language is no code.
+        finished piece of work. One that has ended is dubbed anew where another video, language or voice is asked for. The
+        work goes on when the stream is dropped.
+        INVALID_ARGUMENT: session_id or file_path is not allowed; voice_gender is unknown; a language is neither code nor
+        name; the session runs with another video, language or voice. UNAUTHENTICATED: the server wants a token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,7 +1,7 @@
-"""Sessions: who waits, who is dubbed by which worker, and what those who ask are told.
+"""All sessions of a server: which of them wait, which worker dubs which, and the answers to what clients ask.
 
-One event loop owns everything here; dubbing happens in worker processes (``serve.worker``), and what must survive a
-crash is in the registry (``serve.sessions.registry``). Sessions know no protobuf.
+One event loop owns everything here. Dubbing happens in worker processes (`serve.worker`); what must survive a crash is
+in the registry (`serve.sessions.registry`). Sessions know no protobuf.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -19,68 +20,37 @@ from types import TracebackType
 from typing import Any
 
 from serve.observe.machine import hardware
+from serve.sessions.admission import Admission
+from serve.sessions.detection import LanguageDetector
+from serve.sessions.options import Configuration, Folders, Limits, Source
+from serve.sessions.queue import Queue
 from serve.sessions.registry import Phase, Registry, Row
-from serve.sessions.session import STATUS, Listener, Session, named
-from serve.state import Answer, Detection, Insight, Quality, Refusal, Result, State, Status
-from serve.worker.process import INTERNAL, Message, Worker
-from serve.worker.publishing import remove, unfinished
+from serve.sessions.session import STATUS, Listener, Session, refused
+from serve.sessions.upkeep import sweep
+from serve.state import Answer, Detection, Insight, Refusal, Result, State, Status
+from serve.worker.client import Worker
+from serve.worker.protocol import INTERNAL, Cancel, Done, Dub, Failed, Outcome, Pause, Resume, Stopped, Warm
+from serve.worker.publishing import Artifacts, are_whole, have_their_sizes, remove
+from serve.worker.upload import identify
 from vtlab import resources
 from vtlab.errors import LanguageError, SettingsError, VtlabError
-from vtlab.languages import language_code, language_name
+from vtlab.languages import language_code
 from vtlab.settings import Settings, settings_from_dict
-from vtlab.store.results import Store
-
-__all__ = ["Folders", "Limits", "Listener", "Served", "Sessions"]
 
 log = logging.getLogger(__name__)
 
 REGISTRY = "sessions.sqlite"
 STORE = "store"
 ATTEMPTS = 2  # a worker that dies is replaced once, then its session fails
-GIVES_UP_S = 1.0  # a worker that computes on for so long after it was told to stop is killed
+GIVES_UP_S = 1.0  # a worker that computes on for so long after an order to stop is killed
 PARKED_S = 600.0  # a session paused for longer gives its worker back
 WATCH_S = 10.0
 AGAIN_S = 1.0  # a task that went wrong begins again after so long
-RESULTS = ("translated.mp4", "subtitles.srt", "translated_subtitles.srt")  # artifacts of a completed session
 SWEEP_S = 3600.0
-REFUSE_SHARE = 0.9  # of the memory: new sessions are refused, after idle workers have gone
-DETECTION_S = 50.0  # the gateway waits for 60 s
-USUAL_S = 120.0  # how long a session takes, before any has been seen
-STORE_UNUSED_S = 7 * 24 * 3600.0
-FORGOTTEN_S = 30 * 24 * 3600.0  # failed and cancelled sessions are known for so long
-DISK_GONE = "The server cannot write to its disk. Try again in about 5 minutes, or tell its operator."
+REFUSED_KEPT = 1000  # sessions that were refused and are known, in memory only
+RESULT_GONE = "The result was removed or damaged. Start the translation again."
+USUAL_LIMITS = Limits()
 RESUMABLE = frozenset({Phase.FAILED, Phase.CANCELLED, Phase.INTERRUPTED})
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where sessions keep what: ``artifacts`` is shared with the gateway; ``state`` outlives a restart."""
-
-    artifacts: Path
-    temp_work: Path
-    state: Path  # the registry, the store of stage results
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the machine is asked to bear."""
-
-    workers: int = 1  # sessions dubbed at once
-    queue: int = 100  # sessions that may wait; the next one fails at once
-    memory_mb: float | None = None  # empty: the machine's or its control group's
-    disk_free_mb: float = 500.0  # new sessions are refused below this
-    drain_s: float = 30.0  # how long sessions may go on once the server is told to stop
-    keep_s: float = 24 * 3600.0  # session folders are swept this long after their end
-    store_mb: float = 20_000.0  # the store of stage results is pruned to this
-    warm: bool = True  # workers start, and load what every session needs, before the first one comes
-
-
-@dataclass(frozen=True)
-class Served:
-    """The configuration that a session runs, and what it is called: ``release 3 (pt-en/base)``."""
-
-    settings: Settings
-    name: str
 
 
 @dataclass
@@ -91,25 +61,38 @@ class _Slot:
     session: Session | None = None
 
 
+class SessionConflictError(Exception):
+    """A session is asked for that is under way with other work; `str()` is a sentence for the client."""
+
+
 class Sessions:
     """All sessions of one server; an async context manager. Called from one event loop only."""
 
     def __init__(
         self,
         folders: Folders,
-        served: Callable[[], Served],
-        limits: Limits = Limits(),
+        source: Source,
+        limits: Limits = USUAL_LIMITS,
         listener: Listener = lambda session_id, happened: None,
     ) -> None:
-        """``served`` is asked, in a thread, for the configuration whenever the work on a session begins."""
-        self._folders, self._served, self._limits, self._listener = folders, served, limits, listener
+        """Prepare the sessions of a server.
+
+        Args:
+            folders: Where files go; made where they are missing.
+            source: Asked, in a thread, for the configuration whenever the work on a session begins.
+            limits: What the machine may be asked to bear.
+            listener: Called with what happens in every session; must not raise.
+        """
+        self._folders, self._source, self._limits, self._listener = folders, source, limits, listener
         self._memory_limit_mb = limits.memory_mb or resources.memory_limit_mb()
         self._live: dict[str, Session] = {}
-        self._queue: list[Session] = []
+        self._refused: OrderedDict[str, tuple[Row, tuple[Insight, ...]]] = OrderedDict()  # the latest last
+        self._queue = Queue()
         workers = folders.state / "workers"
         self._slots = [_Slot(Worker(workers / f"{number + 1}.log")) for number in range(limits.workers)]
-        self._detector = Worker(workers / "detection.log")
-        self._detecting = asyncio.Lock()
+        self._detector = LanguageDetector(
+            Worker(workers / "detection.log"), folders.state / "detection", self._active_configuration
+        )
         self._asking = asyncio.Lock()
         self._jobs = count(1)
         self._wake = asyncio.Event()
@@ -117,15 +100,21 @@ class Sessions:
         self._draining = False
         self._memory_mb = 0.0
         self._registry: Registry
+        self._admission: Admission
         self._hardware = hardware()
 
     async def __aenter__(self) -> Sessions:
-        """Raises ``ResourceError`` where the registry cannot be used."""
+        """Open the registry and start to work.
+
+        Raises:
+            ResourceError: The registry cannot be used.
+        """
         for folder in (self._folders.artifacts, self._folders.temp_work, self._folders.state):
             folder.mkdir(parents=True, exist_ok=True)
         self._registry = Registry(self._folders.state / REGISTRY)
+        self._admission = Admission(self._folders, self._limits, self._registry, self._memory_limit_mb)
         for row in self._registry.in_phase(Phase.WAITING, Phase.RUNNING):
-            self._interrupted(row)
+            self._mark_interrupted(row)
         for row in self._registry.in_phase(Phase.PAUSED):
             self._live[row.id] = self._session(row)
         for slot in self._slots:
@@ -140,7 +129,7 @@ class Sessions:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(slot.worker.end() for slot in self._slots), self._detector.end())
+        await asyncio.gather(*(slot.worker.end() for slot in self._slots), self._detector.worker.end())
         self._registry.close()
 
     # ------------------------------------------------------------ what clients ask for
@@ -148,90 +137,124 @@ class Sessions:
     async def start(
         self, session_id: str, file: Path, source_lang: str | None, target_lang: str, voice_gender: str = "neutral"
     ) -> State:
-        """Starts, resumes or finds the session and returns its state; ``follow`` tells the rest.
+        """Start, resume or find a session, and return its state; `follow` yields the states after it.
 
-        ``file`` is trusted: it was checked to lie in the uploads folder. Never raises for what is wrong with it: the
-        session fails and says why.
+        A session that has ended and is asked for with another video, language or voice is dubbed anew: nobody gets the
+        dub of something else. What is wrong with the video or a language is no exception: the session fails.
+
+        Args:
+            session_id: Names the session from now on.
+            file: The video: an absolute path without links, checked to lie in the uploads folder.
+            source_lang: Code or name; `None`: detected.
+            target_lang: Code or name.
+            voice_gender: `male`, `female` or `neutral`.
+
+        Raises:
+            SessionConflictError: The session is under way with another video, language or voice.
         """
-        live = self._live.get(session_id)
-        if live is not None:
-            if live.phase is Phase.PAUSED:
-                await self._resume(live)
-            return live.state()
-        known = self._registry.get(session_id)
-        if known is not None and known.phase is Phase.COMPLETED and _still_there(known):
-            return known.state
         row = Row(
             session_id, Phase.WAITING, file, _language(source_lang), _language(target_lang) or "", voice_gender,
-            State(session_id, Status.PROCESSING), time.time(),
+            State(session_id, Status.PROCESSING), time.time(), await asyncio.to_thread(identify, file),
         )  # fmt: skip
-        if known is not None and known.phase in RESUMABLE and _same_work(known, row):
-            row = replace(row, state=replace(row.state, progress=known.state.progress))
-            if known.phase is Phase.INTERRUPTED:  # it was under way: it ends with what it began with
-                row = replace(row, served=known.served, settings=known.settings)
-            if known.state.early_preview and Path(known.state.early_preview).is_file():
-                row = replace(row, state=replace(row.state, early_preview=known.state.early_preview))
-        else:
-            await asyncio.to_thread(remove, [self._artifact(session_id, "early_preview.mp4")])
+        if session_id in self._live:
+            return await self._attach(self._live[session_id], row)
+        known = self._registry.get(session_id)
+        same = known is not None and known.same_work(row)
+        if known is not None and same and known.phase is Phase.COMPLETED:
+            if known.result is not None and await asyncio.to_thread(are_whole, known.result.artifacts):
+                return known.state
+        elif known is not None and same and known.phase in RESUMABLE:
+            row = row.resuming(known)
+        if (refusal := self._refusal()) is not None and session_id not in self._live:
+            return self._refuse(row, refusal)
+        artifacts = self._artifacts(session_id)  # of work before this one, which the gateway would serve
+        old = artifacts.results if row.state.early_preview else (artifacts.early_preview, *artifacts.results)
+        await asyncio.to_thread(remove, old)
         if session_id in self._live:  # another client asked for it meanwhile
-            return self._live[session_id].state()
-        refusal = self._refusal()
-        session = self._session(row)
-        self._live[session_id] = session
-        if refusal is not None:
-            interrupted = known is not None and known.phase is Phase.INTERRUPTED and row.settings is not None
-            self._end(session, Phase.INTERRUPTED if interrupted else Phase.FAILED, refusal, "E_BUSY")
-            return session.state()
-        session.rested.clear()
-        self._queue.append(session)
+            return await self._attach(self._live[session_id], row)
+        if (refusal := self._refusal()) is not None:
+            return self._refuse(row, refusal)
+        self._refused.pop(session_id, None)
+        session = self._live[session_id] = self._session(row)
+        self._queue.add(session)
         session.enter(Phase.WAITING)
         self._make_room()
         self._wake.set()
         return session.state()
 
-    async def follow(self, session_id: str) -> AsyncGenerator[State, None]:
-        """The current state at once, every change, a heartbeat at least once a second; ends after the final state.
+    async def _attach(self, session: Session, asked: Row) -> State:
+        """Return the state of a session under way, which goes on where it is paused."""
+        if not session.row.same_work(asked):
+            raise SessionConflictError(
+                "This session is under way with another video, language or voice. Take another session_id, or cancel "
+                "this session first."
+            )
+        if session.phase is Phase.PAUSED:
+            await self._resume(session)
+        return session.state()
 
-        ``KeyError`` where the session is unknown.
+    def _refuse(self, row: Row, message: str) -> State:
+        """Fail a session that cannot be taken now. The registry knows nothing of it, and stays as small as it is."""
+        row, insights = refused(row, message, self._hardware)
+        self._refused[row.id] = row, insights
+        self._refused.move_to_end(row.id)
+        if len(self._refused) > REFUSED_KEPT:
+            self._refused.popitem(last=False)
+        self._listener(row.id, row.state)
+        return row.state
+
+    def _ended(self, session_id: str) -> Row | None:
+        """Return a session that is not under way; `None` where it is unknown."""
+        if session_id in self._refused:
+            return self._refused[session_id][0]
+        return self._registry.get(session_id)
+
+    async def follow(self, session_id: str) -> AsyncGenerator[State, None]:
+        """Yield the state at once, then every change, at least one a second, up to the final one.
+
+        Raises:
+            KeyError: The session is unknown.
         """
         live = self._live.get(session_id)
         if live is not None:
             async with aclosing(live.follow()) as states:
                 async for state in states:
                     yield state
-        elif (row := self._registry.get(session_id)) is not None:
-            yield replace(row.state, log=self._registry.log_of(session_id))
+        elif (row := self._ended(session_id)) is not None:
+            yield replace(row.state, log=row.state.log or self._registry.log_of(session_id))
         else:
             raise KeyError(session_id)
 
     def state(self, session_id: str) -> State | None:
+        """Return the state of a session; `None` where it is unknown."""
         live = self._live.get(session_id)
         if live is not None:
             return live.state()
-        row = self._registry.get(session_id)
+        row = self._ended(session_id)
         return None if row is None else row.state
 
     def result(self, session_id: str) -> Result | Refusal:
+        """Return the files of a completed session, or why there are none."""
         live = self._live.get(session_id)
         if live is not None:
             state = live.state()
             if state.status.final:  # left as it was, paused, while the server goes down
                 return Refusal(state.message)
             return Refusal(f"The video is still being translated ({state.progress:.0f} %): {state.current_step}.")
-        row = self._registry.get(session_id)
+        row = self._ended(session_id)
         if row is None:
             return Refusal("There is no such session.", unknown=True)
         if row.phase is Phase.COMPLETED and row.result is not None:
-            return row.result
+            return row.result if have_their_sizes(row.result.artifacts) else Refusal(RESULT_GONE)
         if row.phase is Phase.CANCELLED:
             return Refusal("The translation was cancelled.")
         return Refusal(row.state.current_step)
 
     async def cancel(self, session_id: str) -> Answer:
-        """Ends the work; when this returns, its processes are quiet and no part of a result is left."""
+        """End the work on a session; on return its processes are quiet and no part of a result is left."""
         live = self._live.get(session_id)
         if live is None:
-            row = self._registry.get(session_id)
+            row = self._ended(session_id)
             if row is None:
                 return Answer(False, False, "There is no such session.")
             if row.phase is not Phase.INTERRUPTED:
@@ -240,8 +263,6 @@ class Sessions:
         live.stopping = Phase.CANCELLED  # from now on nobody resumes it
         if live in self._queue:
             self._queue.remove(live)
-            live.rested.set()
-            self._told_of_queue()
         else:
             await self._stop(live, Phase.CANCELLED)
         if not live.phase.final or live.phase is Phase.INTERRUPTED:
@@ -253,7 +274,7 @@ class Sessions:
         return Answer(True, False, "Cancelled. What was computed is kept for a while; start it again to go on.")
 
     async def control(self, session_id: str, action: str) -> Answer:
-        """``pause``, ``resume`` or ``cancel``."""
+        """Pause, resume or cancel a session: `action` is one of these words."""
         if action == "cancel":
             return await self.cancel(session_id)
         live = self._live.get(session_id)
@@ -261,7 +282,7 @@ class Sessions:
             paused = live is not None and live.phase is Phase.PAUSED
             return Answer(False, paused, f"Unknown action {action[:40]!r}: it is pause, resume or cancel.")
         if live is None:
-            known = self._registry.get(session_id)
+            known = self._ended(session_id)
             message = "There is no such session." if known is None else "The session is not under way."
             return Answer(False, False, message)
         if action == "pause":
@@ -275,44 +296,36 @@ class Sessions:
         return Answer(True, False, "Goes on.") if refusal is None else Answer(False, True, refusal)
 
     def insights(self, session_id: str) -> tuple[Insight, ...] | Refusal:
+        """Return what is worth telling about a session, at least one insight; or that the session is unknown."""
         live = self._live.get(session_id)
         if live is not None:
             return live.insights()
+        if session_id in self._refused:
+            return self._refused[session_id][1]
         row = self._registry.get(session_id)
         if row is None:
             return Refusal("There is no such session.", unknown=True)
         return self._registry.insights_of(session_id) or self._session(row).insights(row.state)
 
     async def detect_language(self, file: Path) -> Detection:
-        """From the first 30 s that hold speech, in a process of its own: dubs under way do not hold it up."""
+        """Return the language spoken in a file: an absolute path without links, inside the uploads folder."""
         if self._draining:
             return Detection(None, None, "The server is shutting down; ask again in a minute.")
-        try:
-            async with asyncio.timeout(DETECTION_S):
-                async with self._detecting:
-                    try:
-                        return await self._detected(file)
-                    except BaseException:  # it took too long, or nobody waits any more: it would answer the next one
-                        await self._detector.end()
-                        raise
-        except TimeoutError:
-            return Detection(None, None, f"{file.name}: the language was not found within {DETECTION_S:.0f} s.")
-        except VtlabError as error:
-            return Detection(None, None, named(str(error), file))
+        return await self._detector.detect(file)
 
     async def drain(self) -> None:
-        """Takes no new sessions; those under way finish within the grace time, or are parked to be resumed."""
+        """Take no new sessions; those under way end within `Limits.drain_s`, or are parked to be resumed."""
         self._draining = True
-        for session in [session for session in self._queue if session.phase is Phase.WAITING]:
-            self._queue.remove(session)
-            session.rested.set()
-            self._interrupt(session)
+        for session in self._queue:
+            if session.phase is Phase.WAITING:
+                self._queue.remove(session)
+                self._interrupt(session)
         working = [slot.session for slot in self._slots if slot.session is not None]
         if working:
             with suppress(TimeoutError):
                 going = [session for session in working if session.phase is not Phase.PAUSED]
                 async with asyncio.timeout(self._limits.drain_s):
-                    await asyncio.gather(*(session.rested.wait() for session in going))
+                    await asyncio.gather(*(session.idle.wait() for session in going))
         await asyncio.gather(*(self._park(session) for session in working))
         for session in list(self._live.values()):
             if session.phase is Phase.PAUSED:
@@ -322,14 +335,16 @@ class Sessions:
 
     @property
     def waiting(self) -> int:
-        return sum(session.phase is Phase.WAITING for session in self._queue)
+        """Number of sessions that wait for a worker."""
+        return self._queue.waiting
 
     @property
     def running(self) -> int:
+        """Number of sessions that have a worker."""
         return sum(slot.session is not None for slot in self._slots)
 
     def counts(self) -> dict[str, int]:
-        """Number of sessions by status, of those that the registry knows."""
+        """Return the number of sessions by status, of those that the registry knows."""
         counts: dict[str, int] = {}
         for phase, number in self._registry.counts().items():
             status = STATUS[Phase(phase)]
@@ -338,7 +353,7 @@ class Sessions:
 
     @property
     def memory_mb(self) -> float:
-        """Memory of the server and its workers, as last watched."""
+        """Memory of the server and its workers (MB), as last watched."""
         return self._memory_mb
 
     @property
@@ -354,131 +369,135 @@ class Sessions:
     # ------------------------------------------------------------ work
 
     async def _work_on(self, slot: _Slot) -> None:
-        """Takes sessions one after the other, as long as the server runs."""
+        """Dub sessions one after the other, as long as the server runs."""
         if self._limits.warm:
             await self._warm(slot.worker)
         while True:
-            session = next((waiting for waiting in self._queue if waiting.phase is Phase.WAITING), None)
-            if session is None or self._draining:
+            session = None if self._draining else self._queue.next()
+            if session is None:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            self._queue.remove(session)
-            self._told_of_queue()
             slot.session = session
+            self._queue.publish()
             try:
                 await self._dub(slot, session)
             except VtlabError as error:
-                await self._fail(session, named(str(error), session.row.file), error.code)
+                await self._fail(session, str(error), error.code)
             except Exception:
                 log.exception("session %s", session.id)
                 await slot.worker.end()  # whatever it is at, nobody wants it any more
                 await self._fail(session, INTERNAL.format("E_INTERNAL"), "E_INTERNAL")
             finally:
                 slot.session = None
-                session.rested.set()
+                session.idle.set()
 
     async def _dub(self, slot: _Slot, session: Session) -> None:
-        settings, served = await self._configuration(session)
-        session.begin(settings, served)
+        settings, configuration = await self._configuration(session)
+        session.begin(settings, configuration)
+        status = 0
         for attempt in range(ATTEMPTS):
             outcome = await self._outcome(slot.worker, session)
             if session.stopping is Phase.CANCELLED:
                 await self._clean(session.id)
                 return self._end(session, Phase.CANCELLED, "Cancelled")
-            match outcome["is"]:
-                case "done":
+            match outcome:
+                case Done():
                     return self._complete(session, outcome)
-                case "cancelled":
+                case Stopped():
                     return self._stopped(session)
-                case "failed":
-                    return await self._fail(session, named(outcome["message"], session.row.file), outcome["code"])
+                case Failed():
+                    return await self._fail(session, outcome.message, outcome.code)
+            status = await slot.worker.end()
             if session.stopping is not None:
                 return self._stopped(session)
-            log.error(
-                "session %s: its worker ended with %s", session.id, outcome["status"], extra={"event": "worker_died"}
-            )
+            log.error("session %s: its worker ended with %s", session.id, status, extra={"event": "worker_died"})
             if attempt + 1 < ATTEMPTS:
                 session.begin_again("The worker process ended unexpectedly; the work goes on in a new one")
         message = (
-            f"The worker process ended unexpectedly, twice ({_ending(outcome['status'])}). Start it again later: what "
-            "was finished is kept."
+            f"The worker process ended unexpectedly, twice ({_ending(status)}). Start it again later: what was "
+            "finished is kept."
         )
         return await self._fail(session, message, "E_WORKER")
 
-    async def _configuration(self, session: Session) -> tuple[Settings, str]:
-        """What the session runs: its own, where it began before; else what is served now. With its languages."""
-        row = session.row
-        if row.settings is not None and row.served is not None:
-            with suppress(SettingsError):  # of another version of this server: then what is served now
-                return settings_from_dict(row.settings), row.served
+    async def _active_configuration(self) -> Configuration:
         async with self._asking:
-            served = await asyncio.to_thread(self._served)
+            return await asyncio.to_thread(self._source)
+
+    async def _configuration(self, session: Session) -> tuple[Settings, Configuration]:
+        """Return what the session runs, with its languages: what it began with, else what is active now."""
+        row = session.row
+        if row.settings is not None and row.configuration is not None:
+            with suppress(SettingsError):  # of another version of this server: then what is active now
+                settings = settings_from_dict(row.settings)
+                return settings, Configuration(settings, row.configuration, row.measured_pairs)
+        active = await self._active_configuration()
         if not row.target_lang:
             raise LanguageError("No target language was chosen.", code="E_LANGUAGE")
         source = None if row.source_lang is None else language_code(row.source_lang)
-        settings = served.settings
-        data = settings.model_dump(mode="json")
+        data = active.settings.model_dump(mode="json")
         data |= {"source_language": source, "target_language": language_code(row.target_lang)}
         data["tts"]["voice_gender"] = row.voice_gender
         data["store"]["folder"] = str(self._folders.state / STORE)
-        if settings.initialization.memory_budget_mb is None:
+        if active.settings.initialization.memory_budget_mb is None:
             share = self._memory_limit_mb / (self._limits.workers + 1)
             data["initialization"]["memory_budget_mb"] = max(256, int(share))
-        return settings_from_dict(data), served.name
+        return settings_from_dict(data), active
 
-    async def _outcome(self, worker: Worker, session: Session) -> Message:
-        """What the worker says last about the session; ``died`` where it ended instead."""
+    async def _outcome(self, worker: Worker, session: Session) -> Outcome | None:
+        """Return what comes of the session in the worker; `None` where the worker ends instead."""
         if not worker.alive:
             await worker.start()
-        if session.stopping is not None:
-            return {"is": "cancelled"}
-        assert session.settings is not None
         job = next(self._jobs)
+        if session.stopping is not None:
+            return Stopped(job)
+        assert session.settings is not None
         session.worker = worker
         worker.send(
-            "dub",
-            job=job,
-            session_id=session.id,
-            file=str(session.row.file),
-            settings=session.settings.model_dump(mode="json"),
-            folder=str(self._folders.temp_work / session.id),
-            artifacts=str(self._folders.artifacts),
+            Dub(
+                job=job,
+                session_id=session.id,
+                file=session.row.file,
+                identity=session.row.identity,
+                settings=session.settings.model_dump(mode="json"),
+                folder=self._folders.temp_work / session.id,
+                artifacts_folder=self._folders.artifacts,
+            )
         )
         if session.phase is Phase.PAUSED:
-            worker.send("pause")
+            worker.send(Pause())
         try:
-            async with aclosing(worker.messages()) as messages:
-                async for message in messages:
-                    if message.get("job") != job:
+            async with aclosing(worker.reports()) as reports:
+                async for report in reports:
+                    if report.job != job:
                         continue
-                    if message["is"] in ("done", "failed", "cancelled"):
-                        return message
-                    session.hear(message)
-            return {"is": "died", "status": await worker.end()}
+                    if isinstance(report, Outcome):
+                        return report
+                    session.take(report)
+            return None
         finally:
             session.worker = None
 
-    def _complete(self, session: Session, made: Message) -> None:
-        quality = None if made["quality"] is None else Quality(**made["quality"])
+    def _complete(self, session: Session, done: Done) -> None:
         result = Result(
             session_id=session.id,
-            output_path=made["paths"]["output"],
-            original_srt=made["paths"]["original_srt"],
-            translated_srt=made["paths"]["translated_srt"],
-            duration_s=made["duration_s"],
-            output_bytes=made["output_bytes"],
-            original_bytes=made["original_bytes"],
+            output_path=done.paths["output"],
+            original_srt=done.paths["original_srt"],
+            translated_srt=done.paths["translated_srt"],
+            duration_s=done.duration_s,
+            output_bytes=done.output_bytes,
+            original_bytes=done.original_bytes,
             processing_s=round(session.worked_s, 3),
-            quality=quality,
+            quality=done.quality,
+            artifacts=done.artifacts,
         )
         try:
-            session.complete(result, tuple(made["pieces"]), made["absent"], made["more"])
+            session.complete(result, done)
         finally:
             self._live.pop(session.id, None)
 
     def _stopped(self, session: Session) -> None:
-        """It was asked to stop, not to end."""
+        """Park the session: it was asked to stop, not to end."""
         if session.stopping is Phase.INTERRUPTED:
             self._interrupt(session)
         session.stopping = None
@@ -505,17 +524,17 @@ class Sessions:
 
     def _pause(self, session: Session) -> None:
         if session.worker is not None:
-            session.worker.send("pause")
+            session.worker.send(Pause())
         session.enter(Phase.PAUSED, "Paused")
-        if not session.rested.is_set() and session not in self._queue:
+        if not session.idle.is_set() and session not in self._queue:
             self._make_room()
             self._spawn(self._park_later(session))
-        self._told_of_queue()
+        self._queue.publish()
 
     async def _resume(self, session: Session) -> str | None:
-        """Why it stays paused, where it does."""
+        """Let the session go on; return why it stays paused, or `None`."""
         if session.stopping is Phase.PAUSED:  # on its way out of its worker
-            await session.rested.wait()
+            await session.idle.wait()
         if session.stopping is Phase.CANCELLED:
             return "It is being cancelled."
         if session.phase is not Phase.PAUSED:
@@ -523,23 +542,22 @@ class Sessions:
         if self._draining:
             return "The server is shutting down. Start the session again in a minute."
         queued = session in self._queue
-        if not queued and not session.rested.is_set():
+        if not queued and not session.idle.is_set():
             if session.worker is not None:
-                session.worker.send("resume")
+                session.worker.send(Resume())
             session.enter(Phase.RUNNING, "Resumed")
             return None
-        if (busy := self._full()) is not None:
+        if (busy := self._admission.full(self.waiting, self._idle_workers)) is not None:
             return busy
         if not queued:
-            session.rested.clear()
-            self._queue.insert(0, session)
+            self._queue.add(session, first=True)
         session.enter(Phase.WAITING, "Resumed")
         self._wake.set()
         return None
 
     def _make_room(self) -> None:
-        """A paused session gives its worker to one that waits."""
-        if self.waiting > sum(slot.session is None for slot in self._slots):
+        """Take workers from paused sessions for those that wait."""
+        if self.waiting > self._idle_workers:
             for slot in self._slots:
                 if slot.session is not None and slot.session.phase is Phase.PAUSED and slot.session.stopping is None:
                     self._spawn(self._park(slot.session))
@@ -550,127 +568,77 @@ class Sessions:
             await self._park(session)
 
     async def _park(self, session: Session) -> None:
-        """Takes the session from its worker; it stays paused, or is to be resumed after a restart."""
+        """Take the session from its worker; it stays paused, or is to be resumed after a restart."""
         await self._stop(session, Phase.PAUSED if session.phase is Phase.PAUSED else Phase.INTERRUPTED)
 
     async def _stop(self, session: Session, towards: Phase) -> None:
-        """Returns once no worker is at work on the session."""
-        if session.rested.is_set() or session in self._queue:
+        """Stop the work on the session; on return no worker is at it."""
+        if session.idle.is_set() or session in self._queue:
             return
         if session.stopping is None or towards is Phase.CANCELLED:
             session.stopping = towards
         if session.worker is not None:
-            session.worker.send("cancel")
+            session.worker.send(Cancel())
         with suppress(TimeoutError):
             async with asyncio.timeout(GIVES_UP_S):
-                await session.rested.wait()
+                await session.idle.wait()
                 return
         if session.worker is not None:  # a model that computes cannot be asked to stop
             await session.worker.end()
-        await session.rested.wait()
+        await session.idle.wait()
 
     async def _clean(self, session_id: str) -> None:
-        """No part of a result stays; the early preview is whole, and was announced."""
-        results = [self._artifact(session_id, name) for name in RESULTS]
-        await asyncio.to_thread(remove, [*results, *self._parts(session_id), self._folders.temp_work / session_id])
+        """Remove all parts of a result; the early preview stays: it is whole, and was announced."""
+        artifacts = self._artifacts(session_id)
+        folder = self._folders.temp_work / session_id
+        await asyncio.to_thread(remove, [*artifacts.results, *artifacts.unfinished, folder])
 
-    def _parts(self, session_id: str) -> list[Path]:
-        """Artifacts on their way to their names."""
-        made = [self._artifact(session_id, name) for name in (*RESULTS, "early_preview.mp4")]
-        return [unfinished(artifact) for artifact in made]
-
-    def _artifact(self, session_id: str, name: str) -> Path:
-        return self._folders.artifacts / f"{session_id}_{name}"
+    def _artifacts(self, session_id: str) -> Artifacts:
+        return Artifacts(self._folders.artifacts, session_id)
 
     # ------------------------------------------------------------ queue and limits
 
     def _session(self, row: Row) -> Session:
-        return Session(row, self._registry, self._hardware, self._listener, self._ahead)
+        return Session(row, self._registry, self._hardware, self._listener, self._before)
 
-    def _ahead(self, session_id: str) -> int:
-        before = 0
-        for session in self._queue:
-            if session.id == session_id:
-                break
-            before += session.phase is Phase.WAITING
-        return before + (self.running if self.running == len(self._slots) else 0)
-
-    def _told_of_queue(self) -> None:
-        for session in self._queue:
-            session.publish()
+    def _before(self, session_id: str) -> int:
+        """Return how many sessions are before this one, those that occupy all workers included."""
+        return self._queue.waiting_before(session_id) + (self.running if self.running == len(self._slots) else 0)
 
     def _refusal(self) -> str | None:
-        """Why no session can be taken now, and when to try again."""
+        """Return why no session can be taken now, and when to try again; `None` where one can."""
         if self._draining:
             return "The server is shutting down. Try again in a minute."
-        if (busy := self._full()) is not None:
-            return busy
-        if self._memory_mb > REFUSE_SHARE * self._memory_limit_mb:
-            return "The server is short of memory. Try again in about 5 minutes."
-        if not self._registry.writable:
-            return DISK_GONE
-        try:
-            for folder in (self._folders.temp_work, self._folders.artifacts, self._folders.state):
-                if resources.disk_free_mb(folder) < self._limits.disk_free_mb:
-                    return "The server is short of disk space. Try again in an hour, or tell its operator."
-        except OSError:
-            return DISK_GONE
-        return None
+        return self._admission.refusal(self.waiting, self._idle_workers, self._memory_mb)
 
-    def _full(self) -> str | None:
-        """Why no session can wait, and when to try again."""
-        idle = sum(slot.session is None for slot in self._slots)
-        if self.waiting - idle < self._limits.queue:
-            return None
-        each_s = self._registry.mean_seconds() or USUAL_S
-        minutes = max(1, round(each_s * max(1, self.waiting) / len(self._slots) / 60))
-        waiting = "1 session is" if self.waiting == 1 else f"{self.waiting} sessions are"
-        return f"The server is busy: {waiting} waiting. Try again in about {_minutes(minutes)}."
+    @property
+    def _idle_workers(self) -> int:
+        return len(self._slots) - self.running
 
-    def _interrupted(self, row: Row) -> None:
-        """It was under way when the server died."""
+    def _mark_interrupted(self, row: Row) -> None:
+        """Let a session that was under way when the server died be resumed."""
         message = f"The server was restarted at {row.state.progress:.0f} %. Start it again: it goes on from there."
         state = replace(row.state, status=Status.FAILED, current_step=message, message=message, code="E_INTERRUPTED")
         row = replace(row, phase=Phase.INTERRUPTED, state=replace(state, eta_s=None), ended=time.time())
         self._registry.put(row, self._session(row).insights(row.state))
-        remove(self._parts(row.id))
+        remove(self._artifacts(row.id).unfinished)
 
     # ------------------------------------------------------------ workers, detection, watch
 
     async def _warm(self, worker: Worker) -> None:
         try:
-            async with self._asking:
-                served = await asyncio.to_thread(self._served)
+            settings = (await self._active_configuration()).settings
             await worker.start()
         except (VtlabError, OSError) as error:
             log.warning("no worker was warmed: %s", error, extra={"event": "warm"})
             return  # each session will say so
-        worker.send("warm", job=0, settings=served.settings.model_dump(mode="json"))
-
-    async def _detected(self, file: Path) -> Detection:
-        worker = self._detector
-        async with self._asking:
-            settings = (await asyncio.to_thread(self._served)).settings
-        if not worker.alive:
-            await worker.start()
-        job = next(self._jobs)
-        worker.send("detect", job=job, file=str(file), settings=settings.model_dump(mode="json"))
-        async with aclosing(worker.messages()) as messages:
-            async for message in messages:
-                if message.get("job") != job:
-                    continue
-                if message["is"] == "failed":
-                    return Detection(None, None, named(message["message"], file))
-                language, confidence = message["language"], message["confidence"]
-                return Detection(language, confidence, f"{language_name(language)}, {confidence:.0%} certain.")
-        await worker.end()
-        return Detection(None, None, "The process that detects languages ended unexpectedly; ask again.")
+        worker.send(Warm(settings.model_dump(mode="json")))
 
     async def _watch(self) -> None:
-        """Idle models go before the machine suffers, and what could not be kept is kept."""
+        """End idle workers where memory is short, and write what the registry could not write before."""
         if self._limits.warm:
-            async with self._detecting:
-                await self._warm(self._detector)
+            async with self._detector.lock:
+                await self._warm(self._detector.worker)
         while True:
             self._registry.write()
             self._memory_mb = await asyncio.to_thread(resources.rss_mb)
@@ -684,29 +652,21 @@ class Sessions:
             if slot.session is None and slot.worker.alive:  # as it is now: ending another one took a while
                 ended += 1
                 await slot.worker.end()
-        if self._detector.alive and not self._detecting.locked():
+        if self._detector.worker.alive and not self._detector.lock.locked():
             ended += 1
-            await self._detector.end()
+            await self._detector.worker.end()
         log.warning(
             "%.0f of %.0f MB in use: %d idle processes were ended", self._memory_mb, self._memory_limit_mb, ended,
             extra={"event": "memory"},
         )  # fmt: skip
 
     async def _sweep(self) -> None:
-        """Session folders go some time after the session has ended; artifacts never."""
         while True:
-            for session_id in self._registry.to_sweep(time.time() - self._limits.keep_s):
-                if session_id not in self._live:
-                    await asyncio.to_thread(remove, [self._folders.temp_work / session_id])
-                    self._registry.swept(session_id)
-            self._registry.forget(time.time() - FORGOTTEN_S)
-            store = Store(self._folders.state / STORE)
-            with suppress(OSError):
-                await asyncio.to_thread(store.prune, STORE_UNUSED_S, int(self._limits.store_mb * resources.MB))
+            await sweep(self._registry, self._folders, self._limits, self._folders.state / STORE, self._live)
             await asyncio.sleep(SWEEP_S)
 
     async def _lasting(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Work that ends with the server only: what goes wrong in it is told, and it begins anew."""
+        """Do work that ends with the server only: a fault in it is logged, and it begins anew."""
         while True:
             try:
                 return await work()
@@ -717,37 +677,24 @@ class Sessions:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._task_ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the server ended: %s", error, exc_info=error)
 
 
-def _same_work(known: Row, asked: Row) -> bool:
-    return (known.file, known.source_lang, known.target_lang, known.voice_gender) == (
-        asked.file, asked.source_lang, asked.target_lang, asked.voice_gender,
-    )  # fmt: skip
-
-
-def _still_there(row: Row) -> bool:
-    return row.result is not None and Path(row.result.output_path).is_file()
-
-
 def _ending(status: int) -> str:
+    """Return the end of a process in words."""
     return "most often for want of memory" if status == -9 else f"status {status}"
 
 
 def _language(text: str | None) -> str | None:
-    """Its code; nothing where it is to be detected; as written where nobody knows it, which the session will tell."""
+    """Return the code of a language; `None` where it is to be detected; an unknown one as it is, which then fails."""
     if text is None or text.strip().lower() in ("", "auto"):
         return None
     try:
         return language_code(text)
     except LanguageError:
         return text
-
-
-def _minutes(number: int) -> str:
-    return f"{number} minute" if number == 1 else f"{number} minutes"

@@ -1,4 +1,4 @@
-"""Work that goes on beside a dub, and ends with it."""
+"""Run work in a thread during a dub; it ends with the dub and never makes it fail."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from vtlab.errors import Cancelled, VtlabError
 
 Checkpoint = Callable[[], None]
-"""Called now and then by work under way; may block, or raise ``Cancelled``."""
+"""Called now and then by work under way; may block, or raise `Cancelled`."""
 
 
 class BackgroundTask:
-    """One piece of work in a thread of its own, and what went wrong in it: no reason for the dub to fail."""
+    """One piece of work in a thread of its own.
+
+    Attributes:
+        problem: What went wrong in it, for people; `None` where nothing did.
+    """
 
     def __init__(self, name: str, checkpoint: Checkpoint) -> None:
         self.problem: str | None = None
@@ -23,17 +27,18 @@ class BackgroundTask:
         self._ended = threading.Event()
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
+        """Whether the work was started."""
         return self._thread is not None
 
-    def begin(self, work: Callable[[Checkpoint], None]) -> None:
-        """Starts the thread; the work calls the checkpoint it is given."""
+    def start(self, work: Callable[[Checkpoint], None]) -> None:
+        """Run `work` in a thread; it must call the checkpoint that it is given."""
         self._thread = threading.Thread(target=self._run, args=(work,), name=self._name, daemon=True)
         self._thread.start()
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """The work, if it was begun, has come to its end after the block; it is stopped where the block fails."""
+    def joined(self) -> Iterator[None]:
+        """Wait for the work at the end of the block, where it was started; stop it where the block fails."""
         try:
             yield
         except BaseException:
@@ -45,7 +50,7 @@ class BackgroundTask:
 
     def _run(self, work: Callable[[Checkpoint], None]) -> None:
         try:
-            work(self._still_wanted)
+            work(self._check)
         except Cancelled:
             pass
         except (VtlabError, OSError) as error:
@@ -54,7 +59,7 @@ class BackgroundTask:
             traceback.print_exc()
             self.problem = f"something went wrong inside the server ({self._name})"
 
-    def _still_wanted(self) -> None:
+    def _check(self) -> None:
         if self._ended.is_set():
             raise Cancelled("The dub ended.")
         self._checkpoint()

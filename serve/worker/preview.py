@@ -1,7 +1,7 @@
-"""What can be watched before the dub is finished, and pieces of it afterwards.
+"""Previews: the beginning of a dub while it is being made, and pieces of the finished one.
 
-The early preview is the first sentences as the dub will say and show them: placed, mixed and subtitled by the same
-functions of the stages, over the beginning of the source, small. It is made beside the dub, in a thread of its own.
+The early preview holds the first segments as the dub will say and show them: placed, mixed and subtitled by the same
+functions of the stages, over the beginning of the source, at a small size. A thread makes it while the dub goes on.
 """
 
 from __future__ import annotations
@@ -26,18 +26,15 @@ from vtlab.settings import Settings
 from vtlab.stages import audio_extraction, audio_sync, subtitle_generation, video_combination
 
 LEAST_S, MOST_S = 10.0, 30.0  # of an early preview
-LEAD_S = 1.0  # heard before the first line, where that comes late
-LATE_S = 5.0  # a first line later than this is late
-TAIL_S = 0.5  # shown after the last line, where nobody speaks
+LEAD_S = 1.0  # heard before the first segment, where that comes late
+LATE_S = 5.0  # a first segment later than this is late
+TAIL_S = 0.5  # shown after the last segment, where nobody speaks
 LEAST_PIECE_S = 0.5  # what is left at the end is no piece of its own
 PIECE_S = 30.0  # how long the gateway takes a segment preview to be
 
 
 class EarlyPreview:
-    """Collects the first lines as they are spoken, and renders them once they fill a preview.
-
-    ``out`` appears whole or not at all; ``on_ready`` is called in the rendering thread.
-    """
+    """Collects the first segments as they are spoken, and renders them once they fill a preview."""
 
     def __init__(
         self,
@@ -48,85 +45,94 @@ class EarlyPreview:
         checkpoint: Checkpoint,
         on_ready: Callable[[Path], None],
     ) -> None:
+        """Prepare a preview of `video`.
+
+        Args:
+            video: The source.
+            settings: Of the dub.
+            out: Where it goes; it appears whole or not at all.
+            work: A folder for files under way.
+            checkpoint: Called by the rendering thread.
+            on_ready: Called with `out`, in the rendering thread, once it is there.
+        """
         self._video, self._settings, self._out, self._work = video, settings, out, work
         self._on_ready = on_ready
-        self._lines: list[SpokenSegment] = []
+        self._segments: list[SpokenSegment] = []
         self._rendering = BackgroundTask("early preview", checkpoint)
         self._made = out.exists()  # by an earlier attempt
 
     @property
     def problem(self) -> str | None:
-        """Why there is none."""
+        """Why there is no preview, for people; `None` where nothing went wrong."""
         return self._rendering.problem
 
-    def add(self, line: SpokenSegment) -> None:
-        """Takes the next line; called in the order of their times."""
-        if self._made or self._rendering.begun:
+    def add(self, segment: SpokenSegment) -> None:
+        """Take the next segment; called in the order of their times."""
+        if self._made or self._rendering.started:
             return
-        if span := span_of(self._lines, line):
+        if span := preview_span(self._segments, segment):
             self._render(*span)
         else:
-            self._lines.append(line)
+            self._segments.append(segment)
 
     def finish(self) -> None:
-        """There are no more lines: what there is makes the preview."""
-        if not self._made and not self._rendering.begun and any(not line.silent for line in self._lines):
-            start = _start(self._lines)
+        """Make the preview of what there is: no more segments follow."""
+        if not self._made and not self._rendering.started and any(not one.silent for one in self._segments):
+            start = _start(self._segments)
             self._render(start, start + MOST_S)  # or to the end of the file
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """The thread, if there is one, has come to its end after the block; stopped where the block fails."""
+    def joined(self) -> Iterator[None]:
+        """Wait for the rendering at the end of the block; stop it where the block fails."""
         if self._made:
             self._on_ready(self._out)
-        with self._rendering.under_way():
+        with self._rendering.joined():
             yield
 
     def _render(self, start: float, end: float) -> None:
-        self._rendering.begin(partial(self._make, start, end))
+        self._rendering.start(partial(self._make, start, end))
 
     def _make(self, start: float, end: float, checkpoint: Checkpoint) -> None:
         try:
             self._work.mkdir(parents=True, exist_ok=True)
-            made = render(self._video, self._settings, self._lines, start, end, self._work, checkpoint)
+            made = render(self._video, self._settings, self._segments, start, end, self._work, checkpoint)
             publish(made, self._out)
             self._on_ready(self._out)
         finally:
-            self._lines = []
+            self._segments = []
             shutil.rmtree(self._work, ignore_errors=True)
 
 
-def span_of(lines: list[SpokenSegment], following: SpokenSegment) -> tuple[float, float] | None:
-    """From where to where a preview of these lines goes, once ``following`` shows that it is long enough.
+def preview_span(segments: list[SpokenSegment], following: SpokenSegment) -> tuple[float, float] | None:
+    """Return start and end (s) of a preview of `segments`; `None` while it would be shorter than `LEAST_S`.
 
-    It ends in the silence after a line, at least ``LEAST_S`` long; inside a line only where that takes it to
-    ``MOST_S``.
+    It ends in the silence between the last of them and `following`; inside a segment only where `MOST_S` ends there.
     """
-    if not any(not line.silent for line in lines):
+    if not any(not segment.silent for segment in segments):
         return None
-    start = _start(lines)
-    last, next_start = lines[-1].source.source.end, following.source.source.start
+    start = _start(segments)
+    last, next_start = segments[-1].source.source.end, following.source.source.start
     if last - start >= MOST_S:
         return start, start + MOST_S
     end = min(max(last, next_start - 0.1), last + TAIL_S, start + MOST_S)
     return (start, end) if end - start >= LEAST_S else None
 
 
-def _start(lines: list[SpokenSegment]) -> float:
-    first = next(line.source.source.start for line in lines if not line.silent)
+def _start(segments: list[SpokenSegment]) -> float:
+    first = next(segment.source.source.start for segment in segments if not segment.silent)
     return 0.0 if first <= LATE_S else first - LEAD_S
 
 
 def render(
     video: Path,
     settings: Settings,
-    lines: list[SpokenSegment],
+    segments: list[SpokenSegment],
     start: float,
     end: float,
     work: Path,
     checkpoint: Checkpoint,
 ) -> Path:
-    """The lines over the source from ``start`` to ``end`` seconds, as an MP4 in ``work``."""
+    """Render the segments over the source from `start` to `end` (s), and return the MP4, a file in `work`."""
     whole = media.probe(video)
     end = min(end, whole.duration_s)
     start = max(0.0, min(start, end - LEAST_S))  # where somebody speaks only at the end
@@ -137,7 +143,7 @@ def render(
         checkpoint()
         blocks.append(block)
     original = Audio(np.concatenate(blocks), media.SPEECH_HZ)
-    placed = audio_sync.synchronise(lines, original, end, settings.audio_sync, _ignore, checkpoint)
+    placed = audio_sync.synchronise(segments, original, end, settings.audio_sync, _ignore, checkpoint)
     sound = work / "preview.m4a"
     video_combination.mix(
         extraction, placed, (), settings.audio_sync, settings.video_combination, sound, work, checkpoint, _ignore
@@ -154,7 +160,7 @@ def render(
 
 
 def cut_pieces(result: Path, folder: Path, checkpoint: Checkpoint) -> list[str]:
-    """The result in pieces of ``PIECE_S``: ``seg_001.mp4`` … in ``folder``; returns their names without the ending."""
+    """Cut the result into `seg_001.mp4` … of `PIECE_S` in `folder`, and return their names without the suffix."""
     info = media.probe(result)
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier run
     folder.mkdir(parents=True)
@@ -165,11 +171,11 @@ def cut_pieces(result: Path, folder: Path, checkpoint: Checkpoint) -> list[str]:
         name = f"seg_{number + 1:0{digits}d}"
         unfinished = folder / f".{name}.mp4"
         end = min((number + 1) * PIECE_S, info.duration_s)
-        media.piece(info, unfinished, number * PIECE_S, end, folder, checkpoint)
+        media.excerpt(info, unfinished, number * PIECE_S, end, folder, checkpoint)
         unfinished.replace(folder / f"{name}.mp4")
         names.append(name)
     return names
 
 
 def _ignore(finding: Finding) -> None:
-    """The dub itself tells what is found."""
+    """Drop a finding: the dub itself reports them."""

@@ -1,7 +1,7 @@
-"""What a dub is worth, as the gateway shows it: scores without a reference, measured while it is being made.
+"""Score a dub for the gateway's page, without a reference, while the dub is being made.
 
-Its speech is looked at as soon as the lines are at their places, in a thread of its own, while the video is put
-together: a user waits no longer for the scores than for the file.
+Its speech is measured in a thread as soon as the segments are placed, while the video is put together: the scores are
+there when the file is.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from vtlab import media, resources
 from vtlab.audio import Audio
 from vtlab.errors import VtlabError
 from vtlab.events import Finding
-from vtlab.measurement.inspection import DubbedLine, measure, measure_speech
+from vtlab.measurement.inspection import measure, measure_speech
+from vtlab.measurement.matching import PlannedSegment
 from vtlab.metrics import quality
-from vtlab.metrics.sound import VoiceMos
+from vtlab.metrics.voice_mos import VoiceMos
 from vtlab.segments import Interval, PlacedSegment
 from vtlab.settings import Settings
 from vtlab.stages import audio_extraction, video_combination
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from vtlab.outputs import Dub
 
-# what the gateway shows of a dub, and the metric that it is made of
+# each score that the gateway shows, and the metric that it is made of
 SCORES = {
     "lip_sync_accuracy": "sync_within_150ms",
     "voice_quality": "voice_mos",
@@ -40,33 +41,33 @@ SCORES = {
     "duration_match": "duration_error_frames",
 }
 OF_SPEECH = ("sync_within_150ms", "voice_mos")
-LISTENED_S = 3600.0  # of a longer dub only so much of its beginning: an hour of sound takes 230 MB, twice
+LISTENED_S = 3600.0  # more of a long dub is not measured: an hour of sound takes 230 MB, twice
 
 
-class Judge:
-    """Takes a dub's lines at their places, and measures their sound beside the rest of the work."""
+class QualityMeter:
+    """Collects placed segments, and measures their sound in a thread during the rest of the dub."""
 
     def __init__(self, source: Path, settings: Settings, checkpoint: Checkpoint) -> None:
         self._source, self._settings, self._checkpoint = source, settings, checkpoint
-        self._lines: list[PlacedSegment] = []
+        self._segments: list[PlacedSegment] = []
         self._values: dict[str, float] = {}
         self._listening = BackgroundTask("quality", checkpoint)
 
-    def add(self, line: PlacedSegment) -> None:
-        """Takes the next line, with its sound."""
-        self._lines.append(line)
+    def add(self, segment: PlacedSegment) -> None:
+        """Take the next segment, with its sound."""
+        self._segments.append(segment)
 
-    def begin(self) -> None:
-        """All lines are at their places; nothing happens where none came, as where their mix was in the store."""
-        if self._lines:
-            self._listening.begin(self._listen)
+    def start(self) -> None:
+        """Measure the segments in a thread; without any (their mix was in the store) `scores` measures the file."""
+        if self._segments:
+            self._listening.start(self._listen)
 
-    def under_way(self) -> AbstractContextManager[None]:
-        """The speech has been measured after the block; no thread is left where it fails."""
-        return self._listening.under_way()
+    def joined(self) -> AbstractContextManager[None]:
+        """Wait for the thread at the end of the block; stop it where the block fails."""
+        return self._listening.joined()
 
-    def quality(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
-        """The scores of the finished dub, after ``under_way``; or else which of them could not be measured, and why."""
+    def scores(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
+        """Return the scores of the finished dub; or `None`, and which scores could not be measured and why."""
         self._checkpoint()
         try:
             return self._scores(made)
@@ -77,22 +78,14 @@ class Judge:
 
     def _listen(self, checkpoint: Checkpoint) -> None:
         try:
-            self._values = measured_speech(self._lines, self._source, self._settings, checkpoint)
+            self._values = measure_segments(self._segments, self._source, self._settings, checkpoint)
         finally:
-            self._lines = []
+            self._segments = []
 
     def _scores(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
         record = made.record
-        asked = [metric for metric in SCORES.values() if not self._listening.begun or metric not in OF_SPEECH]
-        found = measure(
-            made.media,
-            self._source,
-            record.source_language,
-            record.target_language,
-            record=record,
-            speech_track=made.speech_track,
-            metrics=asked,
-        )
+        asked = [metric for metric in SCORES.values() if not self._listening.started or metric not in OF_SPEECH]
+        found = measure(made, self._source, metrics=asked)
         values = {**self._values, **found.values}
         reasons: Mapping[str, str] = found.absent
         if self._listening.problem is not None:
@@ -116,11 +109,10 @@ class Judge:
         ), {}
 
 
-def measured_speech(
+def measure_segments(
     placed: list[PlacedSegment], source: Path, settings: Settings, checkpoint: Checkpoint
 ) -> dict[str, float]:
-    """Metrics ``OF_SPEECH`` of lines with their sound, of the first ``LISTENED_S``; without those that nothing can be
-    measured on."""
+    """Return the metrics `OF_SPEECH` of the segments in the first `LISTENED_S`; absent: nothing to measure."""
     whole = media.probe(source)
     seconds = min(whole.duration_s, LISTENED_S)
     info = replace(whole, duration_s=seconds)
@@ -129,14 +121,15 @@ def measured_speech(
     track = _sound(video_combination.speech_track(placed, media.SPEECH_HZ, seconds), checkpoint)
     original = _sound(media.speech_blocks(source, stream, seconds, read_on=False), checkpoint)
     lines = [
-        DubbedLine(
+        PlannedSegment(
             line.spoken.source.source.interval, Interval(line.start, line.end), line.speed, line.spoken.text or ""
         )
         for line in placed
     ]
-    scores = measure_speech(track, lines, original)
-    mos = VoiceMos(resources.cores())(track, scores.speech, checkpoint)
-    values = {"sync_within_150ms": scores.sync.sync_within_150ms, "voice_mos": mos}
+    found = measure_speech(track, lines, original)
+    speech = [Interval(*span) for span in found.dubbed_speech or ()]
+    mos = VoiceMos(resources.cores())(track, speech, checkpoint)
+    values = {"sync_within_150ms": found.values.get("sync_within_150ms"), "voice_mos": mos}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -149,4 +142,4 @@ def _sound(blocks: Iterable[NDArray[np.float32]], checkpoint: Checkpoint) -> Aud
 
 
 def _ignore(finding: Finding) -> None:
-    """The dub itself tells what is found."""
+    """Drop a finding: the dub itself reports them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from dubbing import PEOPLE, Dubbing
 
-from vtlab.doctor import engine_reports, explained_settings
+from vtlab.doctor import engine_reports, explain_settings
 from vtlab.engines import KINDS, check_engines, engine_class, engine_options, list_options, table
 from vtlab.engines.pool import EnginePool
 from vtlab.engines.tts import TtsEngine
@@ -127,7 +127,7 @@ def test_a_dub_by_an_announced_engine(pool: EnginePool, tmp_path: Path) -> None:
 def test_an_engine_is_given_the_optional_members_it_lacks_and_told_the_others() -> None:
     tone = engine_class("tts", "tone")
     assert (tone.network, tone.parallel, tone.max_chars) == (TtsEngine.network, TtsEngine.parallel, TtsEngine.max_chars)
-    assert tone.named("hum", "en") is None
+    assert tone.find_voice("hum", "en") is None
     with pytest.raises(EngineError, match="lacks rates, seconds_per_unit, speak, status, units, voices, weights: see"):
         engine_class("tts", "tonelab.voice:Mute")
 
@@ -149,7 +149,7 @@ def test_engines_are_found_by_name_in_every_kind_and_by_path() -> None:
 
 def test_settings_are_explained_with_the_options_of_engines() -> None:
     settings = settings_from_dict({"tts": {"options": {"espeak": {"wpm": 170}}}})
-    rows = {setting.key: setting for setting in explained_settings(settings)}
+    rows = {setting.key: setting for setting in explain_settings(settings)}
     wpm = rows["tts.options.espeak.wpm"]
     assert (wpm.value, wpm.default, wpm.type) == (170, 165, "whole number, >= 100, <= 225")
     assert "transcription.voice_activity.options" in rows

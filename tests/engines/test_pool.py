@@ -38,7 +38,7 @@ def test_above_the_budget_the_least_recently_used_goes_first_and_the_recogniser_
     used(pool, ("transcription", "whisper"), ("tts", "piper"), ("translation", "firefox"), ("tts", "kokoro"))
     used(pool, ("tts", "piper"))
     pool.budget_mb = 1  # this process is larger than that, so all must go
-    assert pool.trim() == [
+    assert pool.unload() == [
         ("translation", "firefox"),
         ("tts", "kokoro"),
         ("tts", "piper"),
@@ -52,7 +52,7 @@ def test_dropping_ends_where_memory_is_well_below_the_budget(monkeypatch: pytest
     measured = iter([0, 0, 0, 801, 750, 700])
     monkeypatch.setattr(resources, "rss_mb", lambda: next(measured))
     used(pool, ("tts", "a"), ("tts", "b"), ("tts", "c"))
-    assert pool.trim() == [("tts", "a"), ("tts", "b")]
+    assert pool.unload() == [("tts", "a"), ("tts", "b")]
 
 
 def test_an_engine_in_use_stays() -> None:
@@ -60,13 +60,13 @@ def test_an_engine_in_use_stays() -> None:
     pool.borrow(("tts", "piper"), object)
     pool.borrow(("tts", "piper"), never)
     pool.give_back(("tts", "piper"))
-    assert pool.trim() == []
+    assert pool.unload() == []
     pool.give_back(("tts", "piper"))
-    assert pool.trim() == [("tts", "piper")]
+    assert pool.unload() == [("tts", "piper")]
 
 
 def test_within_the_budget_nothing_goes() -> None:
     pool = EnginePool(budget_mb=10**9)
     used(pool, ("tts", "piper"))
-    assert pool.trim() == []
+    assert pool.unload() == []
     assert pool.loaded() == [("tts", "piper")]

@@ -77,6 +77,8 @@ def test_the_digest_follows_references_and_media(tmp_path: Path) -> None:
         (with_segment(end=None), r"line 2: segments\.0: give both start and end, or null for both"),
         (with_segment(text=""), r"line 2: segment 1 has no text; write what is said"),
         (CLIP, r"line 2: a second clip 'one'; rename it"),
+        (CLIP | {"segments": "x"}, r"line 2: segments: write a list"),
+        (CLIP | {"segments": ["x"]}, r"line 2: segments\.0: write a mapping"),
     ],
 )
 def test_errors_name_the_line_and_the_cure(tmp_path: Path, clip: dict[str, Any] | str, sentence: str) -> None:

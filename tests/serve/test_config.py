@@ -1,20 +1,11 @@
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from serve.config import STATE, ActiveRelease, Config, load_config, make_folders
-from vtlab.errors import SettingsError, UserError
-from vtlab.releases import store as promotion
-from vtlab.releases.evidence import Evidence, GateOutcome
-from vtlab.releases.store import Proposal, Release, WeightsMismatch
-from vtlab.settings import Settings, fingerprint, settings_from_dict
-
-WHEN = datetime(2026, 1, 2, tzinfo=UTC)
+from serve.config import STATE, Config, load_config, load_tokens, make_folders
+from vtlab.errors import SettingsError
 
 
 def test_the_environment_is_below_the_command_line() -> None:
@@ -64,143 +55,28 @@ def test_folders_are_made(tmp_path: Path) -> None:
         make_folders(config.model_copy(update={"artifacts": tmp_path / "file" / "a"}))
 
 
-# ---------------------------------------------------------------- what is served
+# ---------------------------------------------------------------- tokens
 
 
-def release(folder: Path, name: str = "base", forced: str | None = None, **sections: object) -> Release:
-    """Puts a release of these settings in force."""
-    settings = settings_from_dict(sections)
-    gate = GateOutcome(metric="bleu", limit="at least 20", value=31.4, passed=True)
-    evidence = Evidence(values={"bleu": 31.4, "wer": 0.08}, intervals={"bleu": (29.0, 34.0)}, gates=(gate,), clips=16)
-    proposal = Proposal(
-        name=name, suite="pt-en", run_id="0123abcd", fingerprint=fingerprint(settings), dataset="spoken",
-        dataset_digest="d", pairs=(("pt", "en"),), weights=(), evidence=evidence, commit=None, vtlab="0", who="Ana",
-        when=WHEN, forced=forced, settings=settings,
-    )  # fmt: skip
-    return promotion.promote(folder, lambda: proposal)
+def test_tokens_come_from_a_variable_and_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("# of two gateways\n0123456789abcdef\n\n  fedcba9876543210  \n")
+    config = load_config({"token_file": file}, {"SERVE_TOKEN": "the token of a third"})
+    assert load_tokens(config) == ["the token of a third", "0123456789abcdef", "fedcba9876543210"]
+    assert "third" not in repr(config)
+    assert load_tokens(Config()) == []
 
 
-@pytest.fixture
-def told() -> Iterator[list[logging.LogRecord]]:
-    """What the log was told."""
-    records: list[logging.LogRecord] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            records.append(record)
-
-    handler, logger = Keep(), logging.getLogger("serve.config")
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    yield records
-    logger.removeHandler(handler)
-    logger.setLevel(logging.NOTSET)
+@pytest.mark.parametrize("content", [None, "", "# none\n", "short\n", "0123456789abcdef\nshort\n", b"\xff\xfe"])
+def test_a_file_of_tokens_that_protects_nothing_is_refused(tmp_path: Path, content: str | bytes | None) -> None:
+    file = tmp_path / "tokens"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SettingsError, match="tokens"):
+        load_tokens(Config(token_file=file))
 
 
-def test_without_a_release_the_packaged_default_is_served(tmp_path: Path) -> None:
-    in_force = ActiveRelease(tmp_path, environment={})
-    served = in_force()
-    assert "packaged default" in served.name
-    assert "no release" in in_force.figures()
-    assert "vtlab promote" in in_force.figures()
-    combination = served.settings.video_combination
-    assert (combination.burn_subtitles, combination.soft_subtitles, combination.browser_safe) == (True, False, True)
-    assert served.settings.tts == Settings().tts
-
-
-def test_the_release_in_force_is_served_with_its_figures(tmp_path: Path) -> None:
-    made = release(tmp_path, tts={"engines": ["piper"]})
-    in_force = ActiveRelease(tmp_path, environment={})
-    served = in_force()
-    assert served.name == "release 1 (pt-en/base)"
-    assert served.settings.tts.engines == ("piper",)
-    assert served.settings.video_combination.browser_safe
-    said = in_force.figures()
-    for part in ("16 clips of spoken", "run 0123abcd", "Ana", "2026-01-02", "1 of 1 gates", made.fingerprint):
-        assert part in said
-    assert "bleu 31.4 (29 to 34), wer 0.08" in said
-    assert "objections" not in said
-    assert "subtitles" not in said
-
-
-@pytest.mark.parametrize(("burn", "burned"), [(True, True), (False, False)])
-def test_subtitles_are_burned_in_for_the_page(tmp_path: Path, burn: bool, burned: bool) -> None:
-    release(tmp_path)
-    in_force = ActiveRelease(tmp_path, burn_subtitles=burn, environment={})
-    combination = in_force().settings.video_combination
-    assert (combination.burn_subtitles, combination.soft_subtitles) == (burned, not burned)
-    assert ("No subtitles are burned in" in in_force.figures()) is not burned
-
-
-def test_a_forced_release_says_so(tmp_path: Path) -> None:
-    release(tmp_path, forced="the customer asked for it")
-    assert "against objections: the customer asked for it" in ActiveRelease(tmp_path, environment={}).figures()
-
-
-def test_a_new_release_and_a_rollback_count_from_the_next_session_on(
-    tmp_path: Path, told: list[logging.LogRecord]
-) -> None:
-    in_force = ActiveRelease(tmp_path, environment={})
-    names = [in_force().name]
-    release(tmp_path)
-    names.append(in_force().name)
-    release(tmp_path, name="better", tts={"max_rate": 1.2})
-    before = in_force
-    names.append(before().name)
-    promotion.rollback(tmp_path, "Ana", WHEN)
-    names.append(in_force().name)
-    assert names[0].startswith("packaged default")
-    assert names[1:] == ["release 1 (pt-en/base)", "release 2 (pt-en/better)", "release 1 (pt-en/base)"]
-    assert [record.release for record in told if record.event == "release"] == names[1:]
-
-
-@pytest.mark.parametrize("damage", ["release.json", "settings.yaml"])
-def test_a_damaged_release_does_not_replace_a_good_one(
-    tmp_path: Path, told: list[logging.LogRecord], damage: str
-) -> None:
-    release(tmp_path)
-    in_force = ActiveRelease(tmp_path, environment={})
-    release(tmp_path, name="better")
-    (tmp_path / "0002" / damage).write_text("{}")
-    assert [in_force().name for _ in range(3)] == ["release 1 (pt-en/base)"] * 3
-    (error,) = [record for record in told if record.levelno == logging.ERROR]  # once, not for every session
-    assert "damaged" in error.getMessage()
-    with pytest.raises(UserError, match="damaged"):
-        ActiveRelease(tmp_path, environment={})  # nothing good is known at the start
-
-
-def test_other_weights_than_those_evaluated_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[logging.LogRecord]
-) -> None:
-    release(tmp_path)
-    in_force = ActiveRelease(tmp_path, environment={})
-    monkeypatch.setattr(promotion, "verify", lambda _: [WeightsMismatch("base", "1", "2", "Weights base are others.")])
-    with pytest.raises(SettingsError, match=r"Weights base are others.*--unmeasured"):
-        ActiveRelease(tmp_path, environment={})
-    assert ActiveRelease(tmp_path, unmeasured=True, environment={})().name == "release 1 (pt-en/base)"
-    release(tmp_path, name="better")
-    assert in_force().name == "release 1 (pt-en/base)"
-    assert "Weights base are others." in told[-1].getMessage()
-
-
-@pytest.mark.parametrize(
-    ("overrides", "environment"),
-    [(("tts.voice=x",), {}), ((), {"VTLAB_TTS__VOICE": "x"})],
-)
-def test_settings_without_evidence_need_to_be_asked_for(
-    tmp_path: Path, overrides: tuple[str, ...], environment: dict[str, str]
-) -> None:
-    release(tmp_path)
-    with pytest.raises(SettingsError, match=r"tts.voice|VTLAB_TTS__VOICE"):
-        ActiveRelease(tmp_path, overrides=overrides, environment=environment)
-    in_force = ActiveRelease(tmp_path, unmeasured=True, overrides=overrides, environment=environment)
-    assert in_force().settings.tts.voice == "x"
-    assert "unmeasured" in in_force().name
-    assert in_force().settings.video_combination.burn_subtitles
-
-
-def test_what_belongs_to_the_machine_may_be_set_beside_a_release(tmp_path: Path) -> None:
-    release(tmp_path, initialization={"threads": 3})
-    environment = {"VTLAB_INITIALIZATION__OFFLINE": "true", "VTLAB_STORE": "/tmp/x", "VTLAB_RELEASES": str(tmp_path)}
-    settings = ActiveRelease(tmp_path, environment=environment)().settings
-    assert (settings.initialization.offline, settings.initialization.threads) == (True, 3)
+def test_a_token_that_could_be_guessed_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError, match="SERVE_TOKEN") as refused:
+        load_config({}, {"SERVE_TOKEN": "hunter2"})
+    assert "hunter2" not in str(refused.value)

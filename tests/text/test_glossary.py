@@ -6,12 +6,12 @@ from vtlab.errors import SettingsError
 from vtlab.text.glossary import (
     CODE_WORDS,
     TAG,
-    kept_spans,
+    find_lost,
+    find_protected_spans,
     load_glossary,
-    localised_numbers,
-    lost,
-    masked,
-    unmasked,
+    localise_numbers,
+    mask,
+    unmask,
 )
 
 
@@ -32,7 +32,7 @@ from vtlab.text.glossary import (
     ],
 )
 def test_kept_spans(text, wanted):
-    assert [span.wanted for span in kept_spans(text, {}, "en", "pt")] == wanted
+    assert [span.wanted for span in find_protected_spans(text, {}, "en", "pt")] == wanted
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_kept_spans(text, wanted):
     ],
 )
 def test_lost(text, translation, missing):
-    spans = kept_spans(text, {"dashboard": "painel de controlo"}, "en", "pt")
-    assert [span.wanted for span in lost(spans, text, translation, "pt")] == missing
+    spans = find_protected_spans(text, {"dashboard": "painel de controlo"}, "en", "pt")
+    assert [span.wanted for span in find_lost(spans, text, translation, "pt")] == missing
 
 
 @pytest.mark.parametrize(
@@ -66,26 +66,26 @@ def test_lost(text, translation, missing):
     ],
 )
 def test_localised_numbers(text, translation, source, target, right):
-    assert localised_numbers(text, translation, source, target) == right
+    assert localise_numbers(text, translation, source, target) == right
 
 
 @given(st.text(alphabet="X1Q2Z ab@.org4B", max_size=40), st.sampled_from(CODE_WORDS))
 def test_what_is_masked_comes_back(text, form):
     text += " 4B a@b.org"
-    spans = kept_spans(text, {}, "en", "en")
-    hidden, words = masked(text, spans, form)
+    spans = find_protected_spans(text, {}, "en", "en")
+    hidden, words = mask(text, spans, form)
     assert all(word not in text for word in words)
     whole = list(text)
     for span in reversed(spans):
         whole[span.start : span.end] = span.wanted
-    restored = unmasked(hidden, words)
+    restored = unmask(hidden, words)
     assert restored is None or restored == "".join(whole)
 
 
 def test_a_code_word_that_is_lost_or_doubled_is_told():
-    assert unmasked("see X1", {"X1": "4B", "X2": "5C"}) is None
-    assert unmasked("see X1 and X1", {"X1": "4B"}) is None
-    assert unmasked("see X12", {"X1": "4B"}) is None
+    assert unmask("see X1", {"X1": "4B", "X2": "5C"}) is None
+    assert unmask("see X1 and X1", {"X1": "4B"}) is None
+    assert unmask("see X12", {"X1": "4B"}) is None
 
 
 @pytest.mark.parametrize(

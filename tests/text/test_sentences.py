@@ -6,10 +6,10 @@ from vtlab.text.sentences import (
     clauses,
     copied_share,
     ends_sentence,
-    looped,
+    is_looped,
+    is_truncated,
     split_clauses,
     split_sentences,
-    truncated,
     word_count,
 )
 
@@ -91,7 +91,7 @@ def test_clauses_are_cut_at_their_marks_rather_than_between_words():
     ],
 )
 def test_looped(source, translation, is_loop):
-    assert looped(source, translation) is is_loop
+    assert is_looped(source, translation) is is_loop
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_looped(source, translation, is_loop):
     ],
 )
 def test_truncated(source, translation, is_cut):
-    assert truncated(source, translation) is is_cut
+    assert is_truncated(source, translation) is is_cut
 
 
 @pytest.mark.parametrize(

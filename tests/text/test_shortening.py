@@ -1,6 +1,6 @@
 import pytest
 
-from vtlab.text.shortening import shorter
+from vtlab.text.shortening import shorten
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ from vtlab.text.shortening import shorter
     ],
 )
 def test_shorter(text, language, short):
-    assert shorter(text, language) == short
+    assert shorten(text, language) == short

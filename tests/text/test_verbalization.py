@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtlab.text.markup import speakable
+from vtlab.text.markup import strip_markup
 from vtlab.text.verbalization import spell_out
 from vtlab.text.verbalization.languages import WORDS
 
@@ -16,12 +16,12 @@ CASES = json.loads((Path(__file__).parents[1] / "cases" / "unspeakable_lines.jso
 
 @pytest.mark.parametrize("text", CASES["silent"], ids=repr)
 def test_nothing_to_say(text: str) -> None:
-    assert speakable(text) == ""
+    assert strip_markup(text) == ""
 
 
 @pytest.mark.parametrize("case", CASES["spoken"], ids=lambda case: case["say"])
 def test_exactly_this_is_said(case: dict[str, str]) -> None:
-    assert speakable(case["text"]) == case["say"]
+    assert strip_markup(case["text"]) == case["say"]
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,13 @@ def test_exactly_this_is_said(case: dict[str, str]) -> None:
         ("R&amp;D &lt; 5", "R&D < 5"),
     ],
 )
-def test_speakable(text: str, said: str) -> None:
-    assert speakable(text) == said
+def test_strip_markup(text: str, said: str) -> None:
+    assert strip_markup(text) == said
 
 
 @given(st.text(max_size=60))
 def test_what_is_left_has_something_to_say_and_stays(text: str) -> None:
-    said = speakable(text)
+    said = strip_markup(text)
     assert said == "" or any(letter.isalnum() for letter in said)
     assert said == " ".join(said.split())
 

@@ -107,7 +107,7 @@ def _piece(span: Span, work: Path) -> Piece:
         work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=work) as folder:
             out = Path(folder) / "piece.mp4"
-            media.piece(info, out, max(0.0, span.start - AROUND_S), span.end + AROUND_S, Path(folder))
+            media.excerpt(info, out, max(0.0, span.start - AROUND_S), span.end + AROUND_S, Path(folder))
             return Piece(out.read_bytes(), info.video is not None)
     except OSError as error:
         raise ResourceError(f"No line can be cut in {work}: {error.strerror}.") from error

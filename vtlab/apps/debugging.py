@@ -30,6 +30,7 @@ from vtlab.metrics.metric import Metric
 from vtlab.metrics.rows import ReferenceSegment
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
+from vtlab.run import memory_budget_mb
 from vtlab.settings import Settings, list_settings, load_settings
 
 OUT = Path("out") / "debug"
@@ -55,7 +56,7 @@ def known_clips(folder: Path = DATASETS) -> dict[str, Clip]:
 @cache
 def shared_pool() -> EnginePool:
     """Engines for every page that is open, loaded once; idle ones go where memory grows short."""
-    return EnginePool(pipeline.memory_budget_mb(Settings()))
+    return EnginePool(memory_budget_mb(Settings()))
 
 
 def page_folder() -> tempfile.TemporaryDirectory[str]:
@@ -253,12 +254,7 @@ def metric_differences(
     asked = QUICKLY_MEASURED if reference is None else (*WITH_REFERENCE, *QUICKLY_MEASURED)
 
     def values(dub: Dub) -> dict[str, float]:
-        record = dub.record
-        return measure(
-            dub.media, video, record.source_language, record.target_language,
-            reference=reference, record=record, speech_track=dub.speech_track,
-            subtitles=dub.subtitles[record.target_language], metrics=asked,
-        ).values  # fmt: skip
+        return measure(dub, video, reference=None if reference is None else list(reference), metrics=asked).values
 
     before, after = values(base), values(changed)
     return [

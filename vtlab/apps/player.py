@@ -77,13 +77,13 @@ def _address(file: Path) -> str:
 
 def _part(file: Path, subtitles: Path | None, part: int, folder: Path) -> tuple[Path, Path | None]:
     """A part of an MP4, and its subtitles on that part's clock, as files in ``folder``."""
-    from vtlab.media import piece, probe
+    from vtlab.media import excerpt, probe
     from vtlab.metrics.subtitles import read_subtitles
     from vtlab.stages.subtitle_generation import write_subtitles
 
     info = probe(file)
     start, end = part * PART_S, min((part + 1) * PART_S, info.duration_s)
-    shown = piece(info, folder / f"part{file.suffix}", start, end, folder)
+    shown = excerpt(info, folder / f"part{file.suffix}", start, end, folder)
     if subtitles is None:
         return shown, None
     cues = [cue for cue in read_subtitles(subtitles) if cue.end > start and cue.start < end]

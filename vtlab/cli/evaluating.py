@@ -11,6 +11,14 @@ import typer
 from vtlab.cli.terminal import FAULT_EXIT, GATE_EXIT, AsJson, Debug, print_lines, say
 
 
+def _print_schema(value: bool) -> None:
+    if value:
+        from vtlab.evaluation.suite.model import Suite
+
+        print(json.dumps(Suite.model_json_schema(), ensure_ascii=False, indent=1))
+        raise typer.Exit
+
+
 def evaluate(
     suite: Annotated[Path, typer.Argument(metavar="SUITE", help="The suite's YAML file, such as evals/smoke.yaml.")],
     limit: Annotated[int, typer.Option(min=0, metavar="N", help="The first N clips only; 0: all.")] = 0,
@@ -23,6 +31,12 @@ def evaluate(
         typer.Option("--on", metavar="CLUSTER", help="'ray' on this machine, or ray://host:port or host:port."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the results go.")] = Path("out/eval"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be computed, and about how long it would take.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", callback=_print_schema, is_eager=True, help="Print the JSON schema of a suite.")
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -33,8 +47,15 @@ def evaluate(
     that all machines share. Exit code 3: a clip failed, or no configuration passes its gates.
     """
     from vtlab.evaluation import api
-    from vtlab.evaluation.show.terminal import sweep_data, sweep_table
+    from vtlab.evaluation.show.terminal import forecast_data, forecast_table, sweep_data, sweep_table
 
+    if dry_run:
+        found = api.forecast(suite, limit, resume=resume, out=out)
+        if as_json:
+            print(json.dumps(forecast_data(found), ensure_ascii=False, indent=1))
+        else:
+            print_lines(forecast_table(found))
+        return
     done = api.evaluate(suite, jobs, on, limit, resume=resume, out=out, report=say)
     if as_json:
         print(json.dumps(sweep_data(done), ensure_ascii=False, indent=1))

@@ -1,4 +1,4 @@
-"""The command that serves: the gRPC server behind a gateway."""
+"""The command `vtlab serve`: the gRPC server behind a gateway."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from vtlab.cli.terminal import Debug, Overrides, SettingsFile
 
 
 def serve(
+    context: typer.Context,
     port: Annotated[int | None, typer.Option(help="Port to listen on [GRPC_PORT, 50051]; 0: any free one.")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on [GRPC_HOST, [::], that is all].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [GRPC_HOST, localhost]; 0.0.0.0: all.")] = None,
     uploads: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where videos come from [UPLOADS_DIR, uploads].")
     ] = None,
@@ -59,9 +60,7 @@ def serve(
     metrics_port: Annotated[
         int | None, typer.Option(help="Port for Prometheus [METRICS_PORT, none]; 0: any free one.")
     ] = None,
-    metrics_host: Annotated[
-        str | None, typer.Option(help="Address for Prometheus [METRICS_HOST, 0.0.0.0, that is all].")
-    ] = None,
+    metrics_host: Annotated[str | None, typer.Option(help="Address for Prometheus [METRICS_HOST, localhost].")] = None,
     tls_cert: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Certificate chain, PEM [TLS_CERT, no TLS].")
     ] = None,
@@ -69,6 +68,10 @@ def serve(
     tls_client_ca: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Clients need a certificate signed by this one, PEM [TLS_CLIENT_CA]."),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Clients need one of its tokens, one a line [SERVE_TOKEN_FILE, none]."),
     ] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error [LOG_LEVEL, info]; debug quotes the videos.")
@@ -80,28 +83,12 @@ def serve(
 ) -> None:
     """Serve dubbing over gRPC with the release in force, or with the packaged default before the first promotion.
 
-    In brackets: the environment variable and the default; serve/README.md tells more. A promotion or a rollback counts
-    from the next session on. SIGTERM and Ctrl-C drain: sessions finish, or are parked and resumed when asked for again.
+    In brackets: the environment variable and the default; serve/README.md explains them. A promotion or a rollback
+    counts from the next session on. SIGTERM and Ctrl-C drain: sessions finish, or are parked and resumed when asked for
+    again.
     """
-    from serve.config import ActiveRelease, Config, load_config
+    from serve.config import Config
+    from serve.main import run
 
-    # first of all: there is nothing here yet but the options, which are named as its fields
-    config = load_config({name: value for name, value in locals().items() if name in Config.model_fields})
-
-    import asyncio
-    import os
-
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines are no JSON; read as it is imported
-
-    from serve.observe.logs import start_logging
-    from serve.server import serve as run
-
-    start_logging(config.log_level, config.log_file)
-    in_force = ActiveRelease(
-        config.releases,
-        unmeasured=config.unmeasured,
-        burn_subtitles=config.burn_subtitles,
-        file=settings,
-        overrides=tuple(overrides or ()),
-    )
-    asyncio.run(run(config, in_force, partial(print, flush=True)))
+    chosen = {name: value for name, value in context.params.items() if name in Config.model_fields}
+    run(chosen, settings, overrides or (), partial(print, flush=True))

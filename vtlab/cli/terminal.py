@@ -125,12 +125,5 @@ def print_lines(lines: Iterable[str]) -> None:
         print(line)
 
 
-def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table, its columns as wide as their longest cell."""
-    table = [header, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-
-
 def say(sentence: str) -> None:
     print(sentence, file=sys.stderr)

@@ -143,7 +143,7 @@ def engine_options(kind: str, name: str, options: EngineOptions, *, offline: boo
     return checked.model_copy(update={"offline": True}) if offline and "offline" in model.model_fields else checked
 
 
-def chosen(kind: str, settings: Settings) -> tuple[tuple[str, ...], EngineOptions]:
+def chosen_engines(kind: str, settings: Settings) -> tuple[tuple[str, ...], EngineOptions]:
     """Return the engines of a kind that the settings name, in their order, and the options by engine name."""
     match kind:
         case "voice_activity":
@@ -165,7 +165,7 @@ def check_engines(settings: Settings) -> None:
         SettingsError: An option is unknown or out of range.
     """
     for kind in KINDS:
-        engines, options = chosen(kind, settings)
+        engines, options = chosen_engines(kind, settings)
         for name in dict.fromkeys([*engines, *options]):
             engine_options(kind, name, options)
 

@@ -34,7 +34,7 @@ class EnginePool:
         """The engine of that key, built by ``build`` where it is not loaded."""
         with self._lock:
             if key not in self._loaded:
-                self.trim()
+                self.unload()
                 self._loaded[key] = _Loaded(build())
             self._loaded.move_to_end(key)
             self._loaded[key].users += 1
@@ -50,7 +50,7 @@ class EnginePool:
         with self._lock:
             return list(self._loaded)
 
-    def trim(self) -> list[tuple[str, ...]]:
+    def unload(self) -> list[tuple[str, ...]]:
         """Drops engines that nobody uses while memory is above the budget; returns the keys dropped."""
         from vtlab.resources import HIGH_SHARE, rss_mb
 

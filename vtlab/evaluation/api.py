@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from vtlab.evaluation.compare.bootstrap import SAMPLES, SEED
 from vtlab.evaluation.compare.comparison import compare_systems
 from vtlab.evaluation.compare.systems import from_results
 from vtlab.evaluation.compare.votes import find_votes, read_votes
@@ -17,6 +16,8 @@ from vtlab.evaluation.show.terminal import describe_result
 from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.suite.model import Suite
 from vtlab.evaluation.sweep.clip import Bench, evaluate_clip
+from vtlab.evaluation.sweep.forecast import Forecast, forecast_sweep
+from vtlab.evaluation.sweep.plan import plan_sweep
 from vtlab.evaluation.sweep.run import Sweep, Workers, run_sweep
 from vtlab.evaluation.sweep.workers import run_in_processes
 from vtlab.evaluation.tracking.connection import create_store
@@ -24,8 +25,9 @@ from vtlab.evaluation.tracking.machine_load import sample_load
 from vtlab.evaluation.tracking.notebook import execute_evaluation
 from vtlab.evaluation.tracking.runs import attach_trade, log_configuration
 from vtlab.evaluation.tracking.systems import load_systems
+from vtlab.metrics.bootstrap import SAMPLES, SEED
 
-__all__ = ["compare", "evaluate", "evaluate_configuration", "load_run", "load_suite"]
+__all__ = ["compare", "evaluate", "evaluate_configuration", "forecast", "load_run", "load_suite"]
 
 Report = Callable[[str], None]
 
@@ -75,7 +77,7 @@ def evaluate(
         suite,
         Path(out),
         _choose_workers(jobs, on),
-        on_result=lambda result, done, total: report(describe_result(result, done, total)),
+        on_result=lambda *news: report(describe_result(*news)),
         report=report,
         track=execute_evaluation,
         limit=limit,
@@ -83,6 +85,23 @@ def evaluate(
     )
     attach_trade({one.run_id: one.results for one in done.outcomes if one.run_id is not None})
     return done
+
+
+def forecast(suite: str | Path | Suite, limit: int = 0, *, resume: bool = True, out: str | Path = RESULTS) -> Forecast:
+    """Return what `evaluate` would do with the same arguments, and about how long it would take.
+
+    Nothing is dubbed or written, and no model is loaded.
+
+    Raises:
+        UserError: The suite is faulty, or no clip could be dubbed under some configuration.
+
+    Example:
+        >>> found = forecast("evals/smoke.yaml", out="nowhere")
+        >>> found.plan.total, found.basis
+        (4, 'documented rates of a machine with two cores')
+    """
+    suite = suite if isinstance(suite, Suite) else load_suite(suite)
+    return forecast_sweep(plan_sweep(suite, Path(out), limit=limit, resume=resume))
 
 
 def evaluate_configuration(

@@ -5,9 +5,9 @@ One clock for everything: seconds since the file's first timestamp, which is wha
 """
 
 from vtlab.media.decoding import SPEECH_HZ, decode_blocks, decode_span, decode_speech, speech_blocks
-from vtlab.media.encoding import aac_rate, whole, write_aac, write_flac
+from vtlab.media.encoding import aac_rate, discard_on_failure, write_aac, write_flac
 from vtlab.media.ffmpeg import ffmpeg_binary, ffmpeg_offers, run_ffmpeg
-from vtlab.media.muxing import MP4_VIDEO, PREVIEW_HEIGHT, SubtitleTrack, mux, piece, preview
+from vtlab.media.muxing import MP4_VIDEO, PREVIEW_HEIGHT, SubtitleTrack, excerpt, mux, preview
 from vtlab.media.streams import (
     AudioStream,
     Extraction,
@@ -33,15 +33,15 @@ __all__ = [
     "decode_blocks",
     "decode_span",
     "decode_speech",
+    "discard_on_failure",
+    "excerpt",
     "ffmpeg_binary",
     "ffmpeg_offers",
     "mux",
-    "piece",
     "preview",
     "probe",
     "run_ffmpeg",
     "speech_blocks",
-    "whole",
     "write_aac",
     "write_flac",
 ]

@@ -24,7 +24,7 @@ DEMUXERS = (
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
+def open_container(path: Path) -> Iterator[InputContainer]:
     import av
 
     options = {

@@ -14,7 +14,7 @@ import numpy as np
 
 from vtlab.audio import Audio
 from vtlab.errors import InputError
-from vtlab.media.container import opened, start_time
+from vtlab.media.container import open_container, start_time
 from vtlab.media.streams import AudioStream
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def decode_span(path: Path, start: float, end: float, stream: int = 0) -> Audio:
     """
     import av
 
-    with opened(path) as container:
+    with open_container(path) as container:
         if stream >= len(container.streams.audio):
             raise InputError(f"{path} has no audio stream {stream}.", code="E_NO_AUDIO")
         sound, origin = container.streams.audio[stream], start_time(container)
@@ -168,7 +168,7 @@ def _timed(
     """
     import av
 
-    with opened(path) as container:
+    with open_container(path) as container:
         start = start_time(container)
         resampler: AudioResampler | None = None
         kind: tuple[str, str, int] | None = None

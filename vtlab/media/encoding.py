@@ -53,7 +53,7 @@ def _write(
 ) -> Path:
     import av
 
-    with whole(out), av.open(local_url(out), "w", format=form) as container:
+    with discard_on_failure(out), av.open(local_url(out), "w", format=form) as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.layout = "mono" if channels == 1 else "stereo"
         stream.format = sample
@@ -73,7 +73,7 @@ def _write(
 
 
 @contextmanager
-def whole(out: Path) -> Iterator[None]:
+def discard_on_failure(out: Path) -> Iterator[None]:
     """Leaves nothing half-written at ``out`` when what writes it fails; ``ResourceError`` where the disk is full."""
     try:
         yield

@@ -10,7 +10,7 @@ from typing import Any
 
 from vtlab.languages import three_letters
 from vtlab.media.container import DEMUXERS
-from vtlab.media.encoding import whole
+from vtlab.media.encoding import discard_on_failure
 from vtlab.media.ffmpeg import ffmpeg_path, run_ffmpeg, time_limit
 from vtlab.media.streams import AudioStream, MediaInfo
 
@@ -90,7 +90,7 @@ def mux(
     if out.suffix in (".mp4", ".m4a", ".mov"):
         options |= {"movflags": "+faststart", "write_tmcd": 0}
     spec = ffmpeg.output(*streams, ffmpeg_path(out), **options).overwrite_output()
-    with whole(out):
+    with discard_on_failure(out):
         run_ffmpeg(spec, time_limit(info.duration_s), checkpoint, folder)
     return out
 
@@ -127,12 +127,12 @@ def preview(
         options |= {"c:v": "libx264", "crf": PREVIEW_CRF, "preset": "ultrafast", "pix_fmt": "yuv420p"}
     streams.append(ffmpeg.input(ffmpeg_path(sound), protocol_whitelist="file", format="mov", **span)["a:0"])
     spec = ffmpeg.output(*streams, ffmpeg_path(out), **options).overwrite_output()
-    with whole(out):
+    with discard_on_failure(out):
         run_ffmpeg(spec, time_limit(end_s), checkpoint, folder)
     return out
 
 
-def piece(
+def excerpt(
     info: MediaInfo,
     out: Path,
     start_s: float,
@@ -147,7 +147,7 @@ def piece(
     source = ffmpeg.input(ffmpeg_path(info.path), protocol_whitelist="file", format="mov", **span)
     streams = [source["V:0"]] if info.video is not None else []
     spec = ffmpeg.output(*streams, source["a:0"], ffmpeg_path(out), c="copy", movflags="+faststart", write_tmcd=0)
-    with whole(out):
+    with discard_on_failure(out):
         run_ffmpeg(spec.overwrite_output(), time_limit(end_s - start_s), checkpoint, folder)
     return out
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vtlab.errors import InputError, LanguageError
 from vtlab.languages import language_code
-from vtlab.media.container import opened, start_time
+from vtlab.media.container import open_container, start_time
 from vtlab.media.integrity import check_kind, check_size
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def probe(path: Path) -> MediaInfo:
     or cut off), ``E_NO_AUDIO``.
     """
     check_kind(path)
-    with opened(path) as container:
+    with open_container(path) as container:
         if not container.streams.audio:
             raise InputError(f"{path} has no sound, so there is nothing to dub.", code="E_NO_AUDIO")
         start = start_time(container)
@@ -215,7 +215,7 @@ def _language(tag: str | None) -> str | None:
 
 def count_frames(path: Path) -> int:
     """Packets of the picture that are shown (an edit list may hide some), which for every codec here are its frames."""
-    with opened(path) as container:
+    with open_container(path) as container:
         pictures = [stream for stream in container.streams.video if not int(stream.disposition) & ATTACHED_PICTURE]
         if not pictures:
             return 0

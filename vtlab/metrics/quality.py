@@ -1,4 +1,4 @@
-"""Quality where no reference is at hand: what a server can tell of a dub it has just made.
+"""Quality without a reference: of a translation, and what a server shows of a dub it has just made.
 
 Shares and scores become 0 to 100 here; what was not measured is ``None``.
 """
@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vtlab.languages import UNSPACED
-from vtlab.metrics.sync import mean
-from vtlab.text.sentences import COMPARED_WORDS, copied_share, has_letters, looped
+from vtlab.metrics.material import RECORD, Material
+from vtlab.metrics.metric import FileMetric
+from vtlab.metrics.timing import mean
+from vtlab.metrics.translation import chrf
+from vtlab.text.sentences import COMPARED_WORDS, copied_share, has_letters, is_looped
 
 LENGTH_RATIO = (0.5, 1.5)  # translation ÷ source characters beyond which something was lost or invented
 COPIED_SHARE = 0.5  # of the source's words standing unchanged in its translation: it was not translated
@@ -63,7 +66,7 @@ def translation_quality(
     weights = [len(sources[index].strip()) for index in rows]
     there = [has_letters(translations[index]) for index in rows]
     length = [length_ok(sources[i], translations[i], source_language, target_language) for i in rows]
-    steady = [not looped(sources[index], translations[index]) for index in rows]
+    steady = [not is_looped(sources[index], translations[index]) for index in rows]
     changed = [(copied_share(sources[index], translations[index]) or 0) < COPIED_SHARE for index in rows]
     similar = None if back is None else [_similarity(sources[index], back[index]) for index in rows]
     passed = [all(checks) for checks in zip(there, length, steady, changed, strict=True)]
@@ -108,7 +111,30 @@ def segments_condensed(lines: Sequence[tuple[str, str]]) -> int:
 
 
 def _similarity(source: str, back: str) -> float:
-    from vtlab.metrics.text import chrf
-
     value = chrf([source], [back]).value
     return 0.0 if value is None else value / 100
+
+
+def _measure(material: Material) -> tuple[float | None, str | None]:
+    if material.record is None:
+        return None, None
+    sources = [segment.text for segment in material.record.segments]
+    translations = [segment.translation for segment in material.record.segments]
+    back = None if material.translate_back is None else material.translate_back(translations)
+    found = translation_quality(sources, translations, material.source_language, material.target_language, back)
+    return (None, None) if found is None else (found.score, found.signature)
+
+
+METRICS = (
+    FileMetric(
+        "translation_quality",
+        "0-100",
+        "higher",
+        "translation judged without a reference",
+        group="text",
+        needs=(RECORD,),
+        nothing="the record has nothing to translate",
+        measure=_measure,
+        pool="mean",
+    ),
+)

@@ -15,8 +15,8 @@ class _Part(BaseModel):
 class Gate(_Part):
     """Bounds that a metric must keep, inclusive."""
 
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(None, allow_inf_nan=False, description="The least that is good enough.")
+    max: float | None = Field(None, allow_inf_nan=False, description="The most that is good enough.")
 
     @model_validator(mode="after")
     def _some_bound(self) -> Self:

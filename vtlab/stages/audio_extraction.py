@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from vtlab.events import Finding, Severity
 from vtlab.languages import language_name
 from vtlab.media import Extraction, MediaInfo, choose_audio, decode_speech
 from vtlab.settings import AudioExtractionSettings
+from vtlab.weights import content_hash
 
 STAGE = "audio_extraction"
 VERSION = 2
@@ -53,6 +55,35 @@ def speech_of(extraction: Extraction, on_finding: Callable[[Finding], None]) -> 
     audio = decode_speech(extraction.info.path, extraction.stream, extraction.duration_s, on_damage)
     _check(audio, on_finding)
     return audio
+
+
+class SourceSound:
+    """The sound that is dubbed, its name by content, and its speech: 16 kHz mono, on the picture's clock."""
+
+    def __init__(self, extraction: Extraction) -> None:
+        self.extraction = extraction
+        self.sha256 = content_hash(extraction.info.path)
+        self.name = f"{self.sha256}:{extraction.stream.index}:{VERSION}"
+        self._lock = threading.Lock()
+        self._speech: Audio | None = None
+
+    def decode(self, on_finding: Callable[[Finding], None]) -> None:
+        """Decode and check the speech."""
+        self._speech = speech_of(self.extraction, on_finding)
+
+    @property
+    def speech(self) -> Audio:
+        """The speech, decoded now where no stage has needed it before."""
+        with self._lock:
+            if self._speech is None:
+                self.decode(lambda finding: None)
+            assert self._speech is not None
+            return self._speech
+
+    def release(self) -> None:
+        """Free the memory of the speech: 230 MB an hour."""
+        with self._lock:
+            self._speech = None
 
 
 def _check(audio: Audio, on_finding: Callable[[Finding], None]) -> None:

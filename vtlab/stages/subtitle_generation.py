@@ -12,16 +12,17 @@ import math
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
 from vtlab.errors import VtlabError
 from vtlab.events import Finding, Severity
+from vtlab.media import MediaInfo, SubtitleTrack
 from vtlab.segments import Cue, PlacedSegment, Segment
 from vtlab.settings import SubtitleSettings
-from vtlab.text.sentences import columns
+from vtlab.text.sentences import count_columns
 
 STAGE = "subtitle_generation"
 VERSION = 3
@@ -31,6 +32,7 @@ TAG = re.compile(
     r"</?(?:i|b|u|s|c|v|rt|ruby|lang|font|span|br)(?:\.[^<>]*|\s[^<>]*=[^<>]*)?/?>|<(?:v|lang)\s[^<>]*>|\{\\[^}]*\}",
     re.IGNORECASE,
 )
+FRAME_S = 0.04  # of a sound without a picture
 LEAST_S = 0.5  # a cue stays this long even where the next one then comes a little later
 MERGED_GAP_S = 0.5  # cues further apart than this are not shown as one
 SLOW_COLUMNS = 20  # a line is not cut into cues shorter than this only because it is said slowly
@@ -45,6 +47,57 @@ NO_LINE_START = frozenset("、。，．！？：；」』）】〉》・ー…,.
 NO_LINE_STOP = frozenset("「『（【〈《([{«“‘")
 UNSPACED_BLOCKS = (("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"), ("\u3040", "\u9fff"),
                    ("\uff00", "\uffef"), ("\U00020000", "\U0003ffff"))  # fmt: skip
+
+
+def generate(
+    placed: Sequence[PlacedSegment],
+    languages: tuple[str, str],
+    settings: SubtitleSettings,
+    info: MediaInfo,
+    folder: Path,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
+) -> list[SubtitleTrack]:
+    """Write the subtitles of a dub in both languages, as SubRip and WebVTT, and return the four files.
+
+    Args:
+        placed: The segments at their places.
+        languages: Source and target.
+        settings: Limits on lines and reading speed.
+        info: The video, for its frame rate and length.
+        folder: Where the files go: ``pt.srt``, ``pt.vtt``, ``en.srt``, ``en.vtt``.
+        on_finding: Gets what a reader would mind.
+
+    Example:
+        >>> from vtlab import media
+        >>> from vtlab.audio import silence
+        >>> from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
+        >>> from vtlab.settings import SubtitleSettings
+        >>> from vtlab.stages import subtitle_generation
+        >>> segment = Segment(0, 1.0, 2.5, "Bom dia.")
+        >>> translated = TranslatedSegment(segment, "Good morning.", "en", "mine")
+        >>> spoken = SpokenSegment(translated, "Good morning.", silence(1.2, 16000))
+        >>> placed = PlacedSegment(spoken, 1.0, 2.2, spoken.audio)
+        >>> info = media.probe(Path("talk.mp4"))
+        >>> tracks = subtitle_generation.generate([placed], ("pt", "en"), SubtitleSettings(), info, Path())
+        >>> print(tracks[2].path.read_text())
+        1
+        00:00:01,000 --> 00:00:02,200
+        Good morning.
+        <BLANKLINE>
+    """
+    frame_s = float(1 / info.video.fps) if info.video else FRAME_S
+    segments = [segment.spoken.source.source for segment in placed]
+    tracks = []
+    for language, cues in (
+        (languages[0], source_cues(segments, settings, frame_s, info.duration_s)),
+        (languages[1], target_cues(placed, settings, frame_s, info.duration_s)),
+    ):
+        for finding in check(cues, settings, language):
+            on_finding(finding)
+        for suffix in (".srt", ".vtt"):
+            path = write_subtitles(cues, folder / f"{language}{suffix}")
+            tracks.append(SubtitleTrack(language, path))
+    return tracks
 
 
 def source_cues(
@@ -76,8 +129,8 @@ def check(cues: Sequence[Cue], settings: SubtitleSettings, language: str) -> lis
     findings = []
     for number, cue in enumerate(cues):
         seconds = cue.end - cue.start
-        cps = columns(cue.text) / seconds if seconds > 0 else float("inf")
-        longest = max(map(columns, cue.text.split("\n")))
+        cps = count_columns(cue.text) / seconds if seconds > 0 else float("inf")
+        longest = max(map(count_columns, cue.text.split("\n")))
         for code, value, limit, bad in (
             ("reading_speed", cps, settings.max_cps, cps > settings.max_cps * 1.05),
             ("line_chars", longest, settings.max_line_chars, longest > settings.max_line_chars),
@@ -127,7 +180,7 @@ def _parts(text: str, seconds: float, settings: SubtitleSettings) -> list[str]:
     """The text in as few cues as hold it, cut at clauses, each broken into lines."""
     room = settings.max_lines * settings.max_line_chars
     pieces = _pieces(text, settings.max_line_chars)
-    wide = columns(text)
+    wide = count_columns(text)
     slow = min(math.ceil(seconds / settings.max_duration_s), wide // SLOW_COLUMNS)
     for count in range(max(1, math.ceil(wide / room), slow), len(pieces)):
         cues = [_lines(group, settings) for group in _balanced(pieces, count, room)]
@@ -146,7 +199,7 @@ def _pieces(text: str, width: int) -> list[str]:
         if (
             pieces
             and not _may_break(pieces[-1], character)
-            and (columns(pieces[-1] + character) <= width or character.isspace())
+            and (count_columns(pieces[-1] + character) <= width or character.isspace())
         ):
             pieces[-1] += character
         else:
@@ -176,7 +229,7 @@ def _balanced(pieces: Sequence[str], count: int, width: int) -> list[list[str]]:
     groups: list[list[str]] = []
     rest = list(pieces)
     for left in range(count, 1, -1):
-        lengths = list(accumulate(columns(piece) + piece[-1:].isspace() for piece in rest))
+        lengths = list(accumulate(count_columns(piece) + piece[-1:].isspace() for piece in rest))
         ideal = lengths[-1] / left
 
         def cost(
@@ -206,11 +259,11 @@ def _lines(pieces: Sequence[str], settings: SubtitleSettings) -> list[str]:
     """One line where it fits, else two or more of like length."""
     text = _joined(pieces)
     width = settings.max_line_chars
-    if columns(text) <= width:
+    if count_columns(text) <= width:
         return [text] if text else []
     for count in range(2, len(pieces)):
         lines = [_joined(group) for group in _balanced(pieces, count, width)]
-        if all(columns(line) <= width for line in lines):
+        if all(count_columns(line) <= width for line in lines):
             return lines
     return [_joined([piece]) for piece in pieces]
 
@@ -220,20 +273,20 @@ def _lines(pieces: Sequence[str], settings: SubtitleSettings) -> list[str]:
 
 def _timed(parts: Sequence[str], start: float, end: float, words: Sequence[tuple[str, float]]) -> list[Cue]:
     """Cues for the parts of one line: cut at the words' times where they match, else by share of the characters."""
-    total = sum(map(columns, parts)) or 1
+    total = sum(map(count_columns, parts)) or 1
     edges = [start]
     said = 0
     for part in parts[:-1]:
-        said += columns(part)
+        said += count_columns(part)
         at = start + (end - start) * said / total
         if words:
             heard = 0
-            all_words = sum(columns(text) for text, _ in words) or 1
+            all_words = sum(count_columns(text) for text, _ in words) or 1
             for text, begins in words:
                 if heard / all_words >= said / total - 0.005:
                     at = begins
                     break
-                heard += columns(text)
+                heard += count_columns(text)
         edges.append(min(max(at, edges[-1]), end))
     edges.append(end)
     return [Cue(edges[i], edges[i + 1], part) for i, part in enumerate(parts)]
@@ -248,7 +301,7 @@ def _settled(cues: Sequence[Cue], settings: SubtitleSettings, frame_s: float, du
         cue = waiting.popleft()
         start = max(0.0, cue.start, out[-1].end + gap if out else 0.0)
         following = waiting[0].start - gap if waiting else duration_s
-        wanted = max(cue.end, start + settings.min_duration_s, start + columns(cue.text) / settings.max_cps)
+        wanted = max(cue.end, start + settings.min_duration_s, start + count_columns(cue.text) / settings.max_cps)
         end = min(wanted, max(following, start + LEAST_S), start + settings.max_duration_s)
         end = min(end, max(duration_s, start + frame_s))
         short = end - start < settings.min_duration_s

@@ -20,7 +20,7 @@ from vtlab.engines.voice_activity import VoiceActivity
 from vtlab.errors import InputError
 from vtlab.events import Finding, Severity
 from vtlab.languages import UNSPACED
-from vtlab.segments import Interval, Segment, Word, joined
+from vtlab.segments import Interval, Segment, Word, merge_intervals
 from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
 from vtlab.text.sentences import CLOSING, SENTENCE_ENDS, ends_sentence
 
@@ -62,7 +62,7 @@ def find_speech(audio: Audio, engine: VoiceActivity, settings: VoiceActivitySett
     fine = engine.speech(audio, settings.threshold, FINE_SPEECH_S, FINE_SILENCE_S)
     loud_enough = [
         part
-        for stretch in joined(fine, settings.min_silence_s)
+        for stretch in merge_intervals(fine, settings.min_silence_s)
         if stretch.duration >= settings.min_speech_s
         for part in fine
         if stretch.start <= part.start and part.end <= stretch.end
@@ -117,7 +117,7 @@ def _sure(heard: Sequence[dict[str, float]]) -> bool:
 def spans_of(audio: Audio, speech: Sequence[Interval], settings: VoiceActivitySettings) -> list[Interval]:
     """Spans of at most 28 s for the recogniser, padded, cut at the longest pauses; all speech is in one of them."""
     spans: list[Interval] = []
-    for stretch in joined(speech, SPAN_GAP_S):
+    for stretch in merge_intervals(speech, SPAN_GAP_S):
         parts = [part for part in speech if stretch.start <= part.start < stretch.end]
         spans += _packed(audio, parts)
     return [_padded(span, index, spans, settings.pad_s, audio.duration) for index, span in enumerate(spans)]
@@ -208,7 +208,7 @@ def _missed(
         return []
     words = sorted((word for utterance in heard for word in utterance.words), key=lambda word: word.start)
     inside = [Interval(max(p.start, span.start), min(p.end, span.end)) for p in speech if p.overlap(span) > 0]
-    gaps = _without_words(joined(inside, 0.5), words)
+    gaps = _without_words(merge_intervals(inside, 0.5), words)
     found: list[Utterance] = []
     for gap in gaps:
         again = [u for batch in engine.transcribe(audio, [gap], language) for u in batch]

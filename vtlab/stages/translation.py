@@ -23,12 +23,12 @@ from vtlab.settings import TranslationSettings
 from vtlab.text.glossary import (
     CODE_WORDS,
     TAG,
-    Kept,
-    kept_spans,
-    localised_numbers,
-    lost,
-    masked,
-    unmasked,
+    ProtectedSpan,
+    find_lost,
+    find_protected_spans,
+    localise_numbers,
+    mask,
+    unmask,
 )
 from vtlab.text.sentences import (
     CLOSING,
@@ -37,12 +37,12 @@ from vtlab.text.sentences import (
     copied_share,
     ends_sentence,
     has_letters,
-    looped,
+    is_looped,
+    is_truncated,
     split_sentences,
-    truncated,
     word_count,
 )
-from vtlab.text.shortening import shorter
+from vtlab.text.shortening import shorten
 
 STAGE = "translation"
 VERSION = 1
@@ -92,7 +92,7 @@ def translate(
 
 def _finished(segment: Segment, candidates: Sequence[str], target: str, engine_name: str) -> TranslatedSegment:
     """The best candidate as the text; its shorter form, if there is one, is one more candidate, the last choice."""
-    short = shorter(candidates[0], target)
+    short = shorten(candidates[0], target)
     every = candidates if short is None else (*candidates, short)
     return TranslatedSegment(segment, candidates[0], target, engine_name, _unique(every))
 
@@ -323,25 +323,25 @@ class _Lines:
 
     def _kept(self, text: str, segment: int) -> tuple[str, ...]:
         """Translations that keep what must be kept: as it stands, else by code words, else cut around the spans."""
-        spans = kept_spans(text, self.terms, self.source, self.target)
+        spans = find_protected_spans(text, self.terms, self.source, self.target)
         answers = self._translations(text)
         if not spans:
             return answers
-        answers = tuple(localised_numbers(text, answer, self.source, self.target) for answer in answers)
-        missing: list[Kept] = lost(spans, text, answers[0], self.target) if answers else list(spans)
+        answers = tuple(localise_numbers(text, answer, self.source, self.target) for answer in answers)
+        missing: list[ProtectedSpan] = find_lost(spans, text, answers[0], self.target) if answers else list(spans)
         if not missing:
-            return tuple(answer for answer in answers if not lost(spans, text, answer, self.target))
+            return tuple(answer for answer in answers if not find_lost(spans, text, answer, self.target))
         for form in CODE_WORDS:
-            hidden, words = masked(text, missing, form)
-            restored = [unmasked(answer, words) for answer in self._translations(hidden)]
+            hidden, words = mask(text, missing, form)
+            restored = [unmask(answer, words) for answer in self._translations(hidden)]
             whole = [
-                localised_numbers(text, answer, self.source, self.target) for answer in restored if answer is not None
+                localise_numbers(text, answer, self.source, self.target) for answer in restored if answer is not None
             ]
-            good = tuple(answer for answer in whole if not lost(spans, text, answer, self.target))
+            good = tuple(answer for answer in whole if not find_lost(spans, text, answer, self.target))
             if good:
                 return good
             missing = sorted(
-                {*missing, *(lost(spans, text, whole[0], self.target) if whole else ())}, key=lambda s: s.start
+                {*missing, *(find_lost(spans, text, whole[0], self.target) if whole else ())}, key=lambda s: s.start
             )
         if all(span.kind == "number" for span in missing):
             # a number may be told in other words (two dozen), and a sentence cut around it reads badly
@@ -352,7 +352,7 @@ class _Lines:
         self._find("split_around", Severity.INFO, f"translated in parts around {_named(missing)}", segment)
         return (self._around(text, [span for span in missing if span.kind != "number"]),)
 
-    def _around(self, text: str, spans: Sequence[Kept]) -> str:
+    def _around(self, text: str, spans: Sequence[ProtectedSpan]) -> str:
         parts, at = [], 0
         for span in [*spans, None]:
             between = text[at : span.start if span else None]
@@ -369,7 +369,7 @@ class _Lines:
     def _translations(self, text: str) -> tuple[str, ...]:
         """The engine's answers to a text, those that loop or are cut short replaced by a translation by clauses."""
         answers = tuple(answer for answer in self._ask([text])[0] if answer.strip())
-        sound = tuple(answer for answer in answers if not looped(text, answer) and not truncated(text, answer))
+        sound = tuple(answer for answer in answers if not is_looped(text, answer) and not is_truncated(text, answer))
         if sound:
             return sound
         pieces = clauses(text)
@@ -387,7 +387,7 @@ class _Lines:
     # Checks
 
     def _check(self, text: str, translation: str, segment: int) -> None:
-        if looped(text, translation):
+        if is_looped(text, translation):
             self._find("repeats", Severity.WARNING, f"says itself over and over: {_short(translation)}", segment)
         if word_count(text) < COMPARED_WORDS:
             return
@@ -446,7 +446,7 @@ def _short(text: str) -> str:
     return f"‘{text if len(text) <= 60 else text[:57] + '…'}’"
 
 
-def _named(spans: Sequence[Kept]) -> str:
+def _named(spans: Sequence[ProtectedSpan]) -> str:
     return ", ".join(span.wanted for span in spans)
 
 

@@ -34,7 +34,7 @@ from vtlab.languages import UNSPACED
 from vtlab.placement import NO_WINDOW_S, plan_rates
 from vtlab.segments import SpokenSegment, TranslatedSegment
 from vtlab.settings import AudioSyncSettings, TtsSettings
-from vtlab.text.markup import speakable
+from vtlab.text.markup import strip_markup
 from vtlab.text.sentences import clauses, split_clauses, split_sentences, word_count
 from vtlab.text.verbalization import spell_out
 
@@ -270,7 +270,7 @@ class _Cast:
 
 def _said(text: str, language: str) -> str:
     """What the voice is given: without notes and tags, numbers in words."""
-    return spell_out(speakable(text), language)
+    return spell_out(strip_markup(text), language)
 
 
 # ---------------------------------------------------------------- speaking a line

@@ -75,7 +75,7 @@ def mix(
     rate, channels = media.aac_rate(extraction.stream.rate), min(extraction.stream.channels, 2)
     raw = _Raw(work / "mix.f32", rate, channels)
     meter, found = LoudnessMeter(rate, channels), []
-    with media.whole(raw.path), raw.path.open("wb") as file:
+    with media.discard_on_failure(raw.path), raw.path.open("wb") as file:
         for block in _mixed(extraction, placed, speech, rate, channels, settings.background):
             checkpoint()
             meter.add(block)

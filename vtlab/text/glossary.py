@@ -46,7 +46,7 @@ CODE_WORDS = ("X{}", "Q{}Z")  # in the order tried; Firefox en↔pt copied each 
 
 
 @dataclass(frozen=True)
-class Kept:
+class ProtectedSpan:
     """One span of a sentence and what must stand for it in the translation."""
 
     start: int
@@ -55,27 +55,27 @@ class Kept:
     kind: Literal["literal", "number", "term"]
 
 
-def kept_spans(text: str, terms: Mapping[str, str], source: str, target: str) -> list[Kept]:
+def find_protected_spans(text: str, terms: Mapping[str, str], source: str, target: str) -> list[ProtectedSpan]:
     """The spans of ``text`` that a translation must keep, in order and without overlap; terms before numbers."""
-    spans: list[Kept] = []
+    spans: list[ProtectedSpan] = []
 
-    def add(span: Kept) -> None:
+    def add(span: ProtectedSpan) -> None:
         if span.end > span.start and all(span.end <= other.start or span.start >= other.end for other in spans):
             spans.append(span)
 
     for match in _LITERAL.finditer(text):
         word = match.group().rstrip(".,;:!?)'’") if match.lastgroup in ("url", "domain") else match.group()
         if not (match.lastgroup == "code" and _ORDINAL.match(word)):
-            add(Kept(match.start(), match.start() + len(word), word, "literal"))
+            add(ProtectedSpan(match.start(), match.start() + len(word), word, "literal"))
     for term in sorted(terms, key=len, reverse=True):
         for match in re.finditer(rf"(?<!\w){_spaced(term)}(?!\w)", text, re.IGNORECASE):
-            add(Kept(match.start(), match.end(), terms[term], "term"))
+            add(ProtectedSpan(match.start(), match.end(), terms[term], "term"))
     for match in _NUMBER.finditer(text):
-        add(Kept(match.start(), match.end(), _localised(text, match, source, target), "number"))
+        add(ProtectedSpan(match.start(), match.end(), _localised(text, match, source, target), "number"))
     return sorted(spans, key=lambda span: span.start)
 
 
-def lost(spans: Sequence[Kept], text: str, translation: str, target: str) -> list[Kept]:
+def find_lost(spans: Sequence[ProtectedSpan], text: str, translation: str, target: str) -> list[ProtectedSpan]:
     """The spans whose ``wanted`` form the translation does not hold, as often as the source holds it.
 
     Literals byte for byte; terms in any case; numbers in any notation, or spelt out where that is a plain number.
@@ -93,7 +93,7 @@ def lost(spans: Sequence[Kept], text: str, translation: str, target: str) -> lis
     return missing
 
 
-def masked(text: str, spans: Iterable[Kept], form: str) -> tuple[str, dict[str, str]]:
+def mask(text: str, spans: Iterable[ProtectedSpan], form: str) -> tuple[str, dict[str, str]]:
     """``text`` with each span replaced by a code word that it does not hold, and what each code word stands for."""
     words: dict[str, str] = {}
     number, at, out = 1, 0, ""
@@ -108,7 +108,7 @@ def masked(text: str, spans: Iterable[Kept], form: str) -> tuple[str, dict[str, 
     return out + text[at:], words
 
 
-def unmasked(translation: str, words: Mapping[str, str]) -> str | None:
+def unmask(translation: str, words: Mapping[str, str]) -> str | None:
     """The translation with its code words replaced by what they stand for; ``None`` unless each stands there once."""
     for word, wanted in words.items():
         pattern = rf"(?<!\w){re.escape(word)}(?!\w)"
@@ -118,7 +118,7 @@ def unmasked(translation: str, words: Mapping[str, str]) -> str | None:
     return translation
 
 
-def localised_numbers(text: str, translation: str, source: str, target: str) -> str:
+def localise_numbers(text: str, translation: str, source: str, target: str) -> str:
     """Numbers that kept the notation of the source, or half of it (``1,299,00``), written as the target writes them."""
     for match in _NUMBER.finditer(text):
         number = match["number"]

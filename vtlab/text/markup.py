@@ -26,7 +26,7 @@ _LONE_JOINER = re.compile(r"(?<![\w\u0900-\u0dff])[\u200c\u200d]+|[\u200c\u200d]
 _DIALOGUE_DASH = re.compile(r"^(?:[-–—•>]\s*)+(?=[^\W\d])|^(?:[-–—•>]\s+)+")
 
 
-def speakable(text: str) -> str:
+def strip_markup(text: str) -> str:
     """What is said of a line: without tags, ``[sounds]``, notes and emoji; empty where nothing is left to say.
 
     Text in round brackets is a stage direction at the start of a line, or where it names a sound; else it is speech.

@@ -156,7 +156,7 @@ def _by_words(clause: str, max_words: int) -> list[str]:
     return _by_words(" ".join(words[:half]), max_words) + _by_words(" ".join(words[half:]), max_words)
 
 
-def looped(source: str, translation: str) -> bool:
+def is_looped(source: str, translation: str) -> bool:
     """Whether the translation says a phrase of up to eight words over and over, which the source does not."""
     runs = _longest_runs(translation)
     if all(count < RUN_LENGTH + (period == 1) for period, count in runs.items()):
@@ -177,7 +177,7 @@ def _longest_runs(text: str) -> dict[int, int]:
     return runs
 
 
-def truncated(source: str, translation: str) -> bool:
+def is_truncated(source: str, translation: str) -> bool:
     """Whether a translation is so short that part of its source must be missing (texts of five words and more).
 
     Not told between a script with spaces and one without, whose lengths do not compare.
@@ -200,6 +200,6 @@ def copied_share(text: str, translation: str) -> float | None:
     return sum(word in there for word in words) / len(words)
 
 
-def columns(text: str) -> int:
+def count_columns(text: str) -> int:
     """Characters, a wide one twice; a line break is the space that it stands for."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text.strip())

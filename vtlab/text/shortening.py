@@ -31,7 +31,7 @@ _PORTUGUESE = re.compile(
 )
 
 
-def shorter(text: str, language: str) -> str | None:
+def shorten(text: str, language: str) -> str | None:
     """The text said shorter, or ``None`` where the rules of ``language`` find nothing."""
     if text.upper() == text:
         return None  # contractions would stand in lower case

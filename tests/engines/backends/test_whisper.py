@@ -23,8 +23,8 @@ LISTENERS = [("transcription", "faster_whisper"), ("translation", "whisper_trans
     ],
 )
 def test_the_hub_has_models_under_other_names(model: str, repository: str) -> None:
-    assert whisper.repository(model) == repository
-    assert f"hf download {repository}" in whisper.command(model)
+    assert whisper.hub_repository(model) == repository
+    assert f"hf download {repository}" in whisper.fetch_command(model)
 
 
 @pytest.mark.parametrize(("kind", "name"), LISTENERS)
@@ -46,9 +46,9 @@ def test_what_cannot_be_fetched_names_every_place(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(faster_whisper, "download_model", unreachable)
     with pytest.raises(WeightsError, match=r"folder medium; packages that ship .*hub cache .*\(ConnectionError\)"):
-        whisper.located("medium", offline=False)
+        whisper.find_model("medium", offline=False)
     with pytest.raises(WeightsError) as error:
-        whisper.located("medium", offline=True)
+        whisper.find_model("medium", offline=True)
     assert "download of" not in str(error.value)
 
 

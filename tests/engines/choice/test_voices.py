@@ -9,7 +9,7 @@ from vtlab.events import Finding
 from vtlab.settings import settings_from_dict
 
 LOCAL = ("piper", "kokoro", "espeak")
-needs_kokoro = pytest.mark.skipif(len(weights.packaged_names("kokoro/")) < 2, reason="Kokoro's voices are not here")
+needs_kokoro = pytest.mark.skipif(len(weights.list_packaged("kokoro/")) < 2, reason="Kokoro's voices are not here")
 
 
 def choose(language: str, offline: bool = True, **tts: object) -> tuple[tuple[Cast, ...], list[str]]:

@@ -82,7 +82,7 @@ def test_pairs_that_are_here():
 
 @pytest.mark.parametrize("layout", ["model", "pairs", "plain names"])
 def test_a_folder_of_ones_own(tmp_path, layout):
-    packaged = weights.packaged("firefox/en-pt")
+    packaged = weights.find_packaged("firefox/en-pt")
     assert packaged is not None
     folder = tmp_path if layout == "model" else tmp_path / "en-pt"
     shutil.copytree(packaged, folder, dirs_exist_ok=True)
@@ -125,7 +125,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def test_a_pair_that_fxtranslate_fetched_before_is_found(own_cache):
-    packaged = weights.packaged("firefox/en-pt")
+    packaged = weights.find_packaged("firefox/en-pt")
     assert packaged is not None
     shutil.copytree(packaged, own_cache / "en-gl")
     (found,) = Firefox.weights(OFFLINE, "en", "gl")

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from vtlab import weights
-from vtlab.engines.backends.seq2seq import converted
+from vtlab.engines.backends.seq2seq import convert
 from vtlab.engines.translation import Sentence
 from vtlab.engines.translation.opus_mt import OpusMt, OpusMtOptions, repositories, target_prefix
 from vtlab.errors import SettingsError, WeightsError
@@ -47,13 +47,13 @@ def test_pieces_fit_the_model_even_without_punctuation(marian_folder):
 
 
 def test_is_converted_once_and_not_left_half_done(marian_folder):
-    found = weights.resolved("some/model", marian_folder, "test")
-    folder = converted(found, "int8")
+    found = weights.hash_weights("some/model", marian_folder, "test")
+    folder = convert(found, "int8")
     written = (folder / "model.bin").stat().st_mtime_ns
-    assert converted(found, "int8") == folder
+    assert convert(found, "int8") == folder
     assert (folder / "model.bin").stat().st_mtime_ns == written
     assert not list(folder.parent.glob(".*"))
-    assert converted(dataclasses.replace(found, sha256="0" * 64), "int8") != folder
+    assert convert(dataclasses.replace(found, sha256="0" * 64), "int8") != folder
 
 
 def test_weights_name_every_place_and_the_command():

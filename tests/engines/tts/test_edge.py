@@ -21,7 +21,7 @@ from vtlab.audio import trim
 from vtlab.engines.tts import Voice
 from vtlab.engines.tts.edge import Edge, EdgeOptions
 from vtlab.errors import LineError, TransientError
-from vtlab.text.markup import speakable
+from vtlab.text.markup import strip_markup
 
 CASES = Path(__file__).parents[2] / "cases" / "unspeakable_lines.json"
 ANTONIO = Voice("pt-BR-AntonioNeural", "pt", "male", "pt-BR")
@@ -164,7 +164,7 @@ def test_rates_are_written_as_the_service_wants_them(service: StandIn, rate: flo
 
 @pytest.mark.parametrize("case", json.loads(CASES.read_text(encoding="utf-8"))["spoken"], ids=lambda case: case["say"])
 def test_text_is_escaped_once(service: StandIn, case: dict[str, str]) -> None:
-    edge(service, "well").speak(speakable(case["text"]), ANTONIO, 1.0)
+    edge(service, "well").speak(strip_markup(case["text"]), ANTONIO, 1.0)
     assert f">{case.get('ssml', case['say'])}</prosody>" in service.ssml[-1]
 
 

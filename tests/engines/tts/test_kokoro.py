@@ -14,7 +14,7 @@ from vtlab.engines.tts.kokoro import Kokoro, KokoroOptions
 from vtlab.errors import EngineError, LineError, WeightsError
 
 pytestmark = pytest.mark.skipif(
-    len(weights.packaged_names("kokoro/")) < 2,
+    len(weights.list_packaged("kokoro/")) < 2,
     reason="Kokoro's voices are not here; run: vtlab weights fetch kokoro/voices",
 )
 DORA = Voice("pf_dora", "pt", "female", "pt-BR")

@@ -25,7 +25,7 @@ def piper() -> Piper:
 
 @pytest.fixture(scope="module")
 def joe() -> Path:
-    folder = weights.packaged("piper/en_US-joe-medium")
+    folder = weights.find_packaged("piper/en_US-joe-medium")
     assert folder is not None
     return folder / "en_US-joe-medium.onnx"
 
@@ -135,7 +135,7 @@ def test_voices_of_the_hub_by_name(tmp_path: Path, joe: Path, monkeypatch: pytes
     folder = tmp_path / "pt" / "pt_BR" / "faber" / "medium"
     folder.mkdir(parents=True)
     faber = voice_file(folder, joe, "pt_BR-faber-medium", language={"code": "pt_BR"})
-    monkeypatch.setattr(weights, "hub_cached", lambda repository: tmp_path)
+    monkeypatch.setattr(weights, "find_in_hub_cache", lambda repository: tmp_path)
     options = PiperOptions(voices=("pt_BR-faber-medium",), offline=True)
     (voice,) = Piper.voices(options, "pt")
     onnx, _ = Piper.weights(options, voice)

@@ -21,11 +21,11 @@ REFERENCE = "the cat sat on the mat in the old house"
 HALF = "the cat sat on the mat in a new flat"
 
 
-def heard(text: str, translated: str = REFERENCE) -> Measurement:
-    """A clip of one line, of which ``text`` is heard in the dub."""
+def heard(text: str, translated: str = REFERENCE, gold_transcript: bool = False) -> Measurement:
+    """A clip of one segment, of which ``text`` is heard in the dub."""
     line = SegmentMeasure(
         index=0, start=0.0, end=2.0, text="o gato", recognised="o gato", translation=REFERENCE, translated=translated,
-        heard=text,
+        heard=text, gold_transcript=gold_transcript,
     )  # fmt: skip
     measured = Measurement(
         source_language="pt", target_language="en", seconds=2.0, values={}, signatures={}, segments=(line,)
@@ -48,7 +48,7 @@ def bleu(text: str) -> float:
 
 def test_losses_are_differences_of_what_is_heard() -> None:
     gold = {
-        "gold_transcript": heard("the cat sat on the mat in the old flat", HALF),
+        "gold_transcript": heard("the cat sat on the mat in the old flat", HALF, gold_transcript=True),
         "gold_translation": heard(REFERENCE),
     }
     found = losses([result("a", measurement=heard(HALF), gold=gold)])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from serve.observe.insights import KINDS, insights_of
+from serve.observe.insights import KINDS, Evidence, insights_of
 from serve.state import Insight, Quality, State, Status
 from vtlab.events import Finding, Severity
 
 BEGUN, FOUND, ENDED = (f"2026-01-01T00:0{minute}:00.000000Z" for minute in range(3))
+
+
+MEASURED = Evidence("release 3", ("pt", "en"), (("pt", "en"),))
 
 
 def told(
@@ -16,10 +21,11 @@ def told(
     findings: tuple[Finding, ...] = (),
     quality: Quality | None = None,
     absent: dict[str, str] | None = None,
+    evidence: Evidence = MEASURED,
 ) -> dict[str, Insight]:
     state = State("abc", status, message="The video has no sound.")
     timed = [(FOUND, finding) for finding in findings]
-    made = insights_of(state, "release 3", timed, BEGUN, ENDED, pair=("pt", "en"), quality=quality, absent=absent)
+    made = insights_of(state, evidence, timed, BEGUN, ENDED, quality=quality, absent=absent)
     assert len({insight.id for insight in made}) == len(made) > 0
     for insight in made:
         assert insight.type in ("decision", "optimization", "warning", "success")
@@ -43,7 +49,7 @@ def test_findings_of_one_kind_are_one_insight_with_the_worst_value() -> None:
     ]
     insight = told(findings=tuple(rushed))["audio_sync-rushed"]
     assert insight.data == {"stage": "audio_sync", "count": 4, "value": 1.7, "limit": 1.3}
-    assert insight.description.startswith("Line 1: Spoken at 1.4")
+    assert insight.description.startswith("Segment 1: Spoken at 1.4")
     assert "And 1 more." in insight.description
     assert insight.description.endswith(KINDS["audio_sync", "rushed"].change)
 
@@ -81,3 +87,33 @@ def test_scores_are_told_with_their_limits(quality: Quality, types: set[str]) ->
 def test_score_that_was_not_measured_says_why() -> None:
     insight = told(Status.COMPLETED, absent={"voice_quality": "Package speechmos is missing."})["absent-voice_quality"]
     assert insight.description == "Package speechmos is missing. So no quality is shown."
+
+
+@pytest.mark.parametrize(
+    ("evidence", "description"),
+    [
+        (MEASURED, None),
+        (replace(MEASURED, pair=(None, "en")), None),  # not known yet
+        (replace(MEASURED, pair=(None, "en"), detected="pt"), None),
+        (
+            replace(MEASURED, pair=("en", "hy")),
+            "Nobody has measured how well release 3 dubs English to Armenian: it was measured on Portuguese",
+        ),
+        (
+            replace(MEASURED, pair=(None, "en"), detected="fr"),
+            "Nobody has measured how well release 3 dubs French to English: it was measured on Portuguese to English.",
+        ),
+        (
+            Evidence("packaged default", ("pt", "en")),
+            "Nobody has measured how well packaged default dubs, neither Portuguese to English nor anything else.",
+        ),
+    ],
+)
+def test_a_pair_that_no_evaluation_stands_for_is_a_warning(evidence: Evidence, description: str | None) -> None:
+    insight = told(evidence=evidence).get("unmeasured")
+    if description is None:
+        assert insight is None
+    else:
+        assert insight is not None
+        assert (insight.type, insight.impact) == ("warning", "medium")
+        assert insight.description.startswith(description)

@@ -46,7 +46,7 @@ def lines(tmp_path: Path) -> Iterator[Lines]:
 def tell_all(tmp_path: Path, level: str) -> None:
     logs.start_logging(level, tmp_path / "log.jsonl")
     for happened in HAPPENED:
-        logs.tell("a", happened)
+        logs.log_session("a", happened)
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])

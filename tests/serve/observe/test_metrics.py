@@ -3,49 +3,40 @@ from __future__ import annotations
 import asyncio
 import urllib.request
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from rpc_server import MADE, STARTED, Remembered
+from rpc_server import MADE, STARTED
 
-from serve.config import ActiveRelease
-from serve.observe.metrics import Metrics, serve_metrics
-from serve.state import Result, Status
+from serve.observe.metrics import Gauges, Metrics, serve_metrics
+from serve.state import Quality, Result, Status
 from vtlab.errors import SettingsError
 from vtlab.events import Finding, Found, Severity, StageFinished
 
 FINDING = Finding("tts", "unspoken", Severity.DEGRADED, "", segment=4)
 
 
-class Measured(Remembered):
-    """One of its dubs has a score that could not be measured, one is too long."""
-
-    def result(self, session_id: str) -> Result:
-        quality = MADE.quality
-        assert quality is not None
-        if session_id == "unmeasured":
-            return replace(MADE, quality=None)
-        return replace(MADE, quality=replace(quality, duration_match=session_id != "long"))
+def result(quality: Quality | None) -> Result:
+    return replace(MADE, quality=quality)
 
 
-async def asked(tmp_path: Path) -> dict[str, float]:
+async def asked() -> dict[str, float]:
     """The answer to Prometheus after a few sessions, as it goes over the wire."""
-    sessions, metrics = Measured(), Metrics()
-    metrics.watch(sessions, ActiveRelease(tmp_path, environment={}))
+    sessions, metrics = {"processing": 1, "paused": 1}, Metrics()
+    metrics.watch(lambda: Gauges(sessions, waiting=3, running=1, memory_mb=100.0, release="none yet", fingerprint=""))
     server = serve_metrics(metrics, "localhost", 0)
     try:
-        metrics.tell("a", STARTED)
-        metrics.tell("a", StageFinished("tts", 5, 8, 2.0, False))
-        metrics.tell("a", StageFinished("tts", 5, 8, 0.01, True))
-        metrics.tell("a", Found(FINDING))
-        metrics.tell("a", Found(replace(FINDING, segment=5)))
-        metrics.tell("a", Found(replace(FINDING, segment=6, severity=Severity.WARNING)))
-        for session in ("a", "long", "unmeasured"):
-            metrics.tell(session, replace(STARTED, status=Status.COMPLETED, elapsed_s=12))
-        metrics.tell("b", replace(STARTED, status=Status.FAILED, code="E_NO_SPEECH"))
-        metrics.tell("c", replace(STARTED, status=Status.FAILED))
-        await sessions.tell(replace(STARTED, session_id="d"))
-        await sessions.tell(replace(STARTED, session_id="e", status=Status.PAUSED))
+        metrics.count("a", STARTED)
+        metrics.count("a", StageFinished("tts", 5, 8, 2.0, False))
+        metrics.count("a", StageFinished("tts", 5, 8, 0.01, True))
+        metrics.count("a", Found(FINDING))
+        metrics.count("a", Found(replace(FINDING, segment=5)))
+        metrics.count("a", Found(replace(FINDING, segment=6, severity=Severity.WARNING)))
+        assert MADE.quality is not None
+        for quality in (MADE.quality, replace(MADE.quality, duration_match=False), None):
+            metrics.count("a", replace(STARTED, status=Status.COMPLETED, elapsed_s=12))
+            metrics.count("a", result(quality))
+        metrics.count("b", replace(STARTED, status=Status.FAILED, code="E_NO_SPEECH"))
+        metrics.count("c", replace(STARTED, status=Status.FAILED))
         url = f"http://localhost:{server.server_port}/metrics"
         text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=60).read().decode())
     finally:
@@ -55,8 +46,8 @@ async def asked(tmp_path: Path) -> dict[str, float]:
     return {name: float(value) for name, value in lines}
 
 
-def test_metrics_over_the_wire(tmp_path: Path) -> None:
-    told = asyncio.run(asked(tmp_path))
+def test_metrics_over_the_wire() -> None:
+    told = asyncio.run(asked())
     expected = {
         'vtlab_sessions{status="processing"}': 1,
         'vtlab_sessions{status="paused"}': 1,
@@ -80,7 +71,7 @@ def test_metrics_over_the_wire(tmp_path: Path) -> None:
         'vtlab_quality_score_sum{score="voice_quality"}': 160.5,
         "vtlab_quality_unmeasured_total": 1,
         "vtlab_duration_mismatches_total": 1,
-        'vtlab_release_info{fingerprint="",name="packaged default (there is no release)"}': 1,
+        'vtlab_release_info{fingerprint="",name="none yet"}': 1,
     }
     assert {name: told.get(name) for name in expected} == expected
 

@@ -56,15 +56,15 @@ def attributes(span: Span) -> dict[str, object]:
 def test_a_session_is_a_span_with_one_per_stage_in_it(collector: Collector) -> None:
     telemetry = Telemetry()
     secret = "what was said"
-    telemetry.tell("a", replace(STARTED, session_id="a", message=secret))
-    telemetry.tell("a", StageStarted("translation", 4, 8))
-    telemetry.tell("a", StageStarted("tts", 5, 8))  # stages overlap
-    telemetry.tell("a", Found(Finding("tts", "rushed", Severity.WARNING, secret, 4, 1.5, 1.3)))
-    telemetry.tell("a", StageFinished("translation", 4, 8, 0.1, True))
-    telemetry.tell("a", StageFinished("tts", 5, 8, 0.2, False))
-    telemetry.tell("b", StageStarted("tts", 5, 8))
-    telemetry.tell("b", replace(STARTED, session_id="b", status=Status.FAILED, code="E_WORKER"))
-    telemetry.tell("a", replace(STARTED, session_id="a", status=Status.COMPLETED))
+    telemetry.record("a", replace(STARTED, session_id="a", message=secret))
+    telemetry.record("a", StageStarted("translation", 4, 8))
+    telemetry.record("a", StageStarted("tts", 5, 8))  # stages overlap
+    telemetry.record("a", Found(Finding("tts", "rushed", Severity.WARNING, secret, 4, 1.5, 1.3)))
+    telemetry.record("a", StageFinished("translation", 4, 8, 0.1, True))
+    telemetry.record("a", StageFinished("tts", 5, 8, 0.2, False))
+    telemetry.record("b", StageStarted("tts", 5, 8))
+    telemetry.record("b", replace(STARTED, session_id="b", status=Status.FAILED, code="E_WORKER"))
+    telemetry.record("a", replace(STARTED, session_id="a", status=Status.COMPLETED))
     telemetry.close()
     sessions = {str(attributes(span)["vtlab.session_id"]): span for span in collector.spans["session"]}
     assert set(sessions) == {"a", "b"}
@@ -86,7 +86,7 @@ def test_a_session_is_a_span_with_one_per_stage_in_it(collector: Collector) -> N
 
 def test_what_is_open_at_the_end_is_sent_too(collector: Collector) -> None:
     telemetry = Telemetry()
-    telemetry.tell("a", StageStarted("tts", 5, 8))
+    telemetry.record("a", StageStarted("tts", 5, 8))
     telemetry.close()
     assert set(collector.spans) == {"session", "tts"}
 

@@ -12,7 +12,7 @@ from rpc_server import INSIGHT, MADE, STARTED
 
 from serve.rpc import messages
 from serve.rpc import translation_pb2 as pb
-from serve.state import Answer, Detection, Level, LogLine, State, Status
+from serve.state import Answer, Detection, Level, LogEntry, State, Status
 
 WHOLE = {
     "session_id": "a",
@@ -161,7 +161,7 @@ def test_insights() -> None:
     [(math.nan, None), (math.inf, None), (0.5, 0.5), ("é", "é"), ("\udc80", "?"), ((1, 2), [1, 2])],
 )
 def test_more_about_a_log_line_is_json(value: object, sent: object) -> None:
-    line = LogLine("2026-01-02T03:04:05.678901Z", Level.INFO, "tts", "m", data={"value": value})
+    line = LogEntry("2026-01-02T03:04:05.678901Z", Level.INFO, "tts", "m", data={"value": value})
     told = messages.progress(replace(STARTED, log=(line,)))
     assert json.loads(told.log_entries[0].extra_data) == {"value": sent}
 

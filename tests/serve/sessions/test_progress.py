@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.sessions.progress import BANDS, Tracker
+from serve.sessions.progress import BANDS, ProgressTracker
 from vtlab.events import STAGES, Event, SegmentDone, StageFinished, StageStarted
 
 
@@ -18,8 +18,8 @@ def finished(stage: str, *, reused_share: float = 0.0) -> StageFinished:
     return StageFinished(stage, STAGES.index(stage) + 1, 8, 1.0, reused_share)
 
 
-def tracker(events: list[tuple[Event, float]], total_s: float | None = 100.0) -> Tracker:
-    made = Tracker({}, total_s=total_s)
+def tracker(events: list[tuple[Event, float]], total_s: float | None = 100.0) -> ProgressTracker:
+    made = ProgressTracker({}, total_s=total_s)
     for event, now in events:
         made.event(event, now)
     return made
@@ -104,7 +104,7 @@ def test_progress_within_a_stage_rises_and_stays_in_its_band(times: list[float],
     made = tracker(BEFORE)
     last = 0.0
     for number, now in enumerate(times):
-        made.line("transcription", min(100.0, number * 100 / lines))
+        made.segment("transcription", min(100.0, number * 100 / lines))
         progress = made.progress(3.0 + now)
         low, high = BANDS["transcription"]
         assert low <= progress <= high

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve.sessions.registry import Phase, Registry, Row
-from serve.state import Hardware, Insight, Level, LogLine, Quality, Result, State, Status
+from serve.state import Artifact, FileIdentity, Hardware, Insight, Level, LogEntry, Quality, Result, State, Status
 from vtlab.errors import ResourceError
 
 STATE = State("a", Status.PROCESSING, 42.5, "Speaking the lines: 3 of 9", early_preview="/a/p.mp4", eta_s=3.5,
               available_segments=("seg_001",), hardware=Hardware("x", "none", 0, 8))  # fmt: skip
-RESULT = Result("a", "/a/o.mp4", "/a/s.srt", "/a/t.srt", 9.7, 10, 20, 4.0, Quality(97.5, 60, 99.0, True, -23.0, 1.0, 0))
-ROW = Row("a", Phase.RUNNING, Path("/up/\udcffä.mp4"), None, "pt", "neutral", STATE, 1.5, "release 3", {"a": [1]})
-LINE = LogLine("2026-01-01T00:00:00.000001Z", Level.WARNING, "tts", "rushed", "3", {"value": 1.4})
+IDENTITY = FileIdentity(3, 4, 5)
+RESULT = Result("a", "/a/o.mp4", "/a/s.srt", "/a/t.srt", 9.7, 10, 20, 4.0, Quality(97.5, 60, 99.0, True, -23.0, 1.0, 0),
+                artifacts=(Artifact("/a/o.mp4", "ab12", IDENTITY),))  # fmt: skip
+ROW = Row("a", Phase.RUNNING, Path("/up/\udcffä.mp4"), None, "pt", "neutral", STATE, 1.5, IDENTITY, "release 3",
+          (("pt", "en"),), {"a": [1]})  # fmt: skip
+LINE = LogEntry("2026-01-01T00:00:00.000001Z", Level.WARNING, "tts", "rushed", "3", {"value": 1.4})
 
 
 def test_rows_log_and_insights_come_back_as_they_were(tmp_path: Path) -> None:
@@ -120,3 +125,55 @@ def test_speeds_stay_within_what_was_measured(measured: list[float]) -> None:
         registry.measured("tts", value)
     assert min(measured) * 0.999 <= registry.speeds()["tts"] <= max(measured) * 1.001
     registry.close()
+
+
+def test_a_registry_of_the_version_before_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.sqlite"
+    result = {name: value for name, value in asdict(RESULT).items() if name != "artifacts"}
+    database = sqlite3.connect(file)
+    database.executescript(
+        "CREATE TABLE sessions (id TEXT PRIMARY KEY, phase TEXT NOT NULL, file TEXT NOT NULL, source_lang TEXT, "
+        "target_lang TEXT NOT NULL, voice_gender TEXT NOT NULL, served TEXT, settings TEXT, state TEXT NOT NULL, "
+        "result TEXT, created REAL NOT NULL, ended REAL, swept INTEGER NOT NULL DEFAULT 0); PRAGMA user_version = 1;"
+    )
+    values = ("a", "completed", '"/up/a.mp4"', None, "pt", "neutral", "release 3", None, json.dumps(asdict(STATE)))
+    database.execute(
+        "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*values, json.dumps(result), 1.5, 9.0, 0),
+    )
+    database.commit()
+    database.close()
+    for _ in range(2):  # brought up to date once
+        registry = Registry(file)
+        row = registry.get("a")
+        assert row is not None and row.result is not None
+        assert (row.identity, row.configuration, row.measured_pairs) == (None, "release 3", ())
+        assert row.result.artifacts == (Artifact("/a/o.mp4", None, FileIdentity(0, 10, 0)),)
+        registry.close()
+
+
+def test_a_registry_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "sessions.sqlite")
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(ResourceError, match="later version"):
+        Registry(tmp_path / "sessions.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"phase": Phase.COMPLETED, "created": 99.0}, True),
+        ({"identity": None}, True),  # the file is gone: nothing contradicts
+        ({"identity": replace(IDENTITY, inode=4)}, False),
+        ({"identity": replace(IDENTITY, bytes=5)}, False),
+        ({"identity": replace(IDENTITY, modified_ns=6)}, False),
+        ({"file": Path("/up/b.mp4")}, False),
+        ({"source_lang": "en"}, False),
+        ({"target_lang": "fr"}, False),
+        ({"voice_gender": "female"}, False),
+    ],
+)
+def test_the_same_work_is_the_same_file_languages_and_voice(changes: dict[str, object], same: bool) -> None:
+    assert ROW.same_work(replace(ROW, **changes)) is same  # type: ignore[arg-type]

@@ -27,8 +27,9 @@ from live_sessions import (
 )
 
 from serve.sessions import sessions as sessions_module
+from serve.sessions.options import Configuration
 from serve.sessions.registry import Registry
-from serve.sessions.sessions import Served, Sessions
+from serve.sessions.sessions import Sessions
 from serve.state import Insight, Level, Refusal, Result, State, Status
 from serve.worker.publishing import remove
 from vtlab import media, resources
@@ -417,7 +418,8 @@ def test_restarted_server_knows_what_was_and_goes_on(serving: Serving) -> None:
         # its workers are killed, nothing is told: what a crash of the server leaves
 
     async def second() -> None:
-        serving.served = Served(settings(tts={"engines": ["espeak"], "voice_gender": "female"}), "a later release")
+        later = settings(tts={"engines": ["espeak"], "voice_gender": "female"})
+        serving.served = Configuration(later, "a later release")
         async with serving.sessions() as sessions:
             assert isinstance(sessions.result("calm"), Result)
             for session_id in ("broken", "waiting"):
@@ -577,8 +579,8 @@ def test_folders_of_ended_sessions_are_swept_but_no_artifact(tmp_path: Path, mon
     other = serving.temp_work / "not-a-session"
 
     async def ended() -> None:
-        async with serving.sessions(disk_free_mb=1e12) as sessions:
-            await sessions.start("old", CLIP, "en", "pt")
+        async with serving.sessions() as sessions:
+            await dubbed(sessions, "old", CLIP, ("en", ""))
         folder.mkdir(parents=True)
         other.mkdir()
         artifact.write_bytes(b"a result")
@@ -653,7 +655,7 @@ def test_languages_are_taken_as_they_are_written(serving: Serving) -> None:
 
 
 def test_language_is_detected_or_the_reason_told(serving: Serving) -> None:
-    serving.served = Served(settings(transcription={}), "the packaged recogniser")
+    serving.served = Configuration(settings(transcription={}), "the packaged recogniser")
     silent = CASES / "disguised_playlist" / "playlist.mp4"
 
     async def ask() -> None:

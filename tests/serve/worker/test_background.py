@@ -25,19 +25,19 @@ def raising(error: BaseException) -> object:
     ],
 )
 def test_what_goes_wrong_is_kept(error: BaseException, problem: str | None) -> None:
-    beside = BackgroundTask("preview", lambda: None)
-    with beside.under_way():
-        beside.begin(raising(error))  # type: ignore[arg-type]
-    assert beside.problem == problem
+    task = BackgroundTask("preview", lambda: None)
+    with task.joined():
+        task.start(raising(error))  # type: ignore[arg-type]
+    assert task.problem == problem
 
 
 def test_the_work_is_whole_after_the_block() -> None:
     done: list[int] = []
-    beside = BackgroundTask("numbers", lambda: None)
-    assert not beside.begun
-    with beside.under_way():
-        beside.begin(lambda checkpoint: done.extend(range(1000)))
-    assert beside.begun
+    task = BackgroundTask("numbers", lambda: None)
+    assert not task.started
+    with task.joined():
+        task.start(lambda checkpoint: done.extend(range(1000)))
+    assert task.started
     assert len(done) == 1000
 
 
@@ -46,8 +46,8 @@ def test_it_stops_where_the_block_fails() -> None:
         while True:
             checkpoint()
 
-    beside = BackgroundTask("endless", lambda: None)
-    with pytest.raises(RuntimeError, match="the dub failed"), beside.under_way():
-        beside.begin(endless)
+    task = BackgroundTask("endless", lambda: None)
+    with pytest.raises(RuntimeError, match="the dub failed"), task.joined():
+        task.start(endless)
         raise RuntimeError("the dub failed")
     assert "endless" not in {thread.name for thread in threading.enumerate()}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from live_sessions import CASES, box_order
 
-from serve.worker.preview import EarlyPreview, cut_pieces, render, span_of
+from serve.worker.preview import EarlyPreview, cut_pieces, preview_span, render
 from vtlab import media
 from vtlab.audio import Audio
 from vtlab.segments import Segment, SpokenSegment, TranslatedSegment
@@ -43,7 +43,7 @@ def line(number: int, start: float, end: float, *, silent: bool = False) -> Spok
 def test_preview_ends_after_a_line(
     lines: list[SpokenSegment], following: SpokenSegment, span: tuple[float, float] | None
 ) -> None:
-    assert span_of(lines, following) == (None if span is None else pytest.approx(span))
+    assert preview_span(lines, following) == (None if span is None else pytest.approx(span))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_preview_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         return EarlyPreview(video, Settings(), out, tmp_path / "early", lambda: None, ready.append)
 
     broken = preview(tmp_path / "missing.mp4")
-    with broken.under_way():
+    with broken.joined():
         broken.add(line(0, 0.5, 5))
         broken.finish()
     assert broken.problem is not None
@@ -97,7 +97,7 @@ def test_preview_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert not out.exists()
 
     made = preview(CASES / "long_pause.mp4")
-    with made.under_way():
+    with made.joined():
         for spoken in (line(0, 0.5, 5), line(1, 6, 11), line(2, 20, 22)):
             made.add(spoken)
         made.finish()
@@ -107,7 +107,7 @@ def test_preview_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert media.probe(out).duration_s == pytest.approx(11.5, abs=0.15)
 
     again = preview(CASES / "long_pause.mp4")  # an earlier attempt has made it
-    with again.under_way():
+    with again.joined():
         again.add(line(0, 0.5, 5))
         again.finish()
     assert ready == [out, out]  # who asks again is told of it again

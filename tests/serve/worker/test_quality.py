@@ -1,4 +1,4 @@
-"""Scores measured beside the dub are those that ``vtlab.measurement.inspection`` finds in its files."""
+"""Scores measured early the dub are those that ``vtlab.measurement.inspection`` finds in its files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from live_sessions import CLIP, settings
 
-from serve.worker.quality import OF_SPEECH, Judge, measured_speech
+from serve.worker.quality import OF_SPEECH, QualityMeter, measure_segments
 from vtlab.errors import Cancelled
 from vtlab.measurement.inspection import measure
 from vtlab.outputs import Dub
@@ -42,7 +42,7 @@ def made(chosen: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Du
 def test_speech_in_memory_scores_as_its_file_does(made: tuple[Dub, list[PlacedSegment]], chosen: Settings) -> None:
     dubbed, placed = made
     assert len(placed) == len(dubbed.record.segments)
-    here = measured_speech(placed, CLIP, chosen, lambda: None)
+    here = measure_segments(placed, CLIP, chosen, lambda: None)
     there = measure(
         dubbed.media, CLIP, "en", "pt",
         record=dubbed.record, speech_track=dubbed.speech_track, metrics=OF_SPEECH,
@@ -54,13 +54,13 @@ def test_speech_in_memory_scores_as_its_file_does(made: tuple[Dub, list[PlacedSe
 
 def test_quality_beside_the_dub_or_after_it(made: tuple[Dub, list[PlacedSegment]], chosen: Settings) -> None:
     dubbed, placed = made
-    beside, after = (Judge(CLIP, chosen, lambda: None) for _ in range(2))
-    with beside.under_way(), after.under_way():
+    early, late = (QualityMeter(CLIP, chosen, lambda: None) for _ in range(2))
+    with early.joined(), late.joined():
         for line in placed:
-            beside.add(line)
-        beside.begin()
-        after.begin()  # no line came: their mix was in the store
-    scores = [judge.quality(dubbed) for judge in (beside, after)]
+            early.add(line)
+        early.start()
+        late.start()  # no line came: their mix was in the store
+    scores = [meter.scores(dubbed) for meter in (early, late)]
     assert [absent for _, absent in scores] == [{}, {}]
     one, other = (quality for quality, _ in scores)
     assert one is not None and other is not None
@@ -73,11 +73,11 @@ def test_what_cannot_be_measured_is_named(
     made: tuple[Dub, list[PlacedSegment]], chosen: Settings, tmp_path: Path
 ) -> None:
     dubbed, placed = made
-    judge = Judge(tmp_path / "gone.mp4", chosen, lambda: None)
-    with judge.under_way():
-        judge.add(placed[0])
-        judge.begin()
-    quality, absent = judge.quality(dubbed)
+    meter = QualityMeter(tmp_path / "gone.mp4", chosen, lambda: None)
+    with meter.joined():
+        meter.add(placed[0])
+        meter.start()
+    quality, absent = meter.scores(dubbed)
     assert quality is None
     assert "gone.mp4" in absent["voice_quality"]
 
@@ -87,13 +87,13 @@ def test_no_thread_outlives_a_dub_that_fails(made: tuple[Dub, list[PlacedSegment
         raise Cancelled("Cancelled.")
 
     _, placed = made
-    judge = Judge(CLIP, chosen, lambda: None)
-    with pytest.raises(RuntimeError, match="the dub failed"), judge.under_way():
+    meter = QualityMeter(CLIP, chosen, lambda: None)
+    with pytest.raises(RuntimeError, match="the dub failed"), meter.joined():
         for line in placed:
-            judge.add(line)
-        judge.begin()
+            meter.add(line)
+        meter.start()
         raise RuntimeError("the dub failed")
-    assert judge._listening.begun
+    assert meter._listening.started
     assert "quality" not in {thread.name for thread in threading.enumerate()}
     with pytest.raises(Cancelled):
-        measured_speech(placed, CLIP, chosen, stop)
+        measure_segments(placed, CLIP, chosen, stop)

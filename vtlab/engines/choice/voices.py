@@ -140,7 +140,7 @@ def _asked(name: str, settings: TtsSettings, language: str, offline: bool) -> tu
     voices = engine.voices(options, language)
     known = {voice.name for voice in voices}
     asked = {name for name in (settings.voice, *settings.speakers.values()) if name is not None} - known
-    voices += tuple(voice for name in sorted(asked) if (voice := engine.named(name, language)) is not None)
+    voices += tuple(voice for name in sorted(asked) if (voice := engine.find_voice(name, language)) is not None)
     if not voices:
         return None, f"it speaks {', '.join(status.languages[:12])}{' …' if len(status.languages) > 12 else ''}"
     return _Candidate(name, engine, voices), ""

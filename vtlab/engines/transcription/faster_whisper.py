@@ -57,17 +57,17 @@ class FasterWhisper(TranscriptionEngine):
             return Status(False, problem="package faster-whisper is missing", fix="pip install faster-whisper")
         model = _checked(options).model
         try:
-            found = whisper.here(model)
+            found = whisper.find_local(model)
         except WeightsError as error:
-            return Status(False, problem=str(error), fix=whisper.command(model))
+            return Status(False, problem=str(error), fix=whisper.fetch_command(model))
         if found is None:
-            return Status(False, problem=f"Whisper {model} is not here", fix=whisper.command(model))
+            return Status(False, problem=f"Whisper {model} is not here", fix=whisper.fetch_command(model))
         return Status(True, languages=("en",) if model.endswith(".en") else ("99 languages",))
 
     @classmethod
     def weights(cls, options: BaseModel) -> tuple[Weights, ...]:
         checked = _checked(options)
-        return (whisper.located(checked.model, offline=checked.offline),)
+        return (whisper.find_model(checked.model, offline=checked.offline),)
 
     def __init__(self, options: BaseModel, threads: int) -> None:
         self._options = _checked(options)

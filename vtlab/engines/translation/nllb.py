@@ -13,10 +13,10 @@ from vtlab.engines.backends.seq2seq import (
     Languages,
     Seq2Seq,
     Seq2SeqOptions,
-    here,
-    installed,
-    located,
-    on_hub,
+    find_local,
+    find_model,
+    is_on_hub,
+    missing_package,
 )
 from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import LanguageError
@@ -56,26 +56,26 @@ class Nllb(TranslationEngine):
 
     @classmethod
     def status(cls, options: NllbOptions) -> Status:
-        problem = installed()
+        problem = missing_package()
         if problem is not None:
             return Status(False, problem=problem, fix=INSTALL)
         model = options.model or MODEL
-        if _folder_is_model(options) or (options.folder is None and here(model)):
+        if _folder_is_model(options) or (options.folder is None and find_local(model)):
             return Status(True, tuple(FLORES_200))
         return Status(False, tuple(FLORES_200), problem=f"{model} is not here", fix=f"hf download {model}")
 
     @classmethod
     def speaks(cls, options: NllbOptions, source: str, target: str) -> bool:
-        if installed() is not None or source == target or not {source, target} <= FLORES_200.keys():
+        if missing_package() is not None or source == target or not {source, target} <= FLORES_200.keys():
             return False
         if options.folder is not None:
             return _folder_is_model(options)
         model = options.model or MODEL
-        return here(model) is not None or (not options.offline and on_hub(model))
+        return find_local(model) is not None or (not options.offline and is_on_hub(model))
 
     @classmethod
     def weights(cls, options: NllbOptions, source: str, target: str) -> tuple[Weights, ...]:
-        return (located(options, [options.model or MODEL], SETTING),)
+        return (find_model(options, [options.model or MODEL], SETTING),)
 
     def __init__(self, options: NllbOptions, source: str, target: str, threads: int) -> None:
         (found,) = self.weights(options, source, target)

@@ -18,10 +18,10 @@ from vtlab.engines.backends.seq2seq import (
     Languages,
     Seq2Seq,
     Seq2SeqOptions,
-    here,
-    installed,
-    located,
-    on_hub,
+    find_local,
+    find_model,
+    is_on_hub,
+    missing_package,
 )
 from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.languages import three_letters
@@ -46,7 +46,7 @@ class OpusMt(TranslationEngine):
 
     @classmethod
     def status(cls, options: OpusMtOptions) -> Status:
-        problem = installed()
+        problem = missing_package()
         if problem is not None:
             return Status(False, problem=problem, fix=INSTALL)
         pairs = tuple(sorted(_cached_pairs()))
@@ -57,16 +57,16 @@ class OpusMt(TranslationEngine):
     @classmethod
     def speaks(cls, options: OpusMtOptions, source: str, target: str) -> bool:
         """A folder or model named in the options speaks whatever pair it is used for: its user knows which."""
-        if installed() is not None:
+        if missing_package() is not None:
             return False
         if options.folder is not None:
             return (options.folder / "config.json").is_file()
         names = repositories(options, source, target)
-        return any(map(here, names)) or (not options.offline and any(map(on_hub, names)))
+        return any(map(find_local, names)) or (not options.offline and any(map(is_on_hub, names)))
 
     @classmethod
     def weights(cls, options: OpusMtOptions, source: str, target: str) -> tuple[Weights, ...]:
-        return (located(options, repositories(options, source, target), SETTING),)
+        return (find_model(options, repositories(options, source, target), SETTING),)
 
     def __init__(self, options: OpusMtOptions, source: str, target: str, threads: int) -> None:
         (found,) = self.weights(options, source, target)

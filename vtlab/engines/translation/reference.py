@@ -64,10 +64,10 @@ class Reference(TranslationEngine):
     @classmethod
     def weights(cls, options: ReferenceOptions, source: str, target: str) -> tuple[Weights, ...]:
         if options.file is None or not options.file.is_file():
-            raise weights.not_found(
+            raise weights.missing_weights(
                 "reference translations", [f"{SETTING} ({options.file or 'not set'})"], f"set {SETTING}"
             )
-        return (weights.resolved(options.file.name, options.file, f"file {options.file}"),)
+        return (weights.hash_weights(options.file.name, options.file, f"file {options.file}"),)
 
     def __init__(self, options: ReferenceOptions, source: str, target: str, threads: int) -> None:
         if options.file is None:

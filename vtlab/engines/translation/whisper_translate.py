@@ -51,20 +51,22 @@ class WhisperTranslate(TranslationEngine):
         if find_spec("faster_whisper") is None:
             return Status(False, problem="the package faster-whisper is missing", fix="pip install faster-whisper")
         pairs = tuple(f"{code}-en" for code in LANGUAGES if code != "en" and code not in UNKNOWN_TO_WHISPER)
-        if whisper.here(options.model) is not None:
+        if whisper.find_local(options.model) is not None:
             return Status(True, pairs)
         problem = f"Whisper {options.model} is not here"
-        return Status(False, pairs, problem=problem, fix=whisper.command(options.model))
+        return Status(False, pairs, problem=problem, fix=whisper.fetch_command(options.model))
 
     @classmethod
     def speaks(cls, options: WhisperTranslateOptions, source: str, target: str) -> bool:
         if target != "en" or source == "en" or source in UNKNOWN_TO_WHISPER or find_spec("faster_whisper") is None:
             return False
-        return not options.model.endswith(".en") and (not options.offline or whisper.here(options.model) is not None)
+        return not options.model.endswith(".en") and (
+            not options.offline or whisper.find_local(options.model) is not None
+        )
 
     @classmethod
     def weights(cls, options: WhisperTranslateOptions, source: str, target: str) -> tuple[Weights, ...]:
-        return (whisper.located(options.model, offline=options.offline),)
+        return (whisper.find_model(options.model, offline=options.offline),)
 
     def __init__(self, options: WhisperTranslateOptions, source: str, target: str, threads: int) -> None:
         from faster_whisper import WhisperModel

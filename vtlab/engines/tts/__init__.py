@@ -95,7 +95,7 @@ class TtsEngine(Engine, Synthesizer, Protocol):
         ...
 
     @classmethod
-    def named(cls, name: str, language: str) -> Voice | None:
+    def find_voice(cls, name: str, language: str) -> Voice | None:
         """Return the voice of that full name, where a service has more voices than ``voices`` lists."""
         return None
 

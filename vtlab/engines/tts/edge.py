@@ -104,7 +104,7 @@ class Edge(TtsEngine):
         return tuple(voice for voice in _voices(options) if voice.language == language)
 
     @classmethod
-    def named(cls, name: str, language: str) -> Voice | None:
+    def find_voice(cls, name: str, language: str) -> Voice | None:
         """A voice that the table above lacks, where its name is spelt as the service's are and it speaks the language.
 
         The service has some 300 and adds more; whether it has this one is seen when it speaks.

@@ -84,7 +84,7 @@ class Espeak(TtsEngine):
         if command is None:
             raise EngineError(f"espeak-ng is missing. To fix this: {INSTALL}")
         library = Path(command[-2] if len(command) > 1 else command[0])
-        return (weights.resolved("espeak-ng", library, "package" if len(command) > 1 else f"program {library}"),)
+        return (weights.hash_weights("espeak-ng", library, "package" if len(command) > 1 else f"program {library}"),)
 
     def __init__(self, options: EspeakOptions, threads: int) -> None:
         command = _command(options)

@@ -25,7 +25,7 @@ from pydantic import Field
 from vtlab import weights
 from vtlab.audio import Audio
 from vtlab.engines import Status
-from vtlab.engines.backends.durations import cut_before, rate_for, session
+from vtlab.engines.backends.durations import extract_before, find_rate, load_session
 from vtlab.engines.tts import Gender, TtsEngine, Voice
 from vtlab.errors import EngineError, LineError, WeightsError
 from vtlab.settings import Section
@@ -102,7 +102,7 @@ class Kokoro(TtsEngine):
     @classmethod
     def weights(cls, options: KokoroOptions, voice: Voice) -> tuple[Weights, ...]:
         return tuple(
-            weights.resolved(f"kokoro/{name}", _path(name, options), _place(name, options))
+            weights.hash_weights(f"kokoro/{name}", _path(name, options), _place(name, options))
             for name in ("model", "voices")
         )
 
@@ -111,11 +111,11 @@ class Kokoro(TtsEngine):
 
         model, voices = (_path(name, options) for name in ("model", "voices"))
         try:
-            self._model = Model.from_session(session(model), str(voices))
+            self._model = Model.from_session(load_session(model), str(voices))
         except (ValueError, OSError) as error:
             raise WeightsError(f"Kokoro does not load from {model} and {voices}: {error}") from error
-        part, self._durations_name = cut_before(model, "Round")
-        self._durations_session = session(part)
+        part, self._durations_name = extract_before(model, "Round")
+        self._durations_session = load_session(part)
         self._tokens_name = next(
             given.name for given in self._model.sess.get_inputs() if given.name not in ("style", "speed")
         )
@@ -142,7 +142,7 @@ class Kokoro(TtsEngine):
         for part in parts:
             durations = self._durations(part, voice.name)
             # the model rounds its frames phoneme by phoneme: what to ask for, to get the rate that is wanted
-            asked = rate_for(_frames(durations, 1.0) / rate, partial(_frames, durations))
+            asked = find_rate(_frames(durations, 1.0) / rate, partial(_frames, durations))
             try:
                 samples, *_ = self._model.sess.run(None, self._inputs(part, voice.name, asked))
             except (Fail, InvalidArgument, RuntimeException) as error:
@@ -244,16 +244,16 @@ def _is_here(name: str, options: KokoroOptions) -> bool:
     given: Path | None = getattr(options, name)
     if given is not None:
         return given.expanduser().is_file()
-    return f"kokoro/{name}" in weights.packaged_names("kokoro/")
+    return f"kokoro/{name}" in weights.list_packaged("kokoro/")
 
 
 def _path(name: str, options: KokoroOptions) -> Path:
     given: Path | None = getattr(options, name)
-    found = weights.packaged(f"kokoro/{name}") if given is None else given.expanduser()
+    found = weights.find_packaged(f"kokoro/{name}") if given is None else given.expanduser()
     if found is None or not found.is_file():
         setting = f"tts.options.kokoro.{name}"
         tried = [f"{setting} ({given})"] if given is not None else [f"{setting} (not set)", "packages"]
-        raise weights.not_found(f"kokoro/{name}", tried, FIX.format(setting=setting))
+        raise weights.missing_weights(f"kokoro/{name}", tried, FIX.format(setting=setting))
     return found
 
 

@@ -27,7 +27,7 @@ from pydantic import Field
 from vtlab import weights
 from vtlab.audio import Audio
 from vtlab.engines import Status
-from vtlab.engines.backends.durations import cut_before, rate_for, session
+from vtlab.engines.backends.durations import extract_before, find_rate, load_session
 from vtlab.engines.tts import Gender, TtsEngine, Voice
 from vtlab.errors import EngineError, LanguageError, LineError, WeightsError, nearest
 from vtlab.languages import language_code
@@ -115,7 +115,7 @@ class Piper(TtsEngine):
     @classmethod
     def weights(cls, options: PiperOptions, voice: Voice) -> tuple[Weights, ...]:
         file = _file_of(options, voice)
-        return tuple(weights.resolved(f"piper/{path.name}", path, file.place) for path in (file.onnx, file.config))
+        return tuple(weights.hash_weights(f"piper/{path.name}", path, file.place) for path in (file.onnx, file.config))
 
     def __init__(self, options: PiperOptions, threads: int) -> None:
         import piper  # noqa: F401  # a missing package is known before the first line
@@ -161,9 +161,9 @@ class _Model:
             config = PiperConfig.from_dict(_described(file.config))
         except (KeyError, ValueError) as error:
             raise WeightsError(f"{file.config} does not describe a Piper voice: {error!r}. Fetch it again.") from error
-        self._voice = PiperVoice(session=session(file.onnx), config=config)
-        part, self._durations_name = cut_before(file.onnx, "Ceil")
-        self._durations_session = session(part)
+        self._voice = PiperVoice(session=load_session(file.onnx), config=config)
+        part, self._durations_name = extract_before(file.onnx, "Ceil")
+        self._durations_session = load_session(part)
         self._sentences = lru_cache(maxsize=2000)(self._phonemized)
         self._durations = lru_cache(maxsize=2000)(self._decided)
 
@@ -186,7 +186,7 @@ class _Model:
     def asked_rate(self, ids: tuple[int, ...], voice: Voice, rate: float) -> float:
         """What to ask of the model for a sentence to be ``rate`` times as fast: it rounds up, phoneme by phoneme."""
         durations = self._durations(ids, voice)
-        return rate_for(_inner(durations, 1.0) / rate, lambda asked: _inner(durations, asked))
+        return find_rate(_inner(durations, 1.0) / rate, lambda asked: _inner(durations, asked))
 
     def sound(self, ids: tuple[int, ...], voice: Voice, rate: float, options: PiperOptions) -> NDArray[np.float32]:
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
@@ -264,11 +264,11 @@ def _all_files(options: PiperOptions, passed_over: Collection[str]) -> Iterator[
                 f"The Piper voice {given!r} of {SETTING} is neither a file or folder nor a name such as "
                 "pt_BR-faber-medium. Check its spelling."
             )
-    for name in weights.packaged_names("piper/"):
-        folder = weights.packaged(name)
+    for name in weights.list_packaged("piper/"):
+        folder = weights.find_packaged(name)
         if folder is not None:
             yield from _in(folder, "package")
-    cached = weights.hub_cached(HUB)
+    cached = weights.find_in_hub_cache(HUB)
     if cached is not None:
         yield from _in(cached, "hub cache")
 
@@ -294,7 +294,7 @@ def _place_on_hub(name: str) -> str:
 
 def _cached(name: str) -> list[VoiceFile]:
     """A voice of the hub's collection by name, where it is in the cache."""
-    cached, inside = weights.hub_cached(HUB), _place_on_hub(name)
+    cached, inside = weights.find_in_hub_cache(HUB), _place_on_hub(name)
     return list(_in(cached / inside, "hub cache")) if cached is not None and (cached / inside).is_file() else []
 
 
@@ -314,7 +314,7 @@ def _from_hub(name: str, offline: bool) -> list[VoiceFile]:
             return list(_in(onnx, "hub download"))
         except weights.hub_errors() as error:
             tried.append(f"model hub ({type(error).__name__})")
-    raise weights.not_found(f"piper/{name}", tried, f"hf download {HUB} --include '{inside}*'")
+    raise weights.missing_weights(f"piper/{name}", tried, f"hf download {HUB} --include '{inside}*'")
 
 
 @cache

@@ -13,7 +13,7 @@ import numpy as np
 from vtlab.audio import FRAME_S, Audio, levels_db
 from vtlab.engines import Status
 from vtlab.engines.voice_activity import VoiceActivityEngine
-from vtlab.segments import Interval, joined
+from vtlab.segments import Interval, merge_intervals
 from vtlab.settings import Section
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ class Silero(VoiceActivityEngine):
 
         import faster_whisper.utils
 
-        from vtlab.weights import resolved
+        from vtlab.weights import hash_weights
 
         folder = Path(faster_whisper.utils.get_assets_path())
-        return (resolved("silero", next(folder.glob("silero_vad*.onnx")), "package faster-whisper"),)
+        return (hash_weights("silero", next(folder.glob("silero_vad*.onnx")), "package faster-whisper"),)
 
     def __init__(self, options: BaseModel, threads: int) -> None:
         from faster_whisper.vad import get_vad_model
@@ -91,7 +91,7 @@ class Silero(VoiceActivityEngine):
         rough = _runs(probabilities, threshold, min_silence_s)
         levels = levels_db(audio)
         edged = [_to_level_edges(run, levels, audio.duration) for run in rough]
-        return joined([run for run in edged if run.duration >= min_speech_s])
+        return merge_intervals([run for run in edged if run.duration >= min_speech_s])
 
 
 def _runs(probabilities: NDArray[np.float32], threshold: float, min_silence_s: float) -> list[Interval]:

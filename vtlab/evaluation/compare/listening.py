@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from vtlab.errors import InputError
-from vtlab.evaluation.compare import bootstrap
-from vtlab.evaluation.compare.bootstrap import LEVEL, MIN_UNITS, SEED
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import SCALES, Vote, Which, current_votes, hash_results
-from vtlab.metrics.registry import METRICS
+from vtlab.metrics import bootstrap
+from vtlab.metrics.bootstrap import LEVEL, MIN_UNITS, SEED
+from vtlab.metrics.registry import find_metric
+from vtlab.metrics.units import units_of
 
 RESAMPLES = 1000
 PERMUTATIONS = 9999  # of a rank correlation; up to seven pairs have fewer, and there all are taken
@@ -101,13 +102,13 @@ def relate_votes(
     if one.keys and other.keys:
         both = one.keys.keys() & other.keys.keys()
         votes = current_votes(votes, {clip: hash_results(one.keys[clip], other.keys[clip]) for clip in both})
-    ours, theirs = (bootstrap.units_of(system.clips, "segments") for system in systems)
-    table = bootstrap.estimators()
+    ours, theirs = (units_of(system.clips, "segments") for system in systems)
     agreements = []
     for name in wanted:
-        if name not in table or table[name].over != "segments" or METRICS[name].better == "target":
+        metric = find_metric(name)
+        if not metric.drawn or metric.over != "segments" or metric.better == "target":
             continue
-        up = 1 if METRICS[name].better == "higher" else -1
+        up = 1 if metric.better == "higher" else -1
         better_a = {
             f"{unit.clip}:{unit.segment.index}": up * (a - b)  # as in votes.Pair
             for unit, a, b in bootstrap.each(name, ours, theirs)

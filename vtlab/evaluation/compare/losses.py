@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from vtlab.evaluation.compare import bootstrap
-from vtlab.evaluation.compare.bootstrap import SAMPLES, SEED, Sampled
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.suite.losses import LOSS_METRIC, LOSSES, PERFECT_BLEU, Gold
 from vtlab.measurement.results import Measurement
+from vtlab.metrics import bootstrap
+from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled
+from vtlab.metrics.units import units_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def find_losses(system: System, samples: int = SAMPLES, seed: int = SEED) -> lis
     for name, loss in LOSSES.items():
         before = clips(loss.before)
         if loss.after is None:
-            reached = bootstrap.sample(LOSS_METRIC, bootstrap.units_of(before, "segments"), samples, seed)
+            reached = bootstrap.sample(LOSS_METRIC, units_of(before, "segments"), samples, seed)
             lost = reached and replace(reached, value=PERFECT_BLEU - reached.value, draws=PERFECT_BLEU - reached.draws)
         else:
             lost = _gain(before, clips(loss.after), samples, seed)
@@ -45,7 +46,7 @@ def find_losses(system: System, samples: int = SAMPLES, seed: int = SEED) -> lis
 
 def _gain(before: dict[str, Measurement], after: dict[str, Measurement], samples: int, seed: int) -> Sampled | None:
     clips = [clip for clip in before if clip in after]
-    ones, others = (bootstrap.units_of({clip: side[clip] for clip in clips}, "segments") for side in (before, after))
+    ones, others = (units_of({clip: side[clip] for clip in clips}, "segments") for side in (before, after))
     pair = bootstrap.sample_both(LOSS_METRIC, ones, others, samples, seed)
     if pair is None:
         return None

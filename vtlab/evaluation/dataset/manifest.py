@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import ErrorDetails
 
 from vtlab.errors import InputError, LanguageError, nearest
 from vtlab.languages import language_code
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 DATASETS = Path("datasets")  # where a bare name is looked for, under the working folder
 BUNDLED = Path(__file__).parents[3] / "datasets"  # in a checkout; an installed package has none
 MANIFEST = "manifest.jsonl"
+EXPECTED = {  # by pydantic's type of error
+    "tuple_type": "write a list, such as [a, b]",
+    "dict_type": "write a mapping, such as {key: value}",
+    "model_type": "write a mapping, such as {key: value}",
+    "model_attributes_type": "write a mapping, such as {key: value}",
+    "bool_parsing": "write true or false",
+}
 LENGTH_TOLERANCE_S = 0.1  # containers round their lengths to frames
 
 
@@ -275,8 +283,13 @@ def _explain(error: ValidationError) -> Iterator[str]:
         elif problem["type"] == "missing":
             yield f"field {name!r} is missing; add it."
         else:
-            for sentence in problem["msg"].removeprefix("Value error, ").splitlines():
+            for sentence in plain_message(problem).splitlines():
                 yield f"{name + ': ' if name else ''}{sentence}."
+
+
+def plain_message(problem: ErrorDetails) -> str:
+    """Return what is wrong with a value in the words of YAML and JSON instead of Python's."""
+    return EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
 
 
 def clip_digest(clip: Clip) -> str:

@@ -17,7 +17,6 @@ import yaml
 from vtlab import media, plots
 from vtlab.audio import Audio, cut, fade
 from vtlab.errors import InputError
-from vtlab.evaluation.compare.bootstrap import intervals
 from vtlab.evaluation.compare.figures import plot_losses
 from vtlab.evaluation.compare.listening import describe_values
 from vtlab.evaluation.compare.losses import find_losses
@@ -29,9 +28,9 @@ from vtlab.evaluation.sweep.results import RESULT, ClipResult, Corpus, add_count
 from vtlab.evaluation.tracking.lookup import load_run as load_tracked_run
 from vtlab.evaluation.tracking.systems import load_system
 from vtlab.languages import language_name
-from vtlab.metrics.display import format_interval, format_target, format_unit, format_value, format_verdict
+from vtlab.metrics.bootstrap import intervals
+from vtlab.metrics.display import describe, format_interval, format_target, format_unit, format_value, format_verdict
 from vtlab.metrics.pooling import pool
-from vtlab.metrics.registry import METRICS
 from vtlab.record import Record
 from vtlab.releases.evidence import Gate
 
@@ -101,7 +100,7 @@ class Run:
                 "unit": format_unit(name),
                 "target": format_target(name),
                 "verdict": format_verdict(name, corpus.values[name]),
-                "means": METRICS[name].means if name in METRICS else "",
+                "means": describe(name),
                 "signature": corpus.signatures.get(name, ""),
             }
             for name in dict.fromkeys([*HEADLINES, *corpus.values])

@@ -17,6 +17,7 @@ from vtlab.evaluation.compare.comparison import ComparisonData, Difference
 from vtlab.evaluation.compare.listening import Listening
 from vtlab.evaluation.show.words import describe_basis, describe_method, summarize_pairing
 from vtlab.evaluation.suite.losses import LOSSES
+from vtlab.evaluation.sweep.forecast import Forecast
 from vtlab.evaluation.sweep.results import ClipResult, StageCount, add_counts
 from vtlab.evaluation.sweep.run import Outcome, Sweep
 from vtlab.metrics.display import format_interval, format_p, format_unit, format_value
@@ -138,11 +139,67 @@ def _agreements(listened: Listening, console: Console) -> Table:
     return table
 
 
-def describe_result(result: ClipResult, done: int, total: int) -> str:
-    """Return a line on a new result: `[3/8] clip, configuration: finished in 4.2 s`."""
+def describe_result(result: ClipResult, done: int, total: int, left_s: float) -> str:
+    """Return a line on a new result: `[3/8] clip, configuration: finished in 4.2 s; about 20 s left`."""
     took = "" if result.seconds is None else f" in {result.seconds:.1f} s"
     outcome = result.status if result.error is None else f"failed: {result.error}"
-    return f"[{done}/{total}] {result.clip}, {result.configuration}: {outcome}{took}"
+    left = f"; about {format_duration(left_s)} left" if done < total else ""
+    return f"[{done}/{total}] {result.clip}, {result.configuration}: {outcome}{took}{left}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration as people say it: `40 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 100:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def forecast_data(found: Forecast) -> dict[str, Any]:
+    """Return a forecast as plain data."""
+    plan = found.plan
+    return {
+        "suite": plan.job.suite.name,
+        "dataset": plan.job.dataset.name,
+        "clips": [clip.id for clip in plan.clips],
+        "configurations": [configuration.name for configuration in plan.configurations],
+        "metrics": sorted(plan.job.suite.wanted_metrics()),
+        "losses": plan.job.suite.losses,
+        "results_to_make": len(found.expected),
+        "results_found": plan.found,
+        "stages": {one.stage: {"needed": one.needed, "made_before": one.made} for one in found.stages},
+        "seconds": round(found.seconds, 1),
+        "basis": found.basis,
+    }
+
+
+def forecast_table(found: Forecast) -> list[str]:
+    """Return a forecast for people: what is tried on what, the work of each stage, the time."""
+    plan = found.plan
+    suite = plan.job.suite
+    seconds = sum(clip.seconds for clip in plan.clips)
+    named = [
+        ("configurations", [configuration.name for configuration in plan.configurations]),
+        ("clips", [clip.id for clip in plan.clips]),
+        ("metrics", sorted(suite.wanted_metrics())),
+    ]
+    lines = [
+        f"{suite.name}: {_count(len(plan.configurations), 'configuration')} on {_count(len(plan.clips), 'clip')} of "
+        f"{plan.job.dataset.name} ({seconds:.1f} s)",
+        *(f"{name}: {', '.join(items)}" for name, items in named),
+    ]
+    if suite.losses:
+        lines.append("losses: each clip is dubbed up to three times more, with the reference in place of a stage")
+    rows = [[one.stage, str(one.needed), str(one.made)] for one in found.stages]
+    lines += ["", *align_columns(["stage", "results needed", "made before"], rows), ""]
+    kept = f"{plan.found} of {_count(plan.total, 'result')} are there already"
+    if not found.expected:
+        return [*lines, f"{kept}: nothing is left to do."]
+    return [
+        *lines,
+        f"{kept}; the other {len(found.expected)} take about {format_duration(found.seconds)}, one after another "
+        f"(by {found.basis}).",
+    ]
 
 
 def sweep_data(done: Sweep) -> dict[str, Any]:
@@ -205,7 +262,7 @@ def sweep_table(done: Sweep) -> list[str]:
         ]
         for outcome in done.outcomes
     ]
-    lines += _aligned(header, rows)
+    lines += align_columns(header, rows)
     for outcome in done.outcomes:
         failed = [f"  {result.clip}: {result.error}" for result in outcome.results if result.status == "failed"]
         failed += [f"  gate {gate}" for gate in outcome.gates if not gate.passed]
@@ -213,7 +270,7 @@ def sweep_table(done: Sweep) -> list[str]:
         if failed:
             lines += ["", outcome.configuration.name, *failed]
     lines += ["", f"What stages did, over all dubs{', the gold ones among them' if done.suite.losses else ''}:"]
-    lines += _aligned(
+    lines += align_columns(
         ["stage", "dubs computed", "dubs reused", "answers computed", "answers reused"],
         [
             [stage, *map(str, (count.dubs_computed, count.dubs_reused, count.computed, count.reused))]
@@ -259,7 +316,7 @@ def _gates(outcome: Outcome) -> str:
     return f"{passed}/{len(outcome.gates)}"
 
 
-def _aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def align_columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     table = [header, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

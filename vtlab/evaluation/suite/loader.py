@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from vtlab.engines import check_engines
-from vtlab.errors import EngineError, InputError, SettingsError, nearest
+from vtlab.errors import EngineError, InputError, LanguageError, SettingsError, nearest
+from vtlab.evaluation.dataset.manifest import plain_message
 from vtlab.evaluation.suite.losses import LOSS_VALUES
 from vtlab.evaluation.suite.model import (
     ClipSelection,
@@ -23,7 +24,7 @@ from vtlab.evaluation.suite.model import (
     is_setting,
     merge,
 )
-from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS, is_metric, metrics_of
 from vtlab.releases.evidence import Gate
 from vtlab.settings import Settings, settings_from_dict
 
@@ -67,6 +68,8 @@ def load_suite(path: Path | str) -> Suite:
         suite = Suite.model_validate({"name": file.stem, **data})
     except ValidationError as error:
         raise _explained(error, where) from error
+    except LanguageError as error:
+        raise _fault(f"{where(['clips', 'pair'])}: {error}") from error
     suite = suite.model_copy(update={"file": file})
     _check_names(suite, where)
     _check_metrics(suite, where)
@@ -140,7 +143,7 @@ def _explained(error: ValidationError, where: _Where) -> SettingsError:
     elif problem["type"] == "missing":
         said = f"{name!r} is missing; add it."
     else:
-        said = f"{name + ': ' if name else ''}{problem['msg'].removeprefix('Value error, ')}."
+        said = f"{name + ': ' if name else ''}{plain_message(problem)}."
     return _fault(f"{where(place)}: {said}")
 
 
@@ -182,7 +185,7 @@ def _check_metrics(suite: Suite, where: _Where) -> None:
                 f"Groups: {', '.join(GROUPS)}."
             )
     for name in suite.gates:
-        if name not in METRICS and name not in LOSS_VALUES:
+        if name not in LOSS_VALUES and not is_metric(name):
             raise _fault(
                 f"{where(['gates', name])}: there is no metric {name!r}.{nearest(name, [*METRICS, *LOSS_VALUES])}"
             )
@@ -217,7 +220,9 @@ def _check_clips(suite: Suite, where: _Where) -> None:
                 )
     if not suite.select_clips(dataset):
         raise InputError(
-            f"{where(['clips'])}: no clip of {dataset.name!r} is all of this; take a condition away.", code="E_DATASET"
+            f"{where(['clips'])}: no clip of {dataset.name!r} is all of this; take a condition away. "
+            f"Its pairs: {', '.join(dataset.pairs)}.",
+            code="E_DATASET",
         )
 
 

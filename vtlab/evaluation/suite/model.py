@@ -43,6 +43,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from vtlab.errors import SettingsError, nearest
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, Dataset, load_dataset
@@ -64,10 +65,10 @@ class _Part(BaseModel):
 class ClipSelection(_Part):
     """Conditions that select clips of the data set; all that are given must hold."""
 
-    pair: str | None = None
-    tags: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
+    pair: str | None = Field(None, description="Source and target language, such as `pt-en`.")
+    tags: tuple[str, ...] = Field((), description="Clips that bear any of these tags.")
+    without: tuple[str, ...] = Field((), description="No clips that bear any of these tags.")
+    ids: tuple[str, ...] = Field((), description="These clips alone.")
 
     @model_validator(mode="before")
     @classmethod
@@ -94,11 +95,17 @@ class ClipSelection(_Part):
         )
 
 
+def _or_list_of_ids(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"$ref": schema.pop("$ref")}, {"type": "array", "items": {"type": "string"}}]
+
+
 class ListedConfiguration(_Part):
     """A configuration written out in the list `configurations`."""
 
-    name: str
-    settings: dict[str, Any] = Field(default_factory=dict)
+    name: str = Field(description="The configuration's name, one of its own in the suite. It names folders and runs.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="What differs from the suite's `settings`; keys may be dotted or nested."
+    )
 
 
 @dataclass(frozen=True)
@@ -126,17 +133,35 @@ class Configuration:
 class Suite(_Part):
     """A suite as its file has it; `file` is that file."""
 
-    name: str
-    about: str = ""
-    dataset: str
-    clips: ClipSelection = ClipSelection()
-    settings: dict[str, Any] | Path = Field(default_factory=dict)
-    matrix: dict[str, Any] | None = None  # of lists and mappings
-    listed: tuple[ListedConfiguration, ...] | None = Field(None, alias="configurations")
-    metrics: tuple[str, ...] | None = None
-    gates: dict[str, Gate] = Field(default_factory=dict)
-    losses: bool = False
-    file: Path = Field(Path(), exclude=True)
+    name: str = Field("", description="Names the suite's folder of results and its runs; by default the file's name.")
+    about: str = Field("", description="A sentence for people: the question that the suite answers.")
+    dataset: str = Field(
+        description="A data set's folder, beside the suite or in the working folder, or the name of one in `datasets/`."
+    )
+    clips: ClipSelection = Field(
+        ClipSelection(), description="Which clips of it; by default all.", json_schema_extra=_or_list_of_ids
+    )
+    settings: dict[str, Any] | Path = Field(
+        default_factory=dict,
+        description="Settings of every configuration: a mapping with dotted or nested keys, or the path of a settings "
+        "file, relative to the suite.",
+    )
+    matrix: dict[str, Any] | None = Field(
+        None, description="Axes, each with its values; every combination is a configuration."
+    )
+    listed: tuple[ListedConfiguration, ...] | None = Field(
+        None, alias="configurations", description="Configurations written out, in place of a matrix."
+    )
+    metrics: tuple[str, ...] | None = Field(
+        None,
+        description="What is measured: names of metrics or groups (`text`, `speech`, `sync`, `sound`, `subtitles`, "
+        "`cost`); by default all but `cost`. For `speech` every dub is recognised again, for `cost` it is made again.",
+    )
+    gates: dict[str, Gate] = Field(
+        default_factory=dict, description="Bounds of metrics that a configuration must keep to be promoted."
+    )
+    losses: bool = Field(False, description="Also dub with the reference in place of a stage: what each stage loses.")
+    file: SkipJsonSchema[Path] = Field(Path(), exclude=True)
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

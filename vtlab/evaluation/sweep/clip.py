@@ -31,8 +31,9 @@ from vtlab.events import ignore
 from vtlab.files import atomic_write
 from vtlab.metrics.registry import metrics_of
 from vtlab.outputs import Dub
-from vtlab.pipeline import dub, memory_budget_mb
+from vtlab.pipeline import dub
 from vtlab.record import Record
+from vtlab.run import memory_budget_mb
 from vtlab.settings import Settings, fingerprint
 from vtlab.stages import (
     audio_extraction,
@@ -251,14 +252,10 @@ def _measure(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], benc
     if bench.recognizer is None:
         bench.recognizer = Recognizer(threads=bench.threads)
     return measure(
-        made.media,
+        made,
         clip.path,
-        clip.source_language,
-        clip.target_language,
-        reference=clip.segments,
+        reference=clip,
         record=record,
-        speech_track=made.speech_track,
-        subtitles=made.subtitles[clip.target_language],
         metrics=sorted(wanted),
         recognizer=bench.recognizer,
     )

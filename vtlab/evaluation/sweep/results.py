@@ -17,7 +17,7 @@ from vtlab.evaluation.suite.losses import GOLD_BLEU, LOSS_METRIC, LOSSES, PERFEC
 from vtlab.events import STAGES
 from vtlab.files import atomic_write
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.pooling import pool
+from vtlab.metrics.pooling import pool, score
 from vtlab.record import Record
 
 RESULT = "result.json"
@@ -173,7 +173,7 @@ def losses(results: Sequence[ClipResult]) -> dict[str, float]:
     def dubbed_from(gold: Gold | None) -> list[Measurement | None]:
         return [result.measurement if gold is None else result.gold.get(gold) for result in results]
 
-    found = {GOLD_BLEU: _pooled("bleu", dubbed_from("gold_transcript"))}
+    found = {GOLD_BLEU: _pooled(GOLD_BLEU, dubbed_from("gold_transcript"))}
     for name, loss in LOSSES.items():
         before = dubbed_from(loss.before)
         if loss.after is None:
@@ -186,7 +186,7 @@ def losses(results: Sequence[ClipResult]) -> dict[str, float]:
 
 def _pooled(metric: str, measurements: Iterable[Measurement | None]) -> float | None:
     measured = [one for one in measurements if one is not None]
-    return pool(measured).values.get(metric)
+    return score(measured, [metric]).values.get(metric)
 
 
 def _gained(after: Sequence[Measurement | None], before: Sequence[Measurement | None]) -> float | None:

@@ -18,6 +18,7 @@ from vtlab.errors import Cancelled, VtlabError
 from vtlab.evaluation.dataset import Clip, Dataset
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.clip import Job
+from vtlab.evaluation.sweep.forecast import TimeLeft
 from vtlab.evaluation.sweep.plan import Plan, Task, plan_sweep
 from vtlab.evaluation.sweep.results import ClipResult, Corpus, StageCount, add_counts, load_results, pool_results
 from vtlab.releases.evidence import GateOutcome, judge_gates
@@ -100,7 +101,7 @@ def run_sweep(
     folder: Path,
     workers: Workers,
     *,
-    on_result: Callable[[ClipResult, int, int], None] = lambda result, done, total: None,
+    on_result: Callable[[ClipResult, int, int, float], None] = lambda result, done, total, left_s: None,
     report: Report = lambda sentence: None,
     track: Tracker | None = None,
     limit: int = 0,
@@ -111,7 +112,8 @@ def run_sweep(
     Args:
         folder: Holds the results of suites.
         workers: Does the tasks, in processes or on a cluster.
-        on_result: Takes each new result, how many there are, and how many there will be.
+        on_result: Takes each new result, how many there are, how many there will be, and about how many seconds that
+            takes.
         report: Takes sentences for people, such as that a process died and its clip is tried again.
         track: Logs a configuration.
         limit: The first clips only; 0 for all.
@@ -124,12 +126,12 @@ def run_sweep(
     plan = plan_sweep(suite, folder, limit=limit, resume=resume)
     for home in plan.outdated:
         shutil.rmtree(home)
-    done = plan.found
+    done, time_left = plan.found, TimeLeft(plan)
 
     def take(result: ClipResult) -> None:
         nonlocal done
         done += 1
-        on_result(result, done, plan.total)
+        on_result(result, done, plan.total, time_left.after(result))
 
     if plan.found:
         report(f"{plan.found} of {plan.total} results are there already.")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from vtlab import media, plots
-from vtlab.evaluation.compare.bootstrap import intervals
 from vtlab.evaluation.compare.comparison import COSTS, first_shared
 from vtlab.evaluation.compare.figures import plot_losses, plot_quality_and_cost
 from vtlab.evaluation.compare.losses import find_losses
@@ -20,6 +19,7 @@ from vtlab.evaluation.compare.systems import from_results
 from vtlab.evaluation.dataset import Dataset
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import ClipResult, add_counts, measurements, pool_results
+from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.pooling import pool
 from vtlab.metrics.rows import SegmentMeasure
 from vtlab.releases.evidence import Gate, judge_gates

@@ -45,7 +45,7 @@ def spell_out(text: str, language: str) -> str:
     """Return ``text`` with numbers and signs in words, for a voice to read.
 
     Args:
-        text: What ``vtlab.text.markup.speakable`` left of a line.
+        text: What ``vtlab.text.markup.strip_markup`` left of a line.
         language: Code of the language it is written in; of one that neither ``num2words`` nor ``languages`` knows the
             figures stay as they are.
     """

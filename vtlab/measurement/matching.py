@@ -30,7 +30,7 @@ NOTHING_DB = -120.0  # level of digital silence
 
 
 @dataclass(frozen=True)
-class DubbedLine:
+class PlannedSegment:
     """A line as a tool planned it: where the ``source`` says it, where the dub should, ``speed`` 1 = natural."""
 
     source: Interval
