@@ -42,6 +42,8 @@ class Section(BaseModel):
 
 
 class InitializationSettings(Section):
+    """Stage 1: memory, threads and network."""
+
     memory_budget_mb: int | None = Field(
         None, ge=256, description="memory that loaded engines may take, MB; empty: the machine's or cgroup's limit"
     )
@@ -50,12 +52,16 @@ class InitializationSettings(Section):
 
 
 class AudioExtractionSettings(Section):
+    """Stage 2: which sound is dubbed."""
+
     stream: int | None = Field(
         None, ge=0, description="audio stream to dub, counted from 0; empty: by source language, then the default one"
     )
 
 
 class VoiceActivitySettings(Section):
+    """Voice activity, a part of stage 3."""
+
     engine: str = Field("silero", description="what tells speech from silence")
     options: EngineOptions = Field(default_factory=dict, description="options per engine name")
     threshold: float = Field(0.5, gt=0, lt=1, description="probability above which a frame is speech")
@@ -67,6 +73,8 @@ class VoiceActivitySettings(Section):
 
 
 class TranscriptionSettings(Section):
+    """Stage 3: recognition and the cutting into segments."""
+
     engine: str = Field("faster_whisper", description="recogniser: a name of `vtlab engines` or a dotted path")
     options: EngineOptions = Field(default_factory=dict, description="options per engine name")
     voice_activity: VoiceActivitySettings = Field(default_factory=VoiceActivitySettings, description="voice activity")
@@ -81,6 +89,8 @@ class TranscriptionSettings(Section):
 
 
 class TranslationSettings(Section):
+    """Stage 4: translators, pivot and glossary."""
+
     engines: tuple[str, ...] = Field(
         ("firefox", "opus_mt", "nllb"), min_length=1, description="the first that speaks the pair translates"
     )
@@ -96,6 +106,8 @@ class TranslationSettings(Section):
 
 
 class TtsSettings(Section):
+    """Stage 5: voices, their rates, and patience with network voices."""
+
     engines: tuple[str, ...] = Field(
         ("piper", "kokoro", "espeak", "edge"),
         min_length=1,
@@ -115,6 +127,8 @@ class TtsSettings(Section):
 
 
 class AudioSyncSettings(Section):
+    """Stage 6: placement, speed and loudness of the speech."""
+
     onset_tolerance_s: float = Field(0.15, gt=0, description="a line that starts within this of its source is on time")
     preferred_min_speed: float = Field(0.9, gt=0, le=1, description="slower than this costs in the placement")
     preferred_max_speed: float = Field(1.1, ge=1, description="faster than this costs in the placement")
@@ -131,14 +145,18 @@ class AudioSyncSettings(Section):
 
     @property
     def preferred_speeds(self) -> tuple[float, float]:
+        """Slowest and fastest speed that costs nothing in the placement."""
         return self.preferred_min_speed, self.preferred_max_speed
 
     @property
     def speed_limits(self) -> tuple[float, float]:
+        """Slowest and fastest speed."""
         return self.min_speed, self.max_speed
 
 
 class SubtitleSettings(Section):
+    """Stage 7: size and times of cues."""
+
     max_line_chars: int = Field(42, ge=10, description="characters a line")
     max_lines: int = Field(2, ge=1, le=4, description="lines a cue")
     max_cps: float = Field(17.0, gt=0, description="reading speed, characters a second")
@@ -148,6 +166,8 @@ class SubtitleSettings(Section):
 
 
 class VideoCombinationSettings(Section):
+    """Stage 8: background, subtitles and codecs of the result."""
+
     background: Literal["duck", "none"] = Field(
         "duck", description="duck: the original where nobody speaks, silence under speech; none: dub alone"
     )
@@ -160,13 +180,15 @@ class VideoCombinationSettings(Section):
 
 
 class StoreSettings(Section):
+    """Where results of stages are kept."""
+
     folder: Path | None = Field(
         None, description="where stage results are kept; empty: $VTLAB_STORE, then the user's cache"
     )
 
 
 class Settings(Section):
-    """Everything that decides what a dub becomes."""
+    """All settings that decide what a dub becomes."""
 
     source_language: str | None = Field(None, description="language spoken in the video; empty: detected")
     target_language: str | None = Field(None, description="language to dub into")

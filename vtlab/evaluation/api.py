@@ -18,6 +18,7 @@ from vtlab.evaluation.suite.model import Suite
 from vtlab.evaluation.sweep.clip import Bench, evaluate_clip
 from vtlab.evaluation.sweep.forecast import Forecast, forecast_sweep
 from vtlab.evaluation.sweep.plan import plan_sweep
+from vtlab.evaluation.sweep.rescoring import rescore_results
 from vtlab.evaluation.sweep.run import Sweep, Workers, run_sweep
 from vtlab.evaluation.sweep.workers import run_in_processes
 from vtlab.evaluation.tracking.connection import create_store
@@ -43,6 +44,7 @@ def evaluate(
     limit: int = 0,
     *,
     resume: bool = True,
+    rescore: bool = False,
     out: str | Path = RESULTS,
     report: Report = _print_to_stderr,
 ) -> Sweep:
@@ -57,6 +59,7 @@ def evaluate(
             are then in folders that all machines share.
         limit: The first clips only; 0 for all.
         resume: Keep the results that are there.
+        rescore: Dub nothing: measure the dubs that are kept with the metrics that the suite names now.
         out: Where the results go.
         report: Takes a sentence on each new result and each fault; by default it is printed to stderr.
 
@@ -64,7 +67,8 @@ def evaluate(
         The results by configuration; `Sweep.to_frame()` is their table.
 
     Raises:
-        UserError: The suite is faulty, or no clip could be dubbed under some configuration.
+        UserError: The suite is faulty, no clip could be dubbed under some configuration, or a dub to measure again is
+            not kept (`E_NOT_KEPT`).
 
     Example:
         >>> import vtlab
@@ -73,6 +77,8 @@ def evaluate(
     """
     suite = suite if isinstance(suite, Suite) else load_suite(suite)
     create_store()
+    if rescore:
+        rescore_results(suite, Path(out), limit=limit, report=report)
     done = run_sweep(
         suite,
         Path(out),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from vtlab.measurement.tracks import MediaTracks, source_segments, source_speech
 from vtlab.metrics.material import RECOGNITION, TIMES, Translate
 from vtlab.metrics.metric import FileMetric, Metric
 from vtlab.metrics.pooling import score
-from vtlab.metrics.registry import METRICS, chosen, find_metric, in_order
+from vtlab.metrics.registry import METRICS, chosen, find_metric, metrics_of
 from vtlab.metrics.rows import DubSegment, ReferenceSegment, SegmentMeasure
 from vtlab.record import Record
 from vtlab.segments import Cue, Interval
@@ -133,34 +133,40 @@ def measure(
 
 
 def rescore(
-    kept: Measurement,
+    kept: Mapping[str, float],
     dubbed: Path,
-    reference: ReferenceClip,
+    clip: ReferenceClip,
     metrics: Sequence[str],
     *,
     record: Record | Path | None = None,
     recognizer: Recognizer | None = None,
 ) -> Measurement:
-    """Measure a dub that was kept, without dubbing: what it was measured on before, and these metrics.
-
-    Costs stay as they were measured: nothing of the files tells them.
+    """Measure these metrics on a dub that was kept; its costs stay as they were measured while it was dubbed.
 
     Args:
-        kept: Its measurement so far.
-        dubbed: The kept file, with its record, subtitles and speech track beside it.
-        reference: The clip that was dubbed.
+        kept: The values that were measured then.
+        dubbed: The kept file.
+        clip: The clip that was dubbed.
         metrics: Names, groups or dotted paths.
-        record: What the tool recorded; by default the one beside the file.
+        record: What the tool recorded, or its file; by default the one beside the dubbed file.
         recognizer: Recognises the dub.
 
     Raises:
         InputError: A file is gone or cannot be read.
         SettingsError: There is no such metric; names the nearest.
     """
-    costs = {name for name in chosen(["cost"]) if name in kept.values}
-    names = [name for name in in_order([*kept.values, *kept.absent, *chosen(metrics)]) if name not in costs]
-    found = measure(dubbed, reference.path, reference=reference, record=record, metrics=names, recognizer=recognizer)
-    return found.model_copy(update={"values": found.values | {name: kept.values[name] for name in costs}})
+    names, costs = chosen(metrics), metrics_of("cost")
+    found = measure(
+        dubbed,
+        clip.path,
+        reference=clip,
+        record=record,
+        metrics=[name for name in names if name not in costs],
+        recognizer=recognizer,
+    )
+    absent = {name: "is only measured while dubbing" for name in names if name in costs and name not in kept}
+    values = found.values | {name: kept[name] for name in names if name in costs and name in kept}
+    return found.model_copy(update={"values": values, "absent": found.absent | absent})
 
 
 def find_record(dubbed: Path) -> Record | None:

@@ -1,4 +1,4 @@
-"""Stage 2: which sound of the file is dubbed, and its speech as recognisers want it."""
+"""Stage 2: choose the sound that is dubbed, and decode it as recognisers want it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,20 @@ ENDS_EARLY_S = 1.0  # a picture that goes on this long after its sound is worth 
 def extract(
     info: MediaInfo, settings: AudioExtractionSettings, language: str | None, on_finding: Callable[[Finding], None]
 ) -> Extraction:
-    """The stream to dub: the one set, else one in the source language, else the default one, else the first.
+    """Return the stream to dub: the one set, else one in the source language, else the default one, else the first.
 
-    Raises ``InputError`` where the setting names a stream that is not there.
+    Raises:
+        InputError: The setting names a stream that is not there.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from vtlab import media
+        >>> from vtlab.settings import AudioExtractionSettings
+        >>> from vtlab.stages import audio_extraction
+        >>> info = media.probe(Path("talk.mp4"))
+        >>> extraction = audio_extraction.extract(info, AudioExtractionSettings(), "pt", print)
+        >>> extraction.stream.index, extraction.stream.channels
+        (0, 1)
     """
     stream = choose_audio(info, settings.stream, language)
     if len(info.audio) > 1:
@@ -43,9 +54,12 @@ def extract(
 
 
 def speech_of(extraction: Extraction, on_finding: Callable[[Finding], None]) -> Audio:
-    """The sound of the chosen stream: 16 kHz mono on the picture's clock, as long as the file.
+    """Return the sound of the chosen stream: 16 kHz mono on the picture's clock, as long as the file.
 
-    Raises ``InputError`` where much of it cannot be decoded; where a little cannot, that is silent and a finding.
+    Where a little cannot be decoded, that is silent and a finding.
+
+    Raises:
+        InputError: Much of it cannot be decoded.
     """
 
     def on_damage(packets: int) -> None:

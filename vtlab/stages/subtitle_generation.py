@@ -79,11 +79,10 @@ def generate(
         >>> placed = PlacedSegment(spoken, 1.0, 2.2, spoken.audio)
         >>> info = media.probe(Path("talk.mp4"))
         >>> tracks = subtitle_generation.generate([placed], ("pt", "en"), SubtitleSettings(), info, Path())
-        >>> print(tracks[2].path.read_text())
+        >>> print(tracks[2].path.read_text().strip())
         1
         00:00:01,000 --> 00:00:02,200
         Good morning.
-        <BLANKLINE>
     """
     frame_s = float(1 / info.video.fps) if info.video else FRAME_S
     segments = [segment.spoken.source.source for segment in placed]

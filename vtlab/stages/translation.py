@@ -56,7 +56,7 @@ COPIED_SHARE = 0.7  # of the words left as they were: not translated
 
 
 def ignore(finding: Finding) -> None:
-    """The listener that drops findings."""
+    """Drop a finding."""
 
 
 def translate(
@@ -71,12 +71,36 @@ def translate(
     speech: Callable[[Segment], Audio] | None = None,
     on_finding: Callable[[Finding], None] = ignore,
 ) -> Iterator[TranslatedSegment]:
-    """One translated segment for each segment, ids and order kept, yielded as soon as its sentence is whole.
+    """Translate segments; yield one translated segment for each, in order, as soon as its sentence is whole.
 
-    ``glossary``: terms and their translations. ``speech`` gives a segment's sound, 16 kHz mono, to an engine that
-    listens. Given a list, sentences go to the engine in batches; given an iterator, each goes as it comes. What goes
-    wrong with a line is a finding: ``empty``, ``failed`` (both degraded: the line keeps its source text),
-    ``length_ratio``, ``repeats``, ``untranslated``, ``not_kept`` and ``split_around``.
+    Given a list, sentences go to the engine in batches; given an iterator, each goes as it comes.
+
+    Args:
+        segments: The source's segments, as they come.
+        engine: Translates from ``source`` to ``target``; a class of your own will do.
+        settings: Candidates, gaps that sentences are joined over, and limits of the checks.
+        source: Language of the segments, ISO 639-1.
+        target: Language wanted.
+        engine_name: Name for the record.
+        glossary: Terms and their translations.
+        speech: Returns a segment's sound, 16 kHz mono, for an engine that listens.
+        on_finding: Gets ``length_ratio``, ``repeats``, ``untranslated``, ``not_kept`` and ``split_around``; and
+            ``empty`` and ``failed``, which degrade the dub: the segment keeps its source text.
+
+    Example:
+        >>> from vtlab.segments import Segment
+        >>> from vtlab.settings import TranslationSettings
+        >>> from vtlab.stages import translation
+        >>> class Shout:
+        ...     listens = False
+        ...     def translate(self, sentences, candidates):
+        ...         return [(f"{sentence.text[:-1]}!",) for sentence in sentences]
+        >>> segments = [Segment(0, 0.0, 1.3, "Bom dia."), Segment(1, 2.0, 3.0, "Tudo bem 42.")]
+        >>> translated = translation.translate(
+        ...     segments, Shout(), TranslationSettings(), "pt", "en", engine_name="shout"
+        ... )
+        >>> [segment.text for segment in translated]
+        ['Bom dia!', 'Tudo bem 42!']
     """
     lines = _Lines(engine, settings, source, target, glossary or {}, on_finding)
     if engine.listens:

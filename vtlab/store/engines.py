@@ -201,7 +201,7 @@ class StoredTranslator:
 
 
 class StoredSynthesizer:
-    """Speech, kept line by line."""
+    """Speech, kept segment by segment."""
 
     def __init__(
         self,

@@ -13,10 +13,8 @@ from vtlab.cli import app
 from vtlab.errors import InputError, SettingsError
 from vtlab.evaluation.compare.comparison import compare_systems, pareto_set
 from vtlab.evaluation.compare.listening import relate_votes
-from vtlab.evaluation.compare.losses import find_losses
 from vtlab.evaluation.compare.systems import System, from_results, shorten_names
 from vtlab.evaluation.compare.votes import Vote
-from vtlab.evaluation.sweep import results as counted
 from vtlab.evaluation.sweep.results import ClipResult, write_result
 from vtlab.evaluation.tracking.systems import load_system, load_systems
 from vtlab.measurement.results import Measurement
@@ -95,20 +93,6 @@ def test_no_axis_where_a_candidate_lacks_every_cost() -> None:
     found = compare_systems([System("a", clips(1)), System("b", clips(1, tool=1, costs=None))], samples=SAMPLES)
     assert (found.quality, found.cost) == ("asr_chrf", None)
     assert not any(one.best for one in found.systems)
-
-
-def test_losses_are_those_of_the_results() -> None:
-    own, transcript, translation = clips(3), clips(3, tool=1, mistakes=0.1), clips(3, tool=2, mistakes=0.02)
-    results = [
-        _result("base", clip, measured, gold_transcript=transcript[clip], gold_translation=translation[clip])
-        for clip, measured in own.items()
-    ]
-    found = {loss.name: loss for loss in find_losses(from_results("base", results), samples=SAMPLES)}
-    expected = {name: value for name, value in counted.losses(results).items() if name.startswith("loss_")}
-    assert {name: loss.value for name, loss in found.items()} == pytest.approx(expected)
-    assert set(found) == {"loss_transcription_bleu", "loss_translation_bleu", "loss_tts_bleu"}
-    for loss in found.values():
-        assert loss.low is not None and loss.high is not None and loss.low < loss.value < loss.high
 
 
 def test_names_are_as_short_as_can_be() -> None:

@@ -8,7 +8,7 @@ from vtlab.evaluation.sweep.results import (
     add_counts,
     clip_folder,
     load_results,
-    losses,
+    loss_values,
     pool_results,
     read_result,
     write_result,
@@ -51,7 +51,7 @@ def test_losses_are_differences_of_what_is_heard() -> None:
         "gold_transcript": heard("the cat sat on the mat in the old flat", HALF, gold_transcript=True),
         "gold_translation": heard(REFERENCE),
     }
-    found = losses([result("a", measurement=heard(HALF), gold=gold)])
+    found = loss_values([result("a", measurement=heard(HALF), gold=gold)])
     transcript = bleu("the cat sat on the mat in the old flat")
     assert found["loss_transcription_bleu"] == pytest.approx(transcript - bleu(HALF))
     assert found["loss_translation_bleu"] == pytest.approx(100 - transcript)
@@ -63,9 +63,9 @@ def test_losses_are_differences_of_what_is_heard() -> None:
 def test_losses_are_taken_over_clips_that_have_both_sides() -> None:
     one = result("a", measurement=heard(HALF), gold={"gold_transcript": heard(REFERENCE)})
     without = result("b", measurement=heard("nothing of it"))
-    assert losses([one, without])["loss_transcription_bleu"] == pytest.approx(100 - bleu(HALF))
-    assert losses([without]) == {}
-    assert losses([]) == {}
+    assert loss_values([one, without])["loss_transcription_bleu"] == pytest.approx(100 - bleu(HALF))
+    assert loss_values([without]) == {}
+    assert loss_values([]) == {}
 
 
 def test_a_clip_that_failed_counts_in_no_value() -> None:

@@ -36,9 +36,13 @@ BISECTIONS = 20
 
 
 def extract_before(model: Path, operator: str) -> tuple[bytes, str]:
-    """The model that computes what the only node of ``operator`` in an ONNX file takes in, and the name of that output.
+    """Return the part of an ONNX model that computes the input of its only node of ``operator``.
 
-    Raises ``WeightsError`` where there is none or more than one of them.
+    Returns:
+        The model as bytes, and the name of its output.
+
+    Raises:
+        WeightsError: There is no such node, or more than one.
     """
     with model.open("rb") as file:
         whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))  # most of it is not wanted
@@ -73,7 +77,12 @@ def extract_before(model: Path, operator: str) -> tuple[bytes, str]:
 
 
 def find_rate(wanted: float, frames_at: Callable[[float], float]) -> float:
-    """The rate at which ``frames_at`` comes nearest to ``wanted`` frames; it falls as the rate grows, in steps."""
+    """Return the rate at which a text comes nearest to the frames wanted.
+
+    Args:
+        wanted: Frames.
+        frames_at: Returns the frames at a rate; they get fewer in steps as the rate grows.
+    """
     low, high = SLOWEST, FASTEST
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
@@ -82,9 +91,12 @@ def find_rate(wanted: float, frames_at: Callable[[float], float]) -> float:
 
 
 def load_session(model: Path | bytes) -> InferenceSession:
-    """A session of one thread: callers run in it side by side, which is faster than one caller on several threads.
+    """Return a session of one thread.
 
-    Raises ``WeightsError`` where this is no model.
+    Callers run in it side by side, which is faster than one caller on several threads.
+
+    Raises:
+        WeightsError: This is no model.
     """
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf

@@ -29,6 +29,8 @@ _worker = threading.local()  # the translator of a worker thread; freed by that 
 
 
 class FirefoxOptions(Section):
+    """Options of ``translation.firefox``."""
+
     folder: Path | None = Field(
         None, description="a folder of one Firefox model, or of subfolders named by pair (en-pt, enpt, pten-1693087646)"
     )
@@ -36,7 +38,7 @@ class FirefoxOptions(Section):
 
 
 class Firefox(TranslationEngine):
-    """One pair of languages on one Firefox model; one candidate per sentence."""
+    """Translate one pair of languages by a Firefox model; one candidate per sentence."""
 
     Options = FirefoxOptions
     licence = "MPL-2.0 (engine), MPL-2.0 or CC-BY-SA (models)"
@@ -80,7 +82,11 @@ class Firefox(TranslationEngine):
         self._thread.submit(_load, files, found.name).result()
 
     def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
-        """One translation per text; a text of several sentences is answered whole. Raises ``LineError``."""
+        """Return one translation per text; a text of several sentences is translated sentence by sentence.
+
+        Raises:
+            LineError: The model fails on a sentence.
+        """
         return [(self._text(sentence.text),) for sentence in sentences]
 
     def _text(self, text: str) -> str:

@@ -70,12 +70,14 @@ RARE = frozenset({"am_santa", "em_santa", "pm_santa"})  # a character, not a nar
 
 
 class KokoroOptions(Section):
+    """Options of ``tts.kokoro``."""
+
     model: Path | None = Field(None, description="an .onnx file of Kokoro v1.0; empty: the packaged int8 one")
     voices: Path | None = Field(None, description="an .npz (or voices-v1.0.bin) of its voices; empty: the packaged one")
 
 
 class Kokoro(TtsEngine):
-    """All of Kokoro's voices in one loaded model."""
+    """Speak with any of Kokoro's voices, which share one loaded model."""
 
     Options = KokoroOptions
     licence = "Apache-2.0 (model and voices), MIT (kokoro-onnx), GPL-3.0 (espeak-ng)"
@@ -126,13 +128,17 @@ class Kokoro(TtsEngine):
         self._durations = lru_cache(maxsize=2000)(self._decided)
 
     def units(self, text: str, voice: Voice) -> float:
-        """Seconds at natural speed, as the model itself decides, without the silence at both ends."""
+        """Return the seconds at natural speed, as the model itself decides, without the silence at both ends."""
         parts = _parts(self._phonemes(text, voice.name[0]))
         frames = sum(_frames(self._durations(part, voice.name), 1.0) for part in parts)
         return frames * FRAME / RATE_HZ
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
-        """Mono speech, 24 kHz, at ``rate`` times the natural speed; ``LineError`` where the text has no phonemes."""
+        """Return mono speech, 24 kHz, at ``rate`` times the natural speed.
+
+        Raises:
+            LineError: The text has no phonemes.
+        """
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
         parts = _parts(self._phonemes(text, voice.name[0]))

@@ -59,6 +59,8 @@ FEMALE = frozenset({
 
 
 class PiperOptions(Section):
+    """Options of ``tts.piper``."""
+
     voices: tuple[str, ...] = Field(
         (), description="voices beside the packaged ones: .onnx files, folders, or names of rhasspy/piper-voices"
     )
@@ -73,7 +75,7 @@ class PiperOptions(Section):
 
 @dataclass(frozen=True)
 class VoiceFile:
-    """A Piper voice on disk: its model, its description beside it, and in words where it was found."""
+    """A Piper voice on disk: its model, the description beside the model, and where it was found, in words."""
 
     onnx: Path
     config: Path
@@ -81,11 +83,12 @@ class VoiceFile:
 
     @property
     def name(self) -> str:
+        """Name of the voice: ``pt_BR-faber-medium``."""
         return self.onnx.stem
 
 
 class Piper(TtsEngine):
-    """All Piper voices found here; each is loaded when it first speaks."""
+    """Speak with any Piper voice on this machine; each is loaded when it first speaks."""
 
     Options = PiperOptions
     licence = "GPL-3.0 (piper-tts); each voice its own (en_US-joe-medium: CC0)"
@@ -125,12 +128,16 @@ class Piper(TtsEngine):
         self._loading = threading.Lock()
 
     def units(self, text: str, voice: Voice) -> float:
-        """Seconds at natural speed, as the model itself decides, without the silence at both ends."""
+        """Return the seconds at natural speed, as the model itself decides, without the silence at both ends."""
         model = self._model(voice)
         return model.seconds(model.frames(text, voice, 1.0))
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
-        """Mono speech at ``rate`` times the natural speed; ``LineError`` where the text has no phonemes."""
+        """Return mono speech at ``rate`` times the natural speed.
+
+        Raises:
+            LineError: The text has no phonemes.
+        """
         model = self._model(voice)
         sentences = model.sentences(text)
         if not sentences:

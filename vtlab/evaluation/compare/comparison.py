@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from vtlab.errors import InputError, nearest
 from vtlab.evaluation.compare.listening import Listening, relate_votes
-from vtlab.evaluation.compare.losses import Loss, find_losses
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import Vote
+from vtlab.evaluation.sweep.losses import Loss, find_losses
 from vtlab.measurement.results import Measurement
 from vtlab.metrics import bootstrap
 from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled
@@ -201,7 +201,7 @@ def compare_systems(
         pairings=tuple(pairings),
         quality=quality,
         cost=cost,
-        losses=tuple(loss for system in named for loss in find_losses(system, samples, seed)),
+        losses=tuple(loss for one in named for loss in find_losses(one.name, one.clips, one.gold, samples, seed)),
         notes=tuple(_notes(named, pairings)),
         samples=samples,
         seed=seed,

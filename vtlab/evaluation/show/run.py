@@ -19,11 +19,11 @@ from vtlab.audio import Audio, cut, fade
 from vtlab.errors import InputError
 from vtlab.evaluation.compare.figures import plot_losses
 from vtlab.evaluation.compare.listening import describe_values
-from vtlab.evaluation.compare.losses import find_losses
 from vtlab.evaluation.compare.sounds import FADE_S, decode_sound
 from vtlab.evaluation.compare.systems import System, from_results
 from vtlab.evaluation.show.pages import draw, embed_page, render_page, write_page
 from vtlab.evaluation.show.worst import WorstSegment, worst_segments
+from vtlab.evaluation.sweep.losses import find_losses
 from vtlab.evaluation.sweep.results import RESULT, ClipResult, Corpus, add_counts, pool_results, read_result
 from vtlab.evaluation.tracking.lookup import load_run as load_tracked_run
 from vtlab.evaluation.tracking.systems import load_system
@@ -148,7 +148,7 @@ class Run:
 
     def plot_losses(self) -> Figure | None:
         """Draw the losses per stage; `None` without any."""
-        return plot_losses(find_losses(self.system))
+        return plot_losses(find_losses(self.name, self.system.clips, self.system.gold))
 
     def page(self) -> str:
         """Return the run as one HTML page."""
