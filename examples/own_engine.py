@@ -6,7 +6,7 @@ import vtlab
 from vtlab.audio import FRAME_S, Audio, levels_db
 from vtlab.engines import Status
 from vtlab.engines.voice_activity import VoiceActivityEngine
-from vtlab.segments import Interval, joined
+from vtlab.segments import Interval, merge_intervals
 from vtlab.settings import Section
 from vtlab.weights import Weights
 
@@ -32,7 +32,7 @@ class Loud(VoiceActivityEngine):
 
     def speech(self, audio: Audio, threshold: float, min_speech_s: float, min_silence_s: float) -> list[Interval]:
         starts = (levels_db(audio) > self.options.level_db).nonzero()[0] * FRAME_S
-        spans = joined([Interval(start, start + FRAME_S) for start in starts], min_silence_s)
+        spans = merge_intervals([Interval(start, start + FRAME_S) for start in starts], min_silence_s)
         return [span for span in spans if span.duration >= min_speech_s]
 
 

@@ -6,11 +6,10 @@ PYTHONPATH=examples python examples/own_metric.py talk.en.mp4 talk.mp4 manifest.
 import re
 import sys
 
-from vtlab.metrics.material import RECORD, REFERENCE
-from vtlab.metrics.units import Unit
-
 import vtlab
+from vtlab.metrics.material import RECORD, REFERENCE
 from vtlab.metrics.metric import SumMetric
+from vtlab.metrics.units import Unit
 
 
 def numbers_kept(unit: Unit) -> tuple[float, float] | None:

@@ -41,11 +41,11 @@ def test_measure_any(dubbed: Path) -> None:
     printed = run(
         "measure_any", dubbed, dubbed / "dubbed/fox_pt.en.m4a", "--source", CLIP, "--from", "pt", "--to", "en"
     )
-    assert "sync_within_150ms" in printed
+    assert "speed_mean" in printed
 
 
 def test_own_engine(dubbed: Path) -> None:
-    assert "text" in run("own_engine", dubbed, CLIP, "en", "pt")
+    assert "1 rows" in run("own_engine", dubbed, CLIP, "en", "pt")
 
 
 def test_own_metric(dubbed: Path) -> None:
