@@ -303,7 +303,11 @@ def _objection(path: Path, source: str, records: Mapping[Path, _Listing]) -> str
     if path.is_symlink():
         return "is a link to another file"
     if (own := records.get(path)) is not None:
-        return None if own.source == source else f"is the record of another video, {own.video}"
+        return (
+            None
+            if own.source == source
+            else f"is the record of another video (or of this one before it was changed), {own.video}"
+        )
     name = printable(path.name)
     listed = [
         (listing, output)
@@ -317,7 +321,7 @@ def _objection(path: Path, source: str, records: Mapping[Path, _Listing]) -> str
     if source in made_from:
         return None
     if made_from:
-        return f"was made from another video, {next(iter(made_from.values()))}"
+        return f"was made from another video (or this one before it was changed), {next(iter(made_from.values()))}"
     if any(listing.source == source for listing, _ in listed):
         return "was changed after a dub had made it"
     return "was not made by a dub of this video"

@@ -39,8 +39,15 @@ def read_reference(file: Path, source: Path) -> tuple[list[ReferenceSegment], li
         The segments; and the cues of a subtitle file, whose times are those of reading, not of speech.
 
     Raises:
-        InputError: The file cannot be read, or has no clip of that source.
+        InputError: The file cannot be read, says nothing, or has no clip of that source.
     """
+    segments, cues = _read(file, source)
+    if not segments:
+        raise InputError(f"The reference {file} is empty; leave it out, or give one that says something.")
+    return segments, cues
+
+
+def _read(file: Path, source: Path) -> tuple[list[ReferenceSegment], list[Cue] | None]:
     if file.suffix.lower() in (".srt", ".vtt"):
         cues = read_subtitles(file)
         return _translations(cue.text for cue in cues), cues

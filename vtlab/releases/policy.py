@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from vtlab.errors import EngineError, SettingsError, UserError, nearest
 from vtlab.metrics.display import format_interval, format_p, format_value
 from vtlab.metrics.registry import METRICS, is_metric
 from vtlab.releases.evidence import Contest, Evidence, Gate
+from vtlab.settings import read_yaml
 
 QUALITIES = ("asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms", "sync_onset_mean_abs_ms")
 """Metrics of quality, the one that says most first."""
@@ -120,8 +120,8 @@ def read_gates(file: Path) -> dict[str, Gate]:
         SettingsError: The file cannot be read, is no such mapping, or names an unknown metric.
     """
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        data = read_yaml(file)
+    except (OSError, SettingsError) as error:
         raise SettingsError(f"Gates file {file} cannot be read: {error}") from error
     data = data.get("gates", data) if isinstance(data, dict) else data
     try:

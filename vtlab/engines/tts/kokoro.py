@@ -1,11 +1,11 @@
 """Kokoro-82M: natural voices in eight languages, on the CPU at about half the speed of speech (int8, one core).
 
-One ONNX session with a single thread, in which two lines run side by side: as fast as two sessions, which take nearly
-300 MB more, and faster than one line on two threads. Phonemes come from espeak-ng, whose library keeps global state:
+One ONNX session with a single thread, in which two segments run side by side: as fast as two sessions, which take some
+300 MB more, and faster than one segment on two threads. Phonemes come from espeak-ng, whose library keeps global state:
 one text at a time goes through it. The same text gives the same samples.
 
 The model decides first how long each phoneme lasts (``durations``): that part runs alone, in a fiftieth of the time, to
-tell how long a line will be, and what to ask for a line to come out at the rate that is wanted.
+tell how long a segment will be, and what to ask for it to come out at the rate that is wanted.
 """
 
 from __future__ import annotations
