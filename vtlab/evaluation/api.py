@@ -147,7 +147,7 @@ def evaluate_configuration(
         >>> import vtlab
         >>> run = vtlab.evaluate_configuration("evals/smoke.yaml", "beam_size=1", limit=1)
         >>> run.clips().status.to_dict()
-        {'sentences_pt': 'finished'}
+        {'hello_video_en': 'finished'}
     """
     suite = suite if isinstance(suite, Suite) else load_suite(suite)
     chosen = suite.configuration(configuration)

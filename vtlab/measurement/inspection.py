@@ -82,7 +82,7 @@ def measure(
         >>> import vtlab
         >>> measured = vtlab.measure("dubbed/talk.en.mp4", reference="dubbed/talk.en.srt", metrics=["text", "sync"])
         >>> measured["completeness"].value, measured["wer"].why_absent
-        (1.0, 'needs a reference transcript')
+        (1.0, 'the reference has no transcript')
     """
     names = chosen(metrics)
     if isinstance(dub, (str, Path)):
