@@ -247,14 +247,14 @@ def _phonemes_here(prefix: str) -> bool:
 
 
 def _is_here(name: str, options: KokoroOptions) -> bool:
-    given: Path | None = getattr(options, name)
+    given = _given(name, options)
     if given is not None:
         return given.expanduser().is_file()
     return f"kokoro/{name}" in weights.list_packaged("kokoro/")
 
 
 def _path(name: str, options: KokoroOptions) -> Path:
-    given: Path | None = getattr(options, name)
+    given = _given(name, options)
     found = weights.find_packaged(f"kokoro/{name}") if given is None else given.expanduser()
     if found is None or not found.is_file():
         setting = f"tts.options.kokoro.{name}"
@@ -264,5 +264,9 @@ def _path(name: str, options: KokoroOptions) -> Path:
 
 
 def _place(name: str, options: KokoroOptions) -> str:
-    given: Path | None = getattr(options, name)
+    given = _given(name, options)
     return "package" if given is None else f"tts.options.kokoro.{name}: {given}"
+
+
+def _given(name: str, options: KokoroOptions) -> Path | None:
+    return options.model if name == "model" else options.voices
