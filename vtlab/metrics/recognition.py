@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vtlab.languages import UNSPACED
-from vtlab.metrics.material import RECOGNITION, RECORD, REFERENCE, TIMES
+from vtlab.metrics.material import RECOGNITION, RECORD, REFERENCE, TIMES, TRANSCRIPT
 from vtlab.metrics.metric import Row, SumMetric, summed, total
 from vtlab.metrics.rows import DubSegment
 from vtlab.metrics.text import library, normalise, normaliser, version_of
@@ -190,7 +190,7 @@ def _rate_metric(name: str, means: str, counts: Callable[[Unit], Row | None]) ->
         "lower",
         means,
         group="text",
-        needs=(REFERENCE, RECORD),
+        needs=(REFERENCE, TRANSCRIPT, RECORD),
         counts=counts,
         signature=_signed(_recognised, "segments"),
     )
