@@ -29,7 +29,8 @@ from vtlab.evaluation.dataset import load_dataset
 from vtlab.events import Finding
 from vtlab.languages import UNSPACED
 from vtlab.media import choose_audio, decode_speech, probe
-from vtlab.metrics.text import error_rates, normalise
+from vtlab.metrics.recognition import error_rates
+from vtlab.metrics.text import normalise
 from vtlab.segments import Interval, Segment, Word
 from vtlab.settings import TranscriptionSettings
 from vtlab.stages.transcription import find_speech, transcribe

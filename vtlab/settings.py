@@ -238,6 +238,10 @@ def load_settings(
     Raises:
         SettingsError: A key is unknown, given twice in one place, or out of range. Names the key, where it came from
             and the nearest known key.
+
+    Example:
+        >>> load_settings(overrides=["tts.voice=pf_dora"], environment={}).tts.voice
+        'pf_dora'
     """
     data: dict[str, Any] = {}
     origins: dict[str, str] = {}  # of keys, where they do not go without saying

@@ -72,8 +72,9 @@ def evaluate(
 
     Example:
         >>> import vtlab
-        >>> sweep = vtlab.evaluate("evals/smoke.yaml", limit=1)  # doctest: +SKIP
-        >>> sweep.to_frame()[["wer", "chrf"]]  # doctest: +SKIP
+        >>> sweep = vtlab.evaluate("evals/smoke.yaml", limit=1)
+        >>> sweep.to_frame()[["wer", "chrf"]].shape
+        (2, 2)
     """
     suite = suite if isinstance(suite, Suite) else load_suite(suite)
     create_store()
@@ -98,11 +99,18 @@ def forecast(suite: str | Path | Suite, limit: int = 0, *, resume: bool = True, 
 
     Nothing is dubbed or written, and no model is loaded.
 
+    Args:
+        suite: The suite, or its YAML file.
+        limit: The first clips only; 0 for all.
+        resume: Keep the results that are there.
+        out: Where the results are.
+
     Raises:
         UserError: The suite is faulty, or no clip could be dubbed under some configuration.
 
     Example:
-        >>> found = forecast("evals/smoke.yaml", out="nowhere")
+        >>> import vtlab
+        >>> found = vtlab.forecast("evals/smoke.yaml", out="nowhere")
         >>> found.plan.total, found.basis
         (4, 'documented rates of a machine with two cores')
     """
@@ -137,8 +145,9 @@ def evaluate_configuration(
 
     Example:
         >>> import vtlab
-        >>> run = vtlab.evaluate_configuration("evals/smoke.yaml", "base", limit=1)  # doctest: +SKIP
-        >>> run.clips()  # doctest: +SKIP
+        >>> run = vtlab.evaluate_configuration("evals/smoke.yaml", "beam_size=1", limit=1)
+        >>> run.clips().status.to_dict()
+        {'hello_video_en': 'finished'}
     """
     suite = suite if isinstance(suite, Suite) else load_suite(suite)
     chosen = suite.configuration(configuration)
@@ -188,8 +197,9 @@ def compare(
 
     Example:
         >>> import vtlab
-        >>> comparison = vtlab.compare("pt-en/base", "pt-en/large")  # doctest: +SKIP
-        >>> comparison.differences().query("verdict == 'better'")  # doctest: +SKIP
+        >>> comparison = vtlab.compare("smoke/beam_size=1", "smoke/beam_size=5")
+        >>> "chrf" in set(comparison.differences().metric)
+        True
     """
     named = [run.system if isinstance(run, Run) else run for run in runs]
     systems, first = load_systems(named, suite, baseline, uri=tracking_uri)

@@ -59,9 +59,8 @@ def promote(
 
     Example:
         >>> import vtlab
-        >>> release = vtlab.promote("pt-en/base", by="asr_chrf")  # doctest: +SKIP
-        >>> release.number  # doctest: +SKIP
-        3
+        >>> vtlab.promote("smoke/beam_size=1", by="chrf").number
+        1
     """
     folder = store.releases_folder() if releases is None else Path(releases)
     name = run if isinstance(run, str) else run.run_id
@@ -95,6 +94,13 @@ def rollback(
 
     Raises:
         ReleaseError: There is nothing to go back to, or it is damaged.
+
+    Example:
+        >>> import vtlab
+        >>> vtlab.promote("smoke/beam_size=5", force="to show how to go back").number
+        2
+        >>> vtlab.rollback(reason="shown").number
+        1
     """
     folder = store.releases_folder() if releases is None else Path(releases)
     release = store.rollback(folder, store.author(), datetime.now(UTC), reason, to)
