@@ -210,7 +210,7 @@ def _line(event: Event) -> str | None:
         case Found(finding):
             if finding.severity is Severity.INFO:
                 return None
-            where = f" line {finding.segment}:" if finding.segment is not None else ""
+            where = f" segment {finding.segment}:" if finding.segment is not None else ""
             return f"{finding.severity}: {finding.stage}:{where} {finding.message}"
         case Log():
             return f"{event.stage}: {event.message}"
