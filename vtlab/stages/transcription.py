@@ -341,8 +341,11 @@ def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_Heard], 
         after = inside[number + 1].start if number + 1 < len(inside) else piece.interval.end
         start, end = max(word.start - EDGE_S, min(before, word.start)), min(word.end + EDGE_S, max(after, word.end))
         filled.append(Interval(start, end))
-    gaps = _outside(piece.interval, merge_intervals(filled))
-    return [gap for gap in gaps if piece.speech_s(gap) >= MISSED_S]
+    gaps = [gap for gap in _outside(piece.interval, merge_intervals(filled)) if piece.speech_s(gap) >= MISSED_S]
+    together = sum(_longest_s(word.text, language) for word in inside)
+    if not gaps and piece.speech_s(piece.interval) - together >= MISSED_S:
+        return [piece.interval]  # few words, spread over all of it
+    return gaps
 
 
 def _outside(span: Interval, others: Sequence[Interval]) -> Iterator[Interval]:
