@@ -39,6 +39,7 @@ PIECE_PAUSE_S = 0.4  # no word goes on across a pause this long; speech between 
 REDO_S = 10.0  # the longest window of the second look
 MISSED_S = 0.7  # so much speech in a row that no word fills calls for a second look …
 UNHEARD_S = 0.8  # … and is a finding where that did not help; "uh" is shorter
+SPREAD_S = 0.5  # so much more speech in a piece than all of its words can fill calls for one, too
 CROSSING_S = 0.2  # a word with so much speech on both sides of a pause has swallowed others: 1 of 8,000 words
 EDGE_S = 0.15  # how far the words' times may be off
 WORD_S, UNSPACED_WORD_S = 0.15, 0.1  # the longest that one takes to say a word: this …
@@ -343,7 +344,7 @@ def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_Heard], 
         filled.append(Interval(start, end))
     gaps = [gap for gap in _outside(piece.interval, merge_intervals(filled)) if piece.speech_s(gap) >= MISSED_S]
     together = sum(_longest_s(word.text, language) for word in inside)
-    if not gaps and piece.speech_s(piece.interval) - together >= MISSED_S:
+    if inside and not gaps and piece.speech_s(piece.interval) - together >= SPREAD_S:
         return [piece.interval]  # few words, spread over all of it
     return gaps
 
