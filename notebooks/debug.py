@@ -17,12 +17,11 @@ def _():
     from vtlab.apps import controls, debugging, player, sounds
     from vtlab.apps.launch import read_arguments
     from vtlab.errors import VtlabError
-    from vtlab.evaluation.suite.loader import check_options
     from vtlab.events import STAGES
     from vtlab.settings import fingerprint, load_settings
 
     return (
-        Event, Lock, Path, STAGES, VtlabError, check_options, controls, debugging, fingerprint, languages,
+        Event, Lock, Path, STAGES, VtlabError, controls, debugging, fingerprint, languages,
         load_settings, mo, monotonic, player, read_arguments, sounds,
     )  # fmt: skip
 
@@ -69,12 +68,11 @@ def _(debugging, languages, mo, read_arguments):
 
 
 @app.cell
-def _(Path, VtlabError, check_options, choose_settings, load_settings, mo):
+def _(Path, VtlabError, choose_settings, load_settings, mo):
     try:
         base_settings = load_settings(
             Path(choose_settings.value).expanduser() if choose_settings.value.strip() else None
         )
-        check_options(base_settings)
     except VtlabError as _error:
         mo.stop(True, mo.callout(str(_error), kind="danger"))
     return (base_settings,)
