@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Samples = NDArray[np.float32]
 
-AUDIBLE_DB = -40.0  # below a line's loudest frame: what a listener no longer hears as speech
+AUDIBLE_DB = -40.0  # below a segment's loudest frame: what a listener no longer hears as speech
 SILENCE_DB = -50.0  # below the loudest frame: what trimming takes for silence
 FRAME_S = 0.01  # length of a frame in level measurements
 LOUDNESS_HOP_S, SHORT_TERM_HOPS = 0.1, 30  # loudness: blocks of 400 ms by this hop; short-term, 3 s (EBU Tech 3341)

@@ -10,7 +10,7 @@
     │   ├── ResourceError     not enough disk or memory for this job
     │   └── OutputError       standard output cannot be written
     ├── TransientError        worth another try: a time-out, a refused connection
-    ├── LineError             one line failed for good; the rest goes on
+    ├── LineError             one segment failed for good; the rest goes on
     └── Cancelled             the user or the server asked to stop
 
 Every error carries a stable ``code``; ``str(error)`` is the sentence shown to the user, free of secrets (``redact``).

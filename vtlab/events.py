@@ -34,7 +34,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One result of a check; ``code`` is stable (``rushed``), ``segment`` the id of the segment concerned."""
+    """One result of a check.
+
+    ``code`` is stable (``rushed``), ``segment`` the id of the segment concerned, ``start`` and ``end`` the seconds
+    of the source where it concerns a stretch of it.
+    """
 
     stage: str
     code: str
@@ -43,6 +47,8 @@ class Finding:
     segment: int | None = None
     value: float | None = None
     limit: float | None = None
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True)
@@ -204,7 +210,7 @@ def _line(event: Event) -> str | None:
         case Found(finding):
             if finding.severity is Severity.INFO:
                 return None
-            where = f" line {finding.segment}:" if finding.segment is not None else ""
+            where = f" segment {finding.segment}:" if finding.segment is not None else ""
             return f"{finding.severity}: {finding.stage}:{where} {finding.message}"
         case Log():
             return f"{event.stage}: {event.message}"

@@ -31,6 +31,8 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
+    """The file that was dubbed."""
+
     file: str = Field(description="path as it was given")
     sha256: str
     seconds: float
@@ -61,6 +63,8 @@ class Source(_Part):
 
 
 class EngineRun(_Part):
+    """An engine whose answers the dub is made of."""
+
     stage: str
     engine: str = Field(description="the engine whose answers the dub is made of; of the voices those heard in it")
     options: dict[str, Any]
@@ -69,6 +73,8 @@ class EngineRun(_Part):
 
 
 class FindingRecord(_Part):
+    """What a check of a stage found."""
+
     stage: str
     code: str
     severity: str
@@ -76,9 +82,13 @@ class FindingRecord(_Part):
     segment: int | None
     value: float | None
     limit: float | None
+    start: float | None = Field(None, description="where the source has what it is about, if it is about a stretch")
+    end: float | None = None
 
 
 class WordRecord(_Part):
+    """A recognised word, its times in the source."""
+
     text: str
     start: float
     end: float
@@ -86,6 +96,8 @@ class WordRecord(_Part):
 
 
 class SegmentRecord(_Part):
+    """A segment: as recognised, translated, spoken and placed."""
+
     id: int
     start: float = Field(description="where the source says it")
     end: float
@@ -99,12 +111,12 @@ class SegmentRecord(_Part):
     voice: str | None
     engine: str | None
     attempts: int
-    failed: str | None = Field(description="why the line is silent, if no engine could speak it")
+    failed: str | None = Field(description="why the segment is silent, if no engine could speak it")
     rate: float = Field(description="speaking rate asked of the voice, 1 = natural")
     speed: float = Field(description="rate and stretching together")
     planned_start: float = Field(description="where the dub says it")
     planned_end: float
-    measured_start: float | None = Field(description="where it is heard in the line's sound as mixed; null: not mixed")
+    measured_start: float | None = Field(description="where it is heard in its sound as mixed; null: not mixed")
     measured_end: float | None
 
     @classmethod
@@ -138,6 +150,8 @@ class SegmentRecord(_Part):
 
 
 class StageRecord(_Part):
+    """What a stage took, and how much of it came from the store."""
+
     stage: str
     seconds: float = Field(description="from its start to its end; stages 3 to 5 overlap")
     cpu_s: float = Field(description="processor time of the whole program in that span")
@@ -148,6 +162,8 @@ class StageRecord(_Part):
 
 
 class Output(_Part):
+    """A file of the dub, beside its record."""
+
     kind: str = Field(description="video, audio, subtitles_pt, speech_track …")
     file: str
     sha256: str
@@ -155,6 +171,8 @@ class Output(_Part):
 
 
 class Record(_Part):
+    """How a dub was made and how it came out."""
+
     schema_version: int = SCHEMA
     vtlab: str
     created: str = Field(description="UTC, ISO 8601")
@@ -170,11 +188,14 @@ class Record(_Part):
     stages: list[StageRecord]
     loudness_lufs: float | None = Field(description="integrated loudness of the result, EBU R128")
     true_peak_dbtp: float | None
-    completeness: float = Field(description="lines spoken ÷ lines that have something to say")
+    completeness: float = Field(
+        description="segments spoken ÷ those with something to say, times the share of the speech that was understood"
+    )
+    unheard_s: float = Field(0.0, description="seconds of speech that the recogniser did not understand")
     degraded: bool = Field(description="something is missing from the dub; the findings say what")
     wall_s: float = Field(description="from the call to the finished files")
     first_line_s: float | None = Field(
-        None, description="from the call until the first line had been spoken: a preview can be heard no sooner"
+        None, description="from the call until the first segment was spoken: a preview can be heard no sooner"
     )
     peak_rss_mb: float = Field(description="the most memory this process had taken by the end, MB of 2²⁰ bytes")
     outputs: list[Output]
@@ -183,7 +204,7 @@ class Record(_Part):
     )
 
     def speed_ranges(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The preferred speeds of lines and the limits, lowest and highest, that the dub was made with.
+        """Return the preferred speeds and the limits, lowest and highest, that the dub was made with.
 
         Records of other tools do not tell them: then they are the defaults.
         """

@@ -39,6 +39,7 @@ from vtlab.prefetch import prefetch
 from vtlab.record import EngineRun, FindingRecord, Record, SegmentRecord, Source, StageRecord
 from vtlab.segments import Interval, PlacedSegment, Segment, SpokenSegment, TranslatedSegment
 from vtlab.settings import Settings, fingerprint
+from vtlab.stages import transcription
 from vtlab.stages.tts import VoiceEngine
 from vtlab.store.engines import (
     Identity,
@@ -269,6 +270,8 @@ class DubContext:
         """Return the record of the dub, as yet without its files; ``speech`` is where the source speaks."""
         spoken = [segment.spoken for segment in placed if not segment.spoken.silent or segment.spoken.failed]
         failed = [segment for segment in spoken if segment.failed]
+        unheard_s = transcription.unheard_s(self.findings)
+        heard_share = 1 - unheard_s / sum(interval.duration for interval in speech)
         first = self.first_spoken
         return Record(
             vtlab=__version__,
@@ -285,7 +288,8 @@ class DubContext:
             stages=[self.stages[stage] for stage in STAGES],
             loudness_lufs=mix.loudness_lufs,
             true_peak_dbtp=mix.true_peak_dbtp,
-            completeness=1 - len(failed) / len(spoken) if spoken else 1.0,
+            completeness=(1 - len(failed) / len(spoken) if spoken else 1.0) * heard_share,
+            unheard_s=round(unheard_s, 3),
             degraded=bool(failed) or any(finding.severity is Severity.DEGRADED for finding in self.findings),
             wall_s=round(time.perf_counter() - self.began, 3),
             first_line_s=None if first is None else round(first - self.began, 3),

@@ -81,11 +81,11 @@ class TranscriptionSettings(Section):
     detection_windows: int = Field(5, ge=1, description="speech windows that vote on the language")
     join_gap_s: float = Field(1.0, ge=0, description="a sentence goes on across pauses up to this long, seconds")
     cut_pause_s: float = Field(
-        0.5, gt=0, description="a pause this long ends a line, even without punctuation, seconds"
+        0.5, gt=0, description="a pause this long ends a segment, even without punctuation, seconds"
     )
-    snap_s: float = Field(0.4, ge=0, description="line edges move to voice activity edges this near, seconds")
-    max_segment_s: float = Field(12.0, gt=1, le=30, description="longer lines are cut at their best pause, seconds")
-    min_confidence: float = Field(0.3, ge=0, le=1, description="below this a line is doubted and checked")
+    snap_s: float = Field(0.4, ge=0, description="segment edges move to voice activity edges this near, seconds")
+    max_segment_s: float = Field(12.0, gt=1, le=30, description="longer segments are cut at their best pause, seconds")
+    min_confidence: float = Field(0.3, ge=0, le=1, description="below this a segment is doubted and checked")
 
 
 class TranslationSettings(Section):
@@ -101,7 +101,9 @@ class TranslationSettings(Section):
     min_length_ratio: float = Field(0.5, gt=0, description="translations shorter than this × source are findings")
     max_length_ratio: float = Field(1.5, gt=0, description="translations longer than this × source are findings")
     join_gap_s: float = Field(
-        1.0, ge=0, description="a sentence cut into several lines is translated whole across pauses up to this, seconds"
+        1.0,
+        ge=0,
+        description="a sentence of several segments is translated whole across pauses up to this, seconds",
     )
 
 
@@ -111,7 +113,7 @@ class TtsSettings(Section):
     engines: tuple[str, ...] = Field(
         ("piper", "kokoro", "espeak", "edge"),
         min_length=1,
-        description="the first that speaks the language is the voice, the next ones stand in for lines it fails on",
+        description="the first that speaks the language is the voice, the next ones stand in for segments it fails on",
     )
     options: EngineOptions = Field(default_factory=dict, description="options per engine name")
     voice: str | None = Field(None, description="a voice by name; empty: by language, gender and speaker")
@@ -120,7 +122,7 @@ class TtsSettings(Section):
     min_rate: float = Field(0.85, gt=0, le=1, description="slowest speaking rate asked of a voice (1 = natural)")
     max_rate: float = Field(1.25, ge=1, description="fastest speaking rate asked of a voice")
     pace_s: float = Field(0.5, ge=0, description="least time between requests to a network voice, seconds")
-    attempts: int = Field(5, ge=1, description="tries per line on a network voice")
+    attempts: int = Field(5, ge=1, description="tries per segment on a network voice")
     backoff_s: float = Field(0.5, gt=0, description="wait after a first refusal, doubled each time, seconds")
     max_backoff_s: float = Field(4.0, gt=0, description="longest such wait, seconds")
     breaker: int = Field(5, ge=1, description="failures in a row after which a voice is left alone")
@@ -129,18 +131,18 @@ class TtsSettings(Section):
 class AudioSyncSettings(Section):
     """Stage 6: placement, speed and loudness of the speech."""
 
-    onset_tolerance_s: float = Field(0.15, gt=0, description="a line that starts within this of its source is on time")
+    onset_tolerance_s: float = Field(0.15, gt=0, description="a segment that starts this near its source is on time")
     preferred_min_speed: float = Field(0.9, gt=0, le=1, description="slower than this costs in the placement")
     preferred_max_speed: float = Field(1.1, ge=1, description="faster than this costs in the placement")
     min_speed: float = Field(0.85, gt=0, le=1, description="never slower than this")
     max_speed: float = Field(1.3, ge=1, description="faster only where a whole stretch cannot fit otherwise")
-    gap_s: float = Field(0.03, ge=0, description="silence between lines, seconds")
-    fade_s: float = Field(0.02, ge=0, description="fades at line edges, seconds")
+    gap_s: float = Field(0.03, ge=0, description="silence between segments, seconds")
+    fade_s: float = Field(0.02, ge=0, description="fades at segment edges, seconds")
     loudness_lufs: float = Field(-23.0, ge=-40, le=-10, description="integrated loudness of the result, EBU R128")
     peak_dbtp: float = Field(-1.0, le=0, description="highest true peak of the result")
     keep_speech_track: bool = Field(False, description="write the dubbed speech alone beside the result, as FLAC")
     follow_loudness: float = Field(
-        0.5, ge=0, le=1, description="how far lines follow the loudness of the original ones"
+        0.5, ge=0, le=1, description="how far segments follow the loudness of the original ones"
     )
 
     @property
@@ -236,6 +238,10 @@ def load_settings(
     Raises:
         SettingsError: A key is unknown, given twice in one place, or out of range. Names the key, where it came from
             and the nearest known key.
+
+    Example:
+        >>> load_settings(overrides=["tts.voice=pf_dora"], environment={}).tts.voice
+        'pf_dora'
     """
     data: dict[str, Any] = {}
     origins: dict[str, str] = {}  # of keys, where they do not go without saying

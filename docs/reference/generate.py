@@ -12,7 +12,8 @@ import mkdocs_gen_files
 from pydantic import BaseModel
 
 from vtlab.engines import KINDS, engine_class, table
-from vtlab.metrics.registry import GROUPS, METRICS
+from vtlab.metrics.display import format_target
+from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
 from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, Section, Settings
 
@@ -82,13 +83,14 @@ def limit_text(part: Any) -> str:
 def metrics() -> Iterator[str]:
     """Yield the page of metrics: one table per subject."""
     yield "# Metrics"
-    for group, names in GROUPS.items():
+    for group in GROUPS:
         yield f"\n## {group}\n"
         rows = []
-        for name in names:
+        for name in metrics_of(group):
             metric = METRICS[name]
-            rows.append((f"`{name}`", metric.unit, metric.better, metric.means))
-        yield from markdown_table(("metric", "unit", "better", "what it is"), rows)
+            needs = ", ".join(need.name for need in metric.needs)
+            rows.append((f"`{name}`", metric.unit, metric.better, format_target(name), metric.means, needs))
+        yield from markdown_table(("metric", "unit", "better", "target", "what it is", "needs"), rows)
 
 
 def engines() -> Iterator[str]:

@@ -63,5 +63,5 @@ class Configuration:
     measured_pairs: tuple[tuple[str, str], ...] = ()
 
 
-Source = Callable[[], Configuration]
+ConfigurationSource = Callable[[], Configuration]
 """Returns the configuration that is active now; may block."""

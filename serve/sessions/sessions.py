@@ -22,7 +22,7 @@ from typing import Any
 from serve.observe.machine import hardware
 from serve.sessions.admission import Admission
 from serve.sessions.detection import LanguageDetector
-from serve.sessions.options import Configuration, Folders, Limits, Source
+from serve.sessions.options import Configuration, ConfigurationSource, Folders, Limits
 from serve.sessions.queue import Queue
 from serve.sessions.registry import Phase, Registry, Row
 from serve.sessions.session import STATUS, Listener, Session, refused
@@ -71,7 +71,7 @@ class Sessions:
     def __init__(
         self,
         folders: Folders,
-        source: Source,
+        source: ConfigurationSource,
         limits: Limits = USUAL_LIMITS,
         listener: Listener = lambda session_id, happened: None,
     ) -> None:

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dubbing import Dubbing
 
 from vtlab.audio import Audio
-from vtlab.errors import SettingsError
+from vtlab.errors import InputError, SettingsError
 from vtlab.evaluation.dataset import load_dataset
 from vtlab.measurement.inspection import measure, measure_speech
 from vtlab.measurement.matching import PlannedSegment
@@ -14,6 +15,7 @@ from vtlab.measurement.results import Measurement
 from vtlab.metrics.pooling import pool
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import ReferenceSegment
+from vtlab.outputs import Dub
 from vtlab.segments import Interval
 from vtlab.store.results import Store
 
@@ -117,3 +119,20 @@ def test_every_metric_is_measured_or_says_why() -> None:
     assert METRICS["loudness_lufs"].verdict(-23) is True and METRICS["loudness_lufs"].verdict(-18) is False
     assert METRICS["subtitle_cps_p95"].verdict(17.004) is True and METRICS["subtitle_cps_p95"].verdict(17.1) is False
     assert METRICS["wer"].verdict(0.1) is None
+
+
+def test_a_dub_and_its_file_are_measured_alike(sentences: tuple[Dubbing, Dub]) -> None:
+    """The record beside the file tells the rest: source, languages, what was said and spoken."""
+    clip = load_dataset(SPOKEN.parent / "people").clip("sentences_pt")
+    dub, names = sentences[1], ["wer", "chrf", "completeness", "subtitle_max_lines", "rtf"]
+    found = measure(dub, reference=clip, metrics=names)
+    assert set(found.values) == set(names) and found.dub_segments[0].voice is not None
+    assert measure(dub.media, clip.path, reference=clip, metrics=names).values == found.values
+    assert measure(str(dub.media), clip.path, reference=clip, record=dub.record_file, metrics=names) == found
+    without = measure(dub, reference=list(clip.segments[:1]), metrics=["wer"], record=dub.record)
+    assert [row.text for row in without.segments] == [clip.segments[0].text]
+
+
+def test_a_file_without_a_record_needs_its_source_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"There is no record beside .*--source"):
+        measure(tmp_path / "dub.mp4", metrics=["wer"])

@@ -92,10 +92,7 @@ def uploaded(name: str, content: bytes, folder: Path = OUT / "uploads") -> Path:
     """A file that came through the browser, kept under its own name in a folder named by its content."""
     kept = folder / hashlib.sha256(content).hexdigest()[:12] / Path(name).name
     if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_name(f".{kept.name}")
-        unfinished.write_bytes(content)
-        unfinished.replace(kept)
+        atomic_write(kept, content)
     return kept
 
 

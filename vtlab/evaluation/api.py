@@ -72,8 +72,9 @@ def evaluate(
 
     Example:
         >>> import vtlab
-        >>> sweep = vtlab.evaluate("evals/smoke.yaml", limit=1)  # doctest: +SKIP
-        >>> sweep.to_frame()[["wer", "chrf"]]  # doctest: +SKIP
+        >>> sweep = vtlab.evaluate("evals/smoke.yaml", limit=1)
+        >>> sweep.to_frame()[["wer", "chrf"]].shape
+        (2, 2)
     """
     suite = suite if isinstance(suite, Suite) else load_suite(suite)
     create_store()
@@ -98,11 +99,18 @@ def forecast(suite: str | Path | Suite, limit: int = 0, *, resume: bool = True, 
 
     Nothing is dubbed or written, and no model is loaded.
 
+    Args:
+        suite: The suite, or its YAML file.
+        limit: The first clips only; 0 for all.
+        resume: Keep the results that are there.
+        out: Where the results are.
+
     Raises:
         UserError: The suite is faulty, or no clip could be dubbed under some configuration.
 
     Example:
-        >>> found = forecast("evals/smoke.yaml", out="nowhere")
+        >>> import vtlab
+        >>> found = vtlab.forecast("evals/smoke.yaml", out="nowhere")
         >>> found.plan.total, found.basis
         (4, 'documented rates of a machine with two cores')
     """
@@ -137,8 +145,9 @@ def evaluate_configuration(
 
     Example:
         >>> import vtlab
-        >>> run = vtlab.evaluate_configuration("evals/smoke.yaml", "base", limit=1)  # doctest: +SKIP
-        >>> run.clips()  # doctest: +SKIP
+        >>> run = vtlab.evaluate_configuration("evals/smoke.yaml", "beam_size=1", limit=1)
+        >>> run.clips().status.to_dict()
+        {'hello_video_en': 'finished'}
     """
     suite = suite if isinstance(suite, Suite) else load_suite(suite)
     chosen = suite.configuration(configuration)
@@ -150,11 +159,11 @@ def evaluate_configuration(
             for clip in suite.select_clips(dataset)[: limit or None]
         ]
     run_id = log_configuration(suite, chosen, dataset, results, folder, uri=tracking_uri, load=load)
-    return Run(from_results(chosen.name, results), tuple(results), gates=suite.gates, run_id=run_id)
+    return Run(from_results(f"{suite.name}/{chosen.name}", results), tuple(results), gates=suite.gates, run_id=run_id)
 
 
 def compare(
-    *runs: str | Path,
+    *runs: str | Path | Run,
     suite: str | None = None,
     baseline: str | None = None,
     metrics: Sequence[str] | None = None,
@@ -169,8 +178,8 @@ def compare(
     difference holds 0, no difference is shown.
 
     Args:
-        runs: Runs in MLflow (id, name, or `suite/configuration`), folders of results such as `out/eval/pt-en/base`, or
-            files of `vtlab measure --json`, of any tool's dub.
+        runs: Runs, or names of runs in MLflow (id, name, or `suite/configuration`), folders of results such as
+            `out/eval/pt-en/base`, or files of `vtlab measure --json`, of any tool's dub.
         suite: The newest run of each configuration of this suite, too.
         baseline: The run that the others are compared with; the first by default.
         metrics: Names of metrics, or groups (`text`, `speech`, `sync`, `sound`, `subtitles`, `cost`); all by default.
@@ -188,10 +197,12 @@ def compare(
 
     Example:
         >>> import vtlab
-        >>> comparison = vtlab.compare("pt-en/base", "pt-en/large")  # doctest: +SKIP
-        >>> comparison.differences().query("verdict == 'better'")  # doctest: +SKIP
+        >>> comparison = vtlab.compare("smoke/beam_size=1", "smoke/beam_size=5")
+        >>> "chrf" in set(comparison.differences().metric)
+        True
     """
-    systems, first = load_systems(runs, suite, baseline, uri=tracking_uri)
+    named = [run.system if isinstance(run, Run) else run for run in runs]
+    systems, first = load_systems(named, suite, baseline, uri=tracking_uri)
     if votes is not None:
         given = read_votes(Path(votes))
     elif len(systems) == 2:

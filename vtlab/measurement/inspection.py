@@ -51,9 +51,7 @@ def measure(
 ) -> Measurement:
     """Measure all that can be told from the files of a dub.
 
-    With a dub of ``vtlab.dub``, or a file beside its record (``*.dub.json``), the rest is known:
-
-        vtlab.measure("bakery.en.mp4", reference="bakery.en.srt")["chrf"].value
+    With a dub of ``vtlab.dub``, or a file beside its record (``*.dub.json``), the rest is known.
 
     Args:
         dub: What ``vtlab.dub`` answered, or the dubbed file of any tool.
@@ -79,6 +77,12 @@ def measure(
     Raises:
         InputError: A file cannot be read, or nothing tells the source or a language.
         SettingsError: There is no such metric; names the nearest.
+
+    Example:
+        >>> import vtlab
+        >>> measured = vtlab.measure("dubbed/talk.en.mp4", reference="dubbed/talk.en.srt", metrics=["text", "sync"])
+        >>> measured["completeness"].value, measured["wer"].why_absent
+        (1.0, 'the reference has no transcript')
     """
     names = chosen(metrics)
     if isinstance(dub, (str, Path)):

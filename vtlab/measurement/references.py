@@ -19,13 +19,20 @@ class ReferenceClip(Protocol):
     """A clip of a data set."""
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The file that is dubbed."""
+
     @property
-    def source_language(self) -> str: ...
+    def source_language(self) -> str:
+        """The language that is spoken."""
+
     @property
-    def target_language(self) -> str: ...
+    def target_language(self) -> str:
+        """The language of the translations."""
+
     @property
-    def segments(self) -> Sequence[ReferenceSegment]: ...
+    def segments(self) -> Sequence[ReferenceSegment]:
+        """What is said."""
 
 
 def read_reference(file: Path, source: Path) -> tuple[list[ReferenceSegment], list[Cue] | None]:

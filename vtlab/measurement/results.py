@@ -33,14 +33,17 @@ class Score:
 
     @property
     def name(self) -> str:
+        """The metric's name."""
         return self.metric.name
 
     @property
     def value(self) -> float | None:
+        """The value in the metric's unit."""
         return self.measurement.values.get(self.name)
 
     @property
     def unit(self) -> str:
+        """The metric's unit; ``1`` for shares and ratios."""
         return self.metric.unit
 
     @property
@@ -55,6 +58,7 @@ class Score:
 
     @property
     def why_absent(self) -> str | None:
+        """The reason why it was not measured; ``None`` where it was."""
         if self.value is not None:
             return None
         return self.measurement.absent.get(self.name, "it was not asked for")

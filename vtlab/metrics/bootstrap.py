@@ -37,6 +37,7 @@ class Sampled:
     over: Over
 
     def interval(self) -> tuple[float, float] | None:
+        """Return the 95 % interval of the value."""
         return interval(self.draws)
 
 

@@ -9,11 +9,13 @@ from vtlab.metrics.material import RECORD, Material
 from vtlab.metrics.metric import FileMetric
 from vtlab.record import Record
 
-TOGETHER = frozenset({"transcription", "translation", "tts"})  # lines flow from one to the next: they run side by side
+TOGETHER = frozenset(
+    {"transcription", "translation", "tts"}
+)  # segments flow from one to the next: they run side by side
 
 
 def costs(record: Record) -> dict[str, float]:
-    """Costs by the names of the table. Stages that run side by side add up to more wall time than the whole.
+    """Return costs by the names of metrics. Stages that run side by side add up to more wall time than the whole.
 
     A stage's processor time is the whole program's in its span, so of those side by side the longest counts alone.
     """

@@ -25,7 +25,7 @@ EXPLAINING_TAPS = 16
 
 
 def source_leak_db(mix: Audio, source: Audio, both: Sequence[Interval], track: Audio | None = None) -> float | None:
-    """Level of the source's speech left in the result where both speak (``both``), relative to the dub, dB.
+    """Return the level of the source's speech left in the result where both speak (``both``), relative to the dub, dB.
 
     A leak is the source's own waveform: the result is correlated with it, after pre-emphasis, over delays of up to
     ``LEAK_DELAY_S``; the gain at the highest correlation is that of the leak. Other speech is alike by chance only: in

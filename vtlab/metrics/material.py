@@ -102,6 +102,11 @@ RECORD = Need(
     lambda material: material.record is not None,
 )
 REFERENCE = Need("reference", "needs a reference (--reference)", lambda material: bool(material.reference))
+TRANSCRIPT = Need(
+    "reference transcript",
+    "the reference has no transcript",
+    lambda material: any(segment.text for segment in material.reference or ()),
+)
 TRANSLATION = Need(
     "reference translation",
     "the reference has no translation",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vtlab.languages import UNSPACED
-from vtlab.metrics.material import RECOGNITION, RECORD, REFERENCE, TIMES
+from vtlab.metrics.material import RECOGNITION, RECORD, REFERENCE, TIMES, TRANSCRIPT
 from vtlab.metrics.metric import Row, SumMetric, summed, total
 from vtlab.metrics.rows import DubSegment
 from vtlab.metrics.text import library, normalise, normaliser, version_of
@@ -87,15 +87,16 @@ class ErrorScores:
     signature: str
 
 
-def error_rates(references: Sequence[str], hypotheses: Sequence[str], language: str) -> ErrorScores:
-    """Return word and character errors of parallel texts.
+def error_rates(references: Sequence[str], hypotheses: Sequence[str], language: str | Sequence[str]) -> ErrorScores:
+    """Return word and character errors of parallel texts, in one language or each in its own.
 
     Raises:
         ValueError: Their numbers differ.
         EngineError: jiwer is not installed.
     """
     check_parallel(references, hypotheses)
-    pairs = [(reference, hypothesis, language) for reference, hypothesis in zip(references, hypotheses, strict=True)]
+    languages = [language] * len(references) if isinstance(language, str) else language
+    pairs = list(zip(references, hypotheses, languages, strict=True))
     hits, substitutions, deletions, insertions = _sum(word_edits, pairs)
     characters = _sum(character_edits, pairs)
     words = hits + substitutions + deletions
@@ -189,7 +190,7 @@ def _rate_metric(name: str, means: str, counts: Callable[[Unit], Row | None]) ->
         "lower",
         means,
         group="text",
-        needs=(REFERENCE, RECORD),
+        needs=(REFERENCE, TRANSCRIPT, RECORD),
         counts=counts,
         signature=_signed(_recognised, "segments"),
     )

@@ -26,7 +26,7 @@ HEARD_DB = -45.0  # from the loudness of the source: a softer background nobody 
 
 
 def true_peak_dbtp(audio: Audio) -> float | None:
-    """Highest level, between the samples too, by fourfold oversampling (BS.1770-4, annex 2); ``None`` for silence."""
+    """Return the highest level, between samples too, by fourfold oversampling (BS.1770-4); ``None`` for silence."""
     from scipy.signal import resample_poly
 
     highest = 0.0
@@ -37,7 +37,7 @@ def true_peak_dbtp(audio: Audio) -> float | None:
 
 
 def background_loss_db(dubbed: Audio, source: Audio, spoken: Sequence[Interval]) -> float | None:
-    """How much softer the background is in the dub than in the source, each against its own loudness, in dB.
+    """Return how much softer the background is in the dub than in the source, each against its own loudness, in dB.
 
     The median over frames of 10 ms in which nobody speaks: ``spoken`` is where the source does or the dub. ``None``
     where that is nowhere, or the source has no background there that anybody would miss.

@@ -1,6 +1,6 @@
 """How good subtitles are: whether a reader can follow them, and how far they are from a reference's.
 
-Limits are those of style guides (BBC, Netflix); they stand as targets in the table of metrics. A wide character (an
+Targets are those of style guides (BBC, Netflix). A wide character (an
 ideograph) counts as two, a line break as the space that it stands for.
 """
 
@@ -27,7 +27,11 @@ ARROW = re.compile(r"^[\d:.,]+\s+-->\s+[\d:.,]+", re.MULTILINE)
 
 
 def read_subtitles(path: Path) -> list[Cue]:
-    """The cues of an SRT or WebVTT file, without formatting; ``InputError`` where it cannot be read."""
+    """Read the cues of an SRT or WebVTT file, without formatting.
+
+    Raises:
+        InputError: `E_SUBTITLES`; it cannot be read.
+    """
     import pysubs2
 
     try:
@@ -38,9 +42,9 @@ def read_subtitles(path: Path) -> list[Cue]:
 
 
 def srt_valid(path: Path) -> float | None:
-    """1 where ``pysubs2`` reads back as many cues as the file's time lines, each with a text and a length; else 0.
+    """Return 1 where ``pysubs2`` reads back as many cues as the file has times, each with a text and a length; else 0.
 
-    ``None`` where there is no file.
+    Without a file it is ``None``.
     """
     if not path.is_file():
         return None
@@ -53,22 +57,22 @@ def srt_valid(path: Path) -> float | None:
 
 
 def reading_speed_p95(cues: Sequence[Cue]) -> float | None:
-    """95th percentile over cues of characters a second (``subtitle_cps_p95``)."""
+    """Return the 95th percentile over cues of characters a second; ``None`` without cues."""
     return percentile([count_columns(cue.text) / (cue.end - cue.start) for cue in cues if cue.end > cue.start], 95)
 
 
 def longest_line(cues: Sequence[Cue]) -> int | None:
-    """``subtitle_max_line_chars``."""
+    """Return the characters of the longest line; ``None`` without cues."""
     return max((count_columns(line) for cue in cues for line in cue.text.split("\n")), default=None)
 
 
 def most_lines(cues: Sequence[Cue]) -> int | None:
-    """``subtitle_max_lines``."""
+    """Return the most lines of a cue; ``None`` without cues."""
     return max((len(cue.text.strip().split("\n")) for cue in cues), default=None)
 
 
 def overlaps(cues: Sequence[Cue]) -> int | None:
-    """Cues that begin before an earlier one ends (``subtitle_overlaps``); a millisecond is the files' resolution."""
+    """Count the cues that begin before an earlier one ends; a millisecond is the resolution of files."""
     if not cues:
         return None
     count, last_end = 0, 0.0
@@ -79,12 +83,12 @@ def overlaps(cues: Sequence[Cue]) -> int | None:
 
 
 def shortest(cues: Sequence[Cue]) -> float | None:
-    """``subtitle_min_duration_s``."""
+    """Return the length of the shortest cue in seconds; ``None`` without cues."""
     return min((cue.end - cue.start for cue in cues), default=None)
 
 
 def incomplete_sentences(cues: Sequence[Cue]) -> int | None:
-    """Cues that break off inside a sentence for no need (``subtitle_incomplete_sentences``).
+    """Count the cues that break off inside a sentence for no need.
 
     A sentence that a single cue could hold (``WHOLE_COLUMNS``, ``WHOLE_S``) should stand in one, and every sentence
     should end. Cutting a longer one is no fault.
@@ -104,7 +108,7 @@ def incomplete_sentences(cues: Sequence[Cue]) -> int | None:
 
 
 def suber(references: Sequence[Sequence[Cue]], hypotheses: Sequence[Sequence[Cue]], language: str) -> float | None:
-    """SubER (Wilken, Georgakopoulou and Matusov, IWSLT 2022) of parallel files, by ``subtitle-edit-rate``.
+    """Return SubER (Wilken, Georgakopoulou and Matusov, IWSLT 2022) of parallel files, by ``subtitle-edit-rate``.
 
     Edits of words, line and block breaks, and shifts, ÷ the reference's words and breaks, times 100, case and
     punctuation aside; words align only where their cues overlap in time. Line breaks count where the reference has
@@ -128,6 +132,7 @@ def suber(references: Sequence[Sequence[Cue]], hypotheses: Sequence[Sequence[Cue
 
 
 def suber_signature(references: Sequence[Sequence[Cue]]) -> str:
+    """Return the version of the library, and which breaks were counted."""
     broken = any("\n" in cue.text.strip() for cues in references for cue in cues)
     breaks = "lines and blocks" if broken else "blocks"
     return f"subtitle-edit-rate:{version_of('subtitle-edit-rate')}|breaks:{breaks}"

@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 
 def resegment(references: Sequence[str], hypothesis: str, language: str) -> list[str]:
-    """The hypothesis cut into as many segments as the reference, with the least word error in all.
+    """Return the hypothesis cut into as many segments as the reference, with the least word error in all.
 
     The idea of mwerSegmenter (Matusov et al., IWSLT 2005): the alignment of both texts as one sequence of words says
     which hypothesis words belong to which reference segment. Words that belong to neither of two neighbours go to the
@@ -60,13 +60,13 @@ def resegment(references: Sequence[str], hypothesis: str, language: str) -> list
 
 
 def normaliser(languages: Sequence[str]) -> str:
-    """The name and version of what ``normalise`` does to these languages."""
+    """Return the name and version of what ``normalise`` does to these languages."""
     names = {f"{ENGLISH}-{version_of(ENGLISH)}" if language == "en" else NORMALISER for language in languages}
     return "+".join(sorted(names)) or NORMALISER
 
 
 def normalise(text: str, language: str) -> str:
-    """Unicode NFKC, lower case, numbers spelt alike, no punctuation, single spaces.
+    """Return the text in Unicode NFKC and lower case, numbers spelt alike, without punctuation, with single spaces.
 
     English by Whisper's normaliser (Radford et al. 2022, appendix C), which writes numbers in figures, contractions in
     full and spellings the American way; other languages spell numbers out. Raises ``EngineError`` where the package of
@@ -140,7 +140,11 @@ def _plain(piece: str) -> str:
 
 
 def library(name: str) -> Any:
-    """A module of the packages that measure; ``EngineError`` with the command where it is not installed."""
+    """Import a module of the packages that measure.
+
+    Raises:
+        EngineError: It is not installed; names the command.
+    """
     from importlib import import_module
 
     try:
@@ -150,6 +154,7 @@ def library(name: str) -> Any:
 
 
 def version_of(package: str) -> str:
+    """Return the version of an installed package."""
     from importlib.metadata import version
 
     return version(package)

@@ -41,8 +41,16 @@ class VoiceMos:
         spoken: Sequence[Interval] | None = None,
         checkpoint: Callable[[], None] = lambda: None,
     ) -> float | None:
-        """The mean over windows; ``None`` for silence. Windows with less than a third of speech are left out, where
-        ``spoken`` says when somebody speaks. ``checkpoint`` is called before each. ``ValueError`` at another rate."""
+        """Return the mean over windows; ``None`` for silence.
+
+        Args:
+            speech: Speech at 16 kHz, mono.
+            spoken: When somebody speaks: windows with less than a third of speech are left out.
+            checkpoint: Called before each window.
+
+        Raises:
+            ValueError: The sound has another rate, or several channels.
+        """
         if speech.rate != MOS_RATE_HZ or speech.samples.ndim != 1:
             raise ValueError(f"DNSMOS needs 16 kHz mono, not {speech.rate} Hz with {speech.channels} channels")
         if not np.any(speech.samples):
@@ -66,6 +74,7 @@ class VoiceMos:
 
 
 def mos_signature() -> str:
+    """Return the version of the network and how its windows lie."""
     from importlib.metadata import version
 
     return f"speechmos:{version('speechmos')}|dnsmos:ovrl|windows:{MOS_WINDOWS}|every:{MOS_EVERY_S:g}s"

@@ -121,13 +121,13 @@ def mix(
 def speech_track(placed: Sequence[PlacedSegment], rate: int, duration_s: float) -> Iterator[Block]:
     """Yield the dubbed segments alone, mono, in blocks of 10 s, ``round(duration_s × rate)`` samples in all."""
     total, size = round(duration_s * rate), round(BLOCK_S * rate)
-    waiting = sorted((line for line in placed if len(line.audio.samples)), key=lambda line: line.start)
+    waiting = sorted((segment for segment in placed if len(segment.audio.samples)), key=lambda segment: segment.start)
     sounding: list[tuple[int, Block]] = []
     for first in range(0, total, size):
         last = min(first + size, total)
         while waiting and round(waiting[0].start * rate) < last:
-            line = waiting.pop(0)
-            sounding.append((round(line.start * rate), resample(line.audio, rate).samples))
+            segment = waiting.pop(0)
+            sounding.append((round(segment.start * rate), resample(segment.audio, rate).samples))
         block = np.zeros(last - first, np.float32)
         for at, samples in sounding:
             low, high = max(at, first), min(at + len(samples), last)
@@ -265,18 +265,18 @@ def _mixed(
 ) -> Iterator[Block]:
     """Yield segments over the background, blocks of shape ``(n, channels)``."""
     duration = extraction.duration_s
-    lines = speech_track(placed, rate, duration)
+    speech_blocks = speech_track(placed, rate, duration)
     if background == "none":
-        for line in lines:
-            yield np.repeat(line[:, None], channels, axis=1)
+        for block in speech_blocks:
+            yield np.repeat(block[:, None], channels, axis=1)
         return
     control = _background_gain(placed, speech, duration)
     at = 0
     original = media.decode_blocks(extraction.info.path, extraction.stream, rate, channels, duration, BLOCK_S)
-    for sound, line in zip(original, lines, strict=True):
+    for sound, block in zip(original, speech_blocks, strict=True):
         when = (at + np.arange(len(sound))) * (CONTROL_HZ / rate)
         gain = np.interp(when, np.arange(len(control)), control).astype(np.float32)
-        yield sound * gain[:, None] + line[:, None]
+        yield sound * gain[:, None] + block[:, None]
         at += len(sound)
 
 
@@ -285,10 +285,12 @@ def _background_gain(
 ) -> NDArray[np.float64]:
     """Return the background's gain every 10 ms: 0 around the original's speech, low under the dub, 1 elsewhere."""
     gain = np.ones(int(duration * CONTROL_HZ) + 2)
-    for line in placed:
-        if len(line.audio.samples):
-            gain[_frames(line.start - RAMP_S, line.end + RAMP_S)] = 10 ** (UNDER_DUB_DB / 20)
-    spoken = sorted([*speech, *(line.spoken.source.source.interval for line in placed)], key=lambda part: part.start)
+    for segment in placed:
+        if len(segment.audio.samples):
+            gain[_frames(segment.start - RAMP_S, segment.end + RAMP_S)] = 10 ** (UNDER_DUB_DB / 20)
+    spoken = sorted(
+        [*speech, *(segment.spoken.source.source.interval for segment in placed)], key=lambda part: part.start
+    )
     end = -np.inf
     for part in spoken:
         start = part.start - BEFORE_SPEECH_S

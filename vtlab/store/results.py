@@ -228,8 +228,13 @@ class Store:
 def to_evict(
     entries: Iterable[Entry], now: float, older_than_s: float | None = None, max_bytes: int | None = None
 ) -> list[Entry]:
-    """Return the entries to delete: those unused for longer than ``older_than_s``; then, beyond ``max_bytes`` in all,
-    those unused the longest.
+    """Return the entries to delete: those unused for too long, and those unused longest beyond a size.
+
+    Args:
+        entries: All that is kept.
+        now: Seconds since 1970.
+        older_than_s: How long an entry may be unused.
+        max_bytes: The size that all others may have.
 
     What is kept was used later than all that goes for its size, so equal stores are pruned equally.
     """

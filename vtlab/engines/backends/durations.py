@@ -1,10 +1,10 @@
 """The part of a voice's model that decides how long each phoneme lasts, cut out of its ONNX file.
 
 VITS (Piper) and StyleTTS 2 (Kokoro) first decide, phoneme by phoneme, for how many frames it sounds, and only then make
-the sound, which is most of the work. The first part alone, some tenth of it, tells how long a line will be before it is
-spoken, exactly; and at which rate to ask for a line that shall last so long. The frames are rounded per phoneme, so the
-speed one asks for is not the speed one gets: at 1.25 times the rate, lines of these voices were 1.08 to 1.17 times as
-fast.
+the sound, which is most of the work. The first part alone, some tenth of it, tells exactly how long a segment will be
+before it is spoken, and at which rate to ask for one that shall last so long. The frames are rounded per phoneme, so
+the speed one asks for is not the speed one gets: at 1.25 times the rate, segments of these voices were 1.08 to 1.17
+times as fast.
 
 Protobuf's wire format is read here by hand (https://protobuf.dev/programming-guides/encoding): a dozen lines, against a
 package of 15 MB that nothing else needs. Field numbers are those of ``onnx.proto``.

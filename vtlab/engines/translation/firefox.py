@@ -72,7 +72,7 @@ class Firefox(TranslationEngine):
         if found is None:
             raise weights.missing_weights(name, _places(options, source, target), _fix(source, target))
         path, place = found
-        _files(path)  # an incomplete folder is told now rather than when the first line is translated
+        _files(path)  # an incomplete folder is told now rather than when the first segment is translated
         return (weights.hash_weights(name, path, place),)
 
     def __init__(self, options: FirefoxOptions, source: str, target: str, threads: int) -> None:
@@ -106,7 +106,7 @@ class Firefox(TranslationEngine):
         except ValueError as error:
             raise LineError(f"The Firefox model refused {piece[:60]!r}: {error}") from error
         except BaseException as error:
-            # a Rust panic is a BaseException that would end the whole run for one line
+            # a Rust panic is a BaseException that would end the whole dub for one segment
             if type(error).__module__ != "pyo3_runtime":
                 raise
             raise LineError(f"The Firefox model broke on {piece[:60]!r}: {error}") from error

@@ -45,7 +45,7 @@ class Reference(TranslationEngine):
 
     Options = ReferenceOptions
     licence = "that of the data set"
-    listens = True  # not that it hears: lines come to it whole and as they are, as to engines that do
+    listens = True  # not that it hears: segments come to it unsplit, as to engines that do
 
     @classmethod
     def status(cls, options: ReferenceOptions) -> Status:

@@ -115,7 +115,7 @@ class WhisperTranslate(TranslationEngine):
                 language=self._language,
                 task="translate",
                 beam_size=self._beam_size,
-                condition_on_previous_text=False,  # lines are told apart already, and it is what makes Whisper loop
+                condition_on_previous_text=False,  # segments are independent, and it is what makes Whisper loop
                 vad_filter=False,
             )
             return " ".join(segment.text.strip() for segment in segments).strip()

@@ -125,7 +125,7 @@ class Edge(TtsEngine):
         return ()  # the service has them
 
     def __init__(self, options: EdgeOptions, threads: int) -> None:
-        import edge_tts  # noqa: F401  # a missing package is known before the first line
+        import edge_tts  # noqa: F401  # a missing package is known before the first segment
 
         self._options = options
         self._one_at_a_time = threading.Lock()

@@ -1,9 +1,9 @@
 """espeak-ng: a formant voice for a hundred languages; understood, but robotic, so a last resort.
 
-The library keeps global state, and Piper's and Kokoro's phonemes come from copies of it in this process. So each line
+The library keeps global state, and Piper's and Kokoro's phonemes come from copies of it in this process. Each segment
 is spoken by a process of its own (``backends/espeak_process.py``, some 50 ms), with the library that the package
-``espeakng-loader`` brings, or by the system's ``espeak-ng`` program: nothing is shared, and a crash costs a line, not
-the dub.
+``espeakng-loader`` brings, or by the system's ``espeak-ng`` program: nothing is shared, and a crash costs a segment,
+not the dub.
 """
 
 from __future__ import annotations

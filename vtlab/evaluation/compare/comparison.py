@@ -297,13 +297,13 @@ def _match_clips(first: System, other: System) -> System:
 
 
 def _same_source(one: Measurement, other: Measurement) -> bool:
-    def said(measured: Measurement) -> list[str | None]:
+    def texts(measured: Measurement) -> list[str | None]:
         return [segment.text for segment in measured.segments if segment.text is not None]
 
     return (
         (one.source_language, one.target_language) == (other.source_language, other.target_language)
         and abs(one.seconds - other.seconds) < SAME_LENGTH_S
-        and said(one) == said(other)
+        and texts(one) == texts(other)
     )
 
 
@@ -313,43 +313,43 @@ def first_shared(names: Iterable[str], values: Sequence[Mapping[str, float]]) ->
 
 
 def _note_missing_clips(first: System, other: System) -> list[str]:
-    said = []
+    notes = []
     for one, two in ((first, other), (other, first)):
         missing = [clip for clip in one.clips if clip not in two.clips]
         if missing:
             what = "1 clip" if len(missing) == 1 else f"{len(missing)} clips"
-            said.append(f"Left out: {what} of {one.name} that {two.name} has not, {_list_some(missing)}.")
-    return said
+            notes.append(f"Left out: {what} of {one.name} that {two.name} has not, {_list_some(missing)}.")
+    return notes
 
 
 def _notes(systems: Sequence[System], pairings: Sequence[Pairing]) -> list[str]:
-    said = [f"{system.name} failed on {clip}: {why}" for system in systems for clip, why in system.failed.items()]
+    notes = [f"{system.name} failed on {clip}: {why}" for system in systems for clip, why in system.failed.items()]
     digests = {system.dataset_digest for system in systems if system.dataset_digest}
     if len(digests) > 1:
-        said.append("The data set changed between these runs; only segments that are the same are compared.")
+        notes.append("The data set changed between these runs; only segments that are the same are compared.")
     judged = max((sum(one.p is not None for one in pairing.differences) for pairing in pairings), default=0)
     by_chance = judged * (1 - bootstrap.LEVEL)
     if judged > 1:
-        said.append(
+        notes.append(
             f"p is not corrected for the {judged} metrics compared: where nothing differs, about {by_chance:.1f} of "
             "them would look different by chance."
         )
     if any(one.verdict == "no interval" for pairing in pairings for one in pairing.differences):
-        said.append(
+        notes.append(
             f"No interval: extremes (the fastest line, the worst clip), and what fewer than {bootstrap.MIN_UNITS} "
             "segments or clips have."
         )
     segments = [one.units for p in pairings for one in p.differences if one.over == "segments" and one.p is not None]
     if segments and min(segments) < FEW_SEGMENTS:
-        said.append(
+        notes.append(
             f"With as few as {min(segments)} segments intervals are a bit too narrow: of 40, 7 % instead of 5 % show a "
             "difference where there is none."
         )
     if any(one.over == "clips" and one.p is not None for pairing in pairings for one in pairing.differences):
         fewest = min(one.units for p in pairings for one in p.differences if one.over == "clips" and one.p is not None)
         if fewest < FEW_CLIPS:
-            said.append(f"Numbers of whole clips are drawn from {fewest} clips only: take their intervals with care.")
-    return said
+            notes.append(f"Numbers of whole clips are drawn from {fewest} clips only: take their intervals with care.")
+    return notes
 
 
 def _list_some(clips: Iterable[str], most: int = 4) -> str:

@@ -209,9 +209,9 @@ def load_run(run: str | Path, results: str | Path = RESULTS, *, uri: str | None 
 
     Example:
         >>> import vtlab
-        >>> run = vtlab.load_run("pt-en/base")  # doctest: +SKIP
-        >>> run.to_frame().loc["wer", "value"]  # doctest: +SKIP
-        '0.061'
+        >>> run = vtlab.load_run("smoke/beam_size=1")
+        >>> run.to_frame().loc["completeness", "value"]
+        '1'
     """
     path = Path(run)
     if not path.exists():

@@ -133,12 +133,12 @@ def _explained(error: ValidationError, where: _Where) -> SettingsError:
     name = ".".join(str(part) for part in place)
     if problem["type"] == "extra_forbidden":
         known = PARTS.get(str(place[0]), Suite).model_fields
-        said = f"unknown key {name!r}.{nearest(str(place[-1]), known)} There may be: {', '.join(known)}."
+        sentence = f"unknown key {name!r}.{nearest(str(place[-1]), known)} There may be: {', '.join(known)}."
     elif problem["type"] == "missing":
-        said = f"{name!r} is missing; add it."
+        sentence = f"{name!r} is missing; add it."
     else:
-        said = f"{name + ': ' if name else ''}{plain_message(problem)}."
-    return _fault(f"{where(place)}: {said}")
+        sentence = f"{name + ': ' if name else ''}{plain_message(problem)}."
+    return _fault(f"{where(place)}: {sentence}")
 
 
 def _check_names(suite: Suite, where: _Where) -> None:
