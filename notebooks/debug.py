@@ -14,15 +14,16 @@ def _():
     import marimo as mo
 
     from vtlab import languages
-    from vtlab.apps import controls, debugging, player, sounds
+    from vtlab.apps import controls, debugging, player
     from vtlab.apps.launch import read_arguments
     from vtlab.errors import VtlabError
     from vtlab.events import STAGES
+    from vtlab.media import snippets
     from vtlab.settings import fingerprint, load_settings
 
     return (
         Event, Lock, Path, STAGES, VtlabError, controls, debugging, fingerprint, languages,
-        load_settings, mo, monotonic, player, read_arguments, sounds,
+        load_settings, mo, monotonic, player, read_arguments, snippets,
     )  # fmt: skip
 
 
@@ -261,7 +262,7 @@ def _(debugging, get_shown, mo, video):
 
 
 @app.cell
-def _(mo, sounds):
+def _(mo, snippets):
     def picture(draw):
         """What ``draw`` draws, once it comes into view."""
 
@@ -269,7 +270,7 @@ def _(mo, sounds):
             from vtlab import plots
 
             figure = draw()
-            return mo.image(sounds.data_url(plots.png(figure), "image/png"), alt=figure.get_suptitle())
+            return mo.image(snippets.data_url(plots.png(figure), "image/png"), alt=figure.get_suptitle())
 
         return mo.lazy(drawn, show_loading_indicator=True)
 
@@ -320,15 +321,11 @@ def _(mo, record, section):
 
 
 @app.cell
-def _(picture, record, section, shown_video):
+def _(dub, picture, section):
     def _waveform():
-        from vtlab import media, plots
-        from vtlab.segments import Interval
+        from vtlab import plots
 
-        info = media.probe(shown_video)
-        sound = media.speech_blocks(shown_video, info.audio[record.source.audio_stream], info.duration_s)
-        speech = [Interval(start, end) for start, end in record.speech]
-        return plots.waveform(sound, media.SPEECH_HZ, info.duration_s, speech)
+        return plots.source_waveform(dub)
 
     section("audio_extraction", picture(_waveform))
     return
@@ -346,11 +343,11 @@ def _(mo, place, record):
 
 
 @app.cell
-def _(page_s, minute, mo, picture, record, section, shown_video, sounds):
+def _(page_s, minute, mo, picture, record, section, shown_video, snippets):
     _from, _to = minute.value * page_s, min(record.source.seconds, (minute.value + 1) * page_s)
 
     def _heard(video=shown_video, start=_from, end=_to):
-        return mo.audio(sounds.wav(sounds.snippet(video, start, end)))
+        return mo.audio(snippets.wav(snippets.snippet(video, start, end)))
 
     def _words():
         from vtlab import plots
@@ -401,13 +398,13 @@ def _(mo, place, record):
 
 
 @app.cell
-def _(lines_a_page, dub, mo, record, section, sounds, speech_page):
+def _(lines_a_page, dub, mo, record, section, snippets, speech_page):
     def _spoken(line):
         track = dub.speech_track
         said = mo.md(f"**{line.id}** {line.spoken_text or '—'}")
         if line.failed is not None or line.planned_end <= line.planned_start:
             return mo.hstack([said, mo.md(line.failed or "nothing to say")], widths=[3, 2])
-        player = mo.audio(sounds.line_sound(track, line.planned_start, line.planned_end))
+        player = mo.audio(snippets.segment_sound(track, line.planned_start, line.planned_end))
         about = mo.md(f"<small>{line.voice}, rate {line.rate:.2f}</small>")
         return mo.hstack([said, about, player], widths=[3, 1, 2], align="center")
 
@@ -417,16 +414,16 @@ def _(lines_a_page, dub, mo, record, section, sounds, speech_page):
 
 
 @app.cell
-def _(dub, mo, record, shown_video, sounds):
+def _(dub, mo, record, shown_video, snippets):
     from vtlab.apps.timeline import Timeline
 
     _lines = {line.id: line for line in record.segments}
 
     def _sounds(number):
         line = _lines[number]
-        source = sounds.line_sound(shown_video, line.start, line.end)
-        said = sounds.line_sound(dub.speech_track, line.planned_start, line.planned_end)
-        return sounds.data_url(source, "audio/wav"), sounds.data_url(said, "audio/wav")
+        source = snippets.segment_sound(shown_video, line.start, line.end)
+        said = snippets.segment_sound(dub.speech_track, line.planned_start, line.planned_end)
+        return snippets.data_url(source, "audio/wav"), snippets.data_url(said, "audio/wav")
 
     timeline = mo.ui.anywidget(Timeline(record, _sounds))
     return (timeline,)
@@ -491,17 +488,10 @@ def _(dub, mo, place, player):
 def _(dub, part, picture, player, record, section, shown_settings):
     _file = dub.media
 
-    # drawn when this cell has ended, and its names are gone
-    def _loudness(file=_file, target=shown_settings.audio_sync.loudness_lufs):
-        from vtlab import media, plots
-        from vtlab.audio import LoudnessMeter
+    def _loudness():
+        from vtlab import plots
 
-        info = media.probe(file)
-        stream = info.audio[0]
-        meter = LoudnessMeter(stream.rate, stream.channels)
-        for block in media.decode_blocks(file, stream, stream.rate, stream.channels, info.duration_s):
-            meter.add(block)
-        return plots.loudness(meter, target)
+        return plots.dub_loudness(dub)
 
     _subtitles = None  # where they are in the picture already
     if not shown_settings.video_combination.burn_subtitles:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anywidget
 import traitlets
 
-from vtlab.apps.sounds import data_url
+from vtlab.media.snippets import data_url
 from vtlab.segments import Cue
 
 if TYPE_CHECKING:
