@@ -39,7 +39,7 @@ def stop(number: int, frame: FrameType | None) -> None:
 
 
 def _stop_at_once() -> NoReturn:
-    # Python would wait for threads, and a call of a model takes up to half a minute; the next run sweeps unfinished files
+    # Python would wait for threads, and a call of a model takes up to half a minute; the next dub sweeps what is left
     from vtlab import resources
 
     resources.kill_children()
