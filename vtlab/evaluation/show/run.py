@@ -31,6 +31,7 @@ from vtlab.languages import language_name
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.display import describe, format_interval, format_target, format_unit, format_value, format_verdict
 from vtlab.metrics.pooling import pool
+from vtlab.metrics.registry import headlines_first
 from vtlab.record import Record
 from vtlab.releases.evidence import Gate
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 RESULTS = Path("out/eval")  # where `vtlab eval` leaves results by default
-HEADLINES = ("asr_chrf", "chrf", "bleu", "wer", "sync_within_150ms", "speech_overlap", "speed_p95", "voice_mos", "rtf")
 """The metrics that tables begin with."""
 CLIP_METRICS = ("chrf", "asr_chrf", "wer", "sync_onset_mean_abs_ms", "sync_within_150ms", "speed_max", "rtf")
 AROUND_S = 0.3  # heard before and after a segment
@@ -103,8 +103,7 @@ class Run:
                 "means": describe(name),
                 "signature": corpus.signatures.get(name, ""),
             }
-            for name in dict.fromkeys([*HEADLINES, *corpus.values])
-            if name in corpus.values
+            for name in headlines_first(corpus.values)
         ]
         return pd.DataFrame(rows).set_index("metric") if rows else pd.DataFrame()
 
