@@ -30,10 +30,13 @@ from provenance import provenance
 
 from vtlab.audio import Audio, loudness_lufs, mono, resample
 from vtlab.evaluation.dataset import Clip, load_dataset
-from vtlab.measurement.inspection import DubbedLine, measure_speech
+from vtlab.measurement.inspection import measure_speech
+from vtlab.measurement.matching import PlannedSegment
+from vtlab.metrics.recognition import error_rates
 from vtlab.metrics.sound import true_peak_dbtp
-from vtlab.metrics.sync import percentile
-from vtlab.metrics.text import chrf, error_rates, resegment
+from vtlab.metrics.text import resegment
+from vtlab.metrics.timing import percentile
+from vtlab.metrics.translation import chrf
 from vtlab.record import Record
 from vtlab.segments import Interval
 from vtlab.weights import fetch
@@ -107,7 +110,7 @@ def main() -> None:
 
 # ---------------------------------------------------------------- running
 
-Dubbed = tuple[Figures, list[DubbedLine], Path, Path]
+Dubbed = tuple[Figures, list[PlannedSegment], Path, Path]
 
 
 def dub(
@@ -169,12 +172,12 @@ def vtlab_command(clip: Clip, settings: Sequence[str], out: Path) -> list[str]:
     return [sys.executable, "-m", "vtlab", "dub", str(clip.path), *pair, "--out", str((out / "vtlab").resolve()), *sets]
 
 
-def straight_result(clip: Clip, out: Path) -> tuple[list[DubbedLine], Path, Path]:
+def straight_result(clip: Clip, out: Path) -> tuple[list[PlannedSegment], Path, Path]:
     stem = out / "straight" / f"{clip.path.stem}.{clip.target_language}"
     file = Path(f"{stem}.lines.json")
     data = json.loads(file.read_text(encoding="utf-8"))["lines"] if file.exists() else []
     lines = [
-        DubbedLine(
+        PlannedSegment(
             Interval(line["start"], line["end"]),
             Interval(line["placed_start"], line["placed_end"]),
             line["speed"],
@@ -185,14 +188,14 @@ def straight_result(clip: Clip, out: Path) -> tuple[list[DubbedLine], Path, Path
     return lines, Path(f"{stem}.speech.wav"), Path(f"{stem}.mp4")
 
 
-def vtlab_result(figures: Figures, clip: Clip, out: Path) -> tuple[list[DubbedLine], Path, Path]:
+def vtlab_result(figures: Figures, clip: Clip, out: Path) -> tuple[list[PlannedSegment], Path, Path]:
     stem = out / "vtlab" / f"{clip.path.stem}.{clip.target_language}"
     if figures.failed is not None:
         return [], Path(), Path()
     record = Record.model_validate_json(Path(f"{stem}.dub.json").read_text(encoding="utf-8"))
     figures.findings = dict(Counter(finding.code for finding in record.findings))
     lines = [
-        DubbedLine(
+        PlannedSegment(
             Interval(segment.start, segment.end),
             Interval(segment.planned_start, segment.planned_end),
             segment.speed,
@@ -210,21 +213,23 @@ def vtlab_result(figures: Figures, clip: Clip, out: Path) -> tuple[list[DubbedLi
 def measure(
     figures: Figures,
     clip: Clip,
-    lines: list[DubbedLine],
+    lines: list[PlannedSegment],
     track: Audio,
     result: Path,
     hear: Callable[[Audio, str], str],
 ) -> None:
     reference = [Interval(s.start, s.end) for s in clip.segments if s.start is not None and s.end is not None]
-    scores = measure_speech(track, lines, decode(clip.path), reference if clip.timed else None)
-    figures.lines, figures.unmatched = scores.sync.segments, scores.sync.unmatched
-    figures.onsets_ms = [round(value, 1) for value in scores.sync.sync_onset_ms]
-    figures.within_150ms = scores.sync.sync_within_150ms
-    figures.overlap = scores.coverage.speech_overlap
+    found = measure_speech(track, lines, decode(clip.path), reference if clip.timed else None)
+    onsets = [row.onset_ms for row in found.segments]
+    figures.lines, figures.unmatched = len(onsets), onsets.count(None)
+    figures.onsets_ms = [round(value, 1) for value in onsets if value is not None]
+    figures.within_150ms = found.values.get("sync_within_150ms")
+    figures.overlap = found.values.get("speech_overlap")
     figures.speeds = [line.speed for line in sorted(lines, key=lambda line: line.planned.start)]
-    figures.speed_step_max = scores.speed.speed_step_max
+    figures.speed_step_max = found.values.get("speed_step_max")
     figures.speed_needed = speed_needed(lines)
-    figures.overruns, figures.completeness = scores.overruns, scores.completeness
+    figures.overruns = int(found.values.get("overruns", 0))
+    figures.completeness = found.values.get("completeness")
 
     heard = hear(track, clip.target_language)
     given = " ".join(line.text for line in lines)
@@ -242,7 +247,7 @@ def measure(
     figures.duration_off_frames = round((duration_out - duration) * (fps or 25.0), 2)
 
 
-def speed_needed(lines: Sequence[DubbedLine]) -> float | None:
+def speed_needed(lines: Sequence[PlannedSegment]) -> float | None:
     """Speed at which all lines, one after the other, fill the time from the first one's start to the last one's end."""
     if not lines:
         return None

@@ -21,7 +21,7 @@ import psutil
 from serve.release import ActiveRelease
 from serve.sessions.options import Folders, Limits
 from serve.sessions.sessions import STORE, Sessions
-from serve.state import State, Status
+from serve.state import Result, State, Status
 from vtlab.events import STAGES, Event, StageFinished, StageStarted
 
 CLIP = Path(__file__).parents[1] / "datasets" / "people" / "clips" / "story_city_en.mp4"
@@ -41,7 +41,7 @@ def cpu_s() -> float:
 async def cancelled(stage: str, clip: Path, pair: tuple[str, str], root: Path) -> None:
     reached = asyncio.Event()
 
-    def heard(session_id: str, happened: Event | State) -> None:
+    def heard(session_id: str, happened: Event | State | Result) -> None:
         match happened:
             case StageStarted() if happened.stage == stage:
                 reached.set()

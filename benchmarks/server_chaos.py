@@ -25,7 +25,7 @@ import psutil
 
 from serve.sessions.options import Configuration, Folders, Limits
 from serve.sessions.sessions import Sessions
-from serve.state import State, Status
+from serve.state import Result, State, Status
 from vtlab.events import STAGES, Event, StageStarted
 from vtlab.settings import load_settings
 
@@ -93,7 +93,7 @@ def _killed(victim: str, stage: str, root: Path, clip: Path, pair: tuple[str, st
 
 
 async def _session(
-    root: Path, clip: Path, pair: tuple[str, str], do: Callable[[Event | State], None] = lambda happened: None
+    root: Path, clip: Path, pair: tuple[str, str], do: Callable[[Event | State | Result], None] = lambda happened: None
 ) -> State:
     served = Configuration(load_settings(None, SETTINGS, {}), "chaos")
     folders = Folders(root / "artifacts", root / "temp_work", root / "state")
@@ -104,10 +104,10 @@ async def _session(
     return last
 
 
-def _at(stage: str, do: Callable[[], None]) -> Callable[[Event | State], None]:
+def _at(stage: str, do: Callable[[], None]) -> Callable[[Event | State | Result], None]:
     left = [do]
 
-    def look(happened: Event | State) -> None:
+    def look(happened: Event | State | Result) -> None:
         if left and isinstance(happened, StageStarted) and happened.stage == stage:
             left.pop()()
 

@@ -26,6 +26,7 @@ from serve.sessions.sessions import STORE, Sessions
 from serve.state import Status
 from vtlab import pipeline
 from vtlab.engines.pool import EnginePool
+from vtlab.run import memory_budget_mb
 from vtlab.settings import Settings, StoreSettings
 
 CLIP = Path(__file__).parents[1] / "datasets" / "people" / "clips" / "story_city_en.mp4"
@@ -67,7 +68,7 @@ async def compare(clip: Path, pair: tuple[str, str], rounds: int, root: Path) ->
     languages = {"source_language": pair[0], "target_language": pair[1]}
     settings = active.configuration.settings.model_copy(update=languages)
     folders = Folders(root / "artifacts", root / "temp_work", root / "state")
-    pool = EnginePool(pipeline.memory_budget_mb(settings))
+    pool = EnginePool(memory_budget_mb(settings))
     dubs, served_runs = [], []
     async with Sessions(folders, active, Limits(workers=1)) as sessions:
         for number in range(rounds + 1):

@@ -18,8 +18,9 @@ from pathlib import Path
 import psutil
 
 from vtlab.engines.pool import EnginePool
-from vtlab.pipeline import dub, memory_budget_mb
+from vtlab.pipeline import dub
 from vtlab.resources import rss_mb
+from vtlab.run import memory_budget_mb
 from vtlab.settings import settings_from_dict
 
 CLIPS = Path(__file__).parents[1] / "datasets" / "people" / "clips"

@@ -57,7 +57,7 @@ class Config(BaseModel):
     store_mb: int = Field(20_000, title="SERVE_STORE_MB", ge=0, description="stage results are kept up to this, MB")
     keep_h: float = Field(24, title="SERVE_KEEP_H", gt=0, description="folders of sessions are swept after, hours")
     drain_s: float = Field(
-        30, title="SERVE_DRAIN_S", ge=0, description="told to stop, sessions may go on so long; then they are parked"
+        30, title="SERVE_DRAIN_S", ge=0, description="at a stop, sessions may go on for so long; then they are parked"
     )
     metrics_port: int | None = Field(
         None, title="METRICS_PORT", ge=0, le=65535, description="Prometheus metrics; empty: none; 0: any free port"
@@ -66,7 +66,7 @@ class Config(BaseModel):
     tls_cert: Path | None = Field(None, title="TLS_CERT", description="PEM file: the server's certificate chain")
     tls_key: Path | None = Field(None, title="TLS_KEY", description="PEM file: its private key")
     tls_client_ca: Path | None = Field(
-        None, title="TLS_CLIENT_CA", description="PEM file: who signs clients' certificates; they must have one then"
+        None, title="TLS_CLIENT_CA", description="PEM file: the authority; clients need a certificate of it"
     )
     token: SecretStr | None = Field(
         None, title="SERVE_TOKEN", description="clients must send it: metadata 'authorization: Bearer TOKEN'"
@@ -75,7 +75,7 @@ class Config(BaseModel):
         None, title="SERVE_TOKEN_FILE", description="a file of such tokens, one a line, for several gateways"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", title="LOG_LEVEL", description="debug: with what was said in the videos"
+        "info", title="LOG_LEVEL", description="debug: with words of the videos"
     )
     log_file: Path | None = Field(None, title="LOG_FILE", description="the log is appended to it; empty: stderr")
 
@@ -95,10 +95,12 @@ class Config(BaseModel):
 
     @property
     def folders(self) -> Folders:
+        """The folders that sessions work in, absolute."""
         return Folders(self.artifacts.absolute(), self.temp_work.absolute(), self.temp_work.absolute() / STATE)
 
     @property
     def limits(self) -> Limits:
+        """What the machine may be asked to bear."""
         return Limits(
             workers=self.workers,
             queue=self.queue,

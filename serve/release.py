@@ -52,6 +52,7 @@ class ActiveRelease:
             burn_subtitles: Draw translated subtitles into the picture, whatever the release says.
             file: A settings file to serve instead of the release.
             overrides: Settings (`tts.voice=…`) to serve instead of the release's.
+            environment: Variables with settings (`VTLAB_TTS__VOICE`).
 
         Raises:
             UserError: No evaluation stands for what should be served, or it cannot be read.
@@ -78,17 +79,16 @@ class ActiveRelease:
         self.release: Release | None = None
         self.configuration = self._packaged_or_chosen()
         if self._chosen is None and (release := store.current(folder)) is not None:
-            self._check(release)
-            self._take(release)
+            self._take(release, measured=self._check(release))
 
     def __call__(self) -> Configuration:
+        """Return what a new session runs; looks for a new release first."""
         if self._chosen is not None:
             return self.configuration
         try:
             release = store.current(self._folder)
             if release is not None and release is not self.release:
-                self._check(release)
-                self._take(release)
+                self._take(release, measured=self._check(release))
                 log.info(
                     "Now in force: %s", self.figures(), extra={"event": "release", "release": self.configuration.name}
                 )
@@ -128,7 +128,8 @@ class ActiveRelease:
         if self.release.forced is not None:
             sentences.append(f"Promoted against objections: {self.release.forced}.")
         if values:
-            sentences.append(f"Measured: {', '.join(values)}.")
+            pairs = ", ".join("-".join(pair) for pair in self.release.pairs)
+            sentences.append(f"Measured on {pairs}: {', '.join(values)}.")
         if not settings.video_combination.burn_subtitles:
             sentences.append("No subtitles are burned in, so the gateway's page shows none over the dub.")
         return " ".join(sentences)
@@ -138,7 +139,7 @@ class ActiveRelease:
             return Configuration(self._for_page(self._chosen), "settings chosen here, unmeasured")
         return Configuration(self._for_page(self._packaged), "packaged default (there is no release)")
 
-    def _take(self, release: Release) -> None:
+    def _take(self, release: Release, *, measured: bool) -> None:
         self.release = release
         machine = load_settings(None, (), self._machine).initialization
         own = machine.model_dump(include=machine.model_fields_set)
@@ -146,20 +147,23 @@ class ActiveRelease:
             update={"initialization": release.settings.initialization.model_copy(update=own)}
         )
         name = f"release {release.number} ({release.suite}/{release.name})"
-        self.configuration = Configuration(self._for_page(settings), name, release.pairs)
+        pairs = release.pairs if measured else ()
+        self.configuration = Configuration(self._for_page(settings), name, pairs)
 
     def _for_page(self, settings: Settings) -> Settings:
         combination = settings.video_combination.model_copy(update=self._picture)
         return settings.model_copy(update={"video_combination": combination})
 
-    def _check(self, release: Release) -> None:
+    def _check(self, release: Release) -> bool:
+        """Return whether the weights here are those that were evaluated; others need `unmeasured`."""
         differences = store.verify(release)
         if not differences:
-            return
+            return True
         sentences = " ".join(difference.message for difference in differences)
         if not self._unmeasured:
             raise SettingsError(f"{sentences} Or serve release {release.number} all the same with --unmeasured.")
         log.warning("%s", sentences, extra={"event": "release", "release": f"release {release.number}"})
+        return False
 
 
 def _interval(interval: tuple[float, float] | None) -> str:

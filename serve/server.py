@@ -56,7 +56,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_time_ms", 120_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),
-    # a second server on the same port is told so, and does not take half of the calls
+    # a second server cannot listen on the same port, and does not take half of the calls
     ("grpc.so_reuseport", 0),
 )
 
@@ -65,6 +65,8 @@ async def serve(config: Config, active: ActiveRelease, announce: Callable[[str],
     """Serve until a signal.
 
     Args:
+        config: The options.
+        active: What new sessions run.
         announce: Called with lines for people on what was started, once calls are answered.
 
     Raises:
@@ -116,6 +118,7 @@ async def build(
     """Return a server that answers for `sessions`, and its health; it does not listen yet.
 
     Args:
+        sessions: What the service works on.
         uploads: Only files inside this folder are opened.
         options: Of gRPC.
         tokens: Where there are any, clients must send one of them.
@@ -198,7 +201,7 @@ def _to_all(listeners: Sequence[Listener]) -> Listener:
             try:
                 listener(session_id, happened)
             except Exception:
-                # who watches must not stop the work; the log has the traceback
+                # a listener must not stop the work; the log has the traceback
                 log.exception("a listener could not take %s", type(happened).__name__)
 
     return notify

@@ -28,6 +28,7 @@ class Status(StrEnum):
 
     @property
     def final(self) -> bool:
+        """Whether nothing follows it."""
         return self in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 
 
@@ -142,7 +143,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """What tells one file at a path from another there.
+    """Distinguishes a file at a path from another one there later.
 
     A hash of the content would be surer, but takes minutes for a file of 100 GB while a user waits. Where a file system
     gives the same file another number or time, it is dubbed anew: that costs time, never a wrong dub.
@@ -154,6 +155,7 @@ class FileIdentity:
 
     @classmethod
     def of(cls, status: os.stat_result) -> FileIdentity:
+        """Return the identity of a file from its status."""
         return cls(status.st_ino, status.st_size, status.st_mtime_ns)
 
 

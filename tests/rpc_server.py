@@ -58,7 +58,7 @@ ENDED = "It has ended."
 
 
 @dataclass
-class Remembered:
+class FakeSessions:
     """Sessions that do as they are told: ``start`` begins one, ``tell`` changes it, its followers see that."""
 
     states: dict[str, State] = field(default_factory=dict)
@@ -151,7 +151,8 @@ def running(
     uploads: Path,
     options: Sequence[tuple[str, int]] = server.OPTIONS,
     listen: Callable[[grpc.aio.Server], int] = lambda made: made.add_insecure_port("localhost:0"),
-    sessions_of: Callable[[], AbstractAsyncContextManager[Any]] = lambda: nullcontext(Remembered()),
+    sessions_of: Callable[[], AbstractAsyncContextManager[Any]] = lambda: nullcontext(FakeSessions()),
+    tokens: Sequence[str] = (),
 ) -> Iterator[Running]:
     """A server on a free port, with the options of the real one, its loop in a thread of its own."""
     loop = asyncio.new_event_loop()
@@ -162,7 +163,7 @@ def running(
 
     async def begin() -> Running:
         sessions = await stack.enter_async_context(sessions_of())
-        made, serving = await server.build(sessions, uploads, options)
+        made, serving = await server.build(sessions, uploads, options, tokens)
         port = listen(made)
         await made.start()
         stack.push_async_callback(made.stop, None)

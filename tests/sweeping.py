@@ -19,13 +19,15 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from vtlab.audio import Audio
+from vtlab.audio import Audio, levels_db
 from vtlab.engines.transcription import Utterance, reference
 from vtlab.errors import EngineError
 from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.results import ClipResult
 from vtlab.evaluation.sweep.run import Sweep, run_sweep
 from vtlab.evaluation.sweep.workers import run_in_processes
+from vtlab.metrics.material import Material
+from vtlab.metrics.metric import FileMetric
 from vtlab.metrics.registry import metrics_of
 from vtlab.segments import Interval
 
@@ -58,6 +60,17 @@ class Fragile(reference.Reference):
             deaths.write_text(str(left - 1))
             os.kill(os.getpid(), signal.SIGKILL)
         yield from super().transcribe(audio, spans, language)
+
+
+class Loudest(FileMetric):
+    """A metric from outside the package."""
+
+    def __init__(self) -> None:
+        super().__init__("loudest", "dBFS", "lower", "loudest frame of the speech", measure=self.find, pool="worst")
+
+    @staticmethod
+    def find(material: Material) -> tuple[float | None, str | None]:
+        return float(levels_db(material.speech).max()), None
 
 
 class Lines:

@@ -46,8 +46,8 @@ def test_plain_lines() -> None:
     assert stream.getvalue().splitlines() == [
         "[3/8] transcription: 1.2 s",
         "[4/8] translation: from the store",
-        "warning: audio_sync: line 4: faster than 1.3",
-        "degraded: tts: line 7: no voice could speak it",
+        "warning: audio_sync: segment 4: faster than 1.3",
+        "degraded: tts: segment 7: no voice could speak it",
         "initialization: piper speaks English",
     ]
 
@@ -67,6 +67,8 @@ def test_json_lines_hold_every_event() -> None:
         "segment": 4,
         "value": 1.4,
         "limit": 1.3,
+        "start": None,
+        "end": None,
     }
     assert rows[1]["total"] is None
 
@@ -93,7 +95,7 @@ def test_the_progress_bar_shows_stage_findings_and_ends_full(capsys: pytest.Capt
             bar(StageFinished(stage, 1, 8, 0.1, False))
         assert bar._progress.tasks[0].completed == 100
     said = capsys.readouterr().err
-    assert "line 7: no voice could speak it" in said
+    assert "segment 7: no voice could speak it" in said
     assert "piper speaks English" in said
 
 

@@ -132,7 +132,7 @@ def test_another_video_of_the_same_name_is_refused(own: Dubbing, tmp_path: Path)
     other = Path(shutil.copy(own.video, tmp_path / "elsewhere" / VIDEO))
     with other.open("ab") as file:
         file.write(b"\0\0\0\x08free")  # an empty box of MP4
-    refused(replace(own, video=other), "was made from another video, .*sentences_pt.mp4")
+    refused(replace(own, video=other), r"was made from another video .*sentences_pt\.mp4")
     (own.out / "sentences_pt.en.mp4").unlink()
     for path in own.out.glob("sentences_pt.*.*t"):
         path.unlink()

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from dubbing import PEOPLE, Dubbing
 
-import vtlab
 from vtlab import media
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, EngineError, LineError, ResourceError, SettingsError
@@ -154,7 +153,6 @@ def test_the_example_runs(
     sentences: tuple[Dubbing, Dub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VTLAB_STORE", str(sentences[0].store))
-    monkeypatch.setattr(vtlab, "dub", dub, raising=False)
     monkeypatch.chdir(tmp_path)
     shutil.copy(sentences[0].video, "talk.mp4")
     (example,) = [case for case in doctest.DocTestFinder(recurse=False).find(dub, "dub") if case.examples]

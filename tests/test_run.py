@@ -11,9 +11,10 @@ import pytest
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, LineError
 from vtlab.events import Event, Finding, Found, SegmentDone, Severity, StageFinished
-from vtlab.run import Run
+from vtlab.run import DubContext
 from vtlab.settings import Settings
 from vtlab.store.results import Store
+from vtlab.store.stages import StoredSegments
 
 
 @dataclass(frozen=True)
@@ -24,29 +25,32 @@ class Line:
 class Stage:
     """A stage that writes in capitals, counts how often it does, and finds something in every "b"."""
 
-    def __init__(self, run: Run, stage: str = "tts") -> None:
-        self.run, self.stage, self.made = run, stage, 0
+    def __init__(self, context: DubContext, stage: str = "tts") -> None:
+        self.context, self.stage, self.made = context, stage, 0
         self.lost: set[str] = set()
 
     def capitals(self, lines: Iterable[Line]) -> Generator[Line, None, None]:
         for line in lines:
             self.made += 1
             if line.text == "b":
-                self.run.found(Finding(self.stage, "a_b", Severity.INFO, "There is a b.", 1, 0.5, None))
+                self.context.report(Finding(self.stage, "a_b", Severity.INFO, "There is a b.", 1, 0.5, None))
             yield Line(line.text.upper())
 
     def lines(self, source: Iterable[Line], worth_keeping: bool = True) -> Generator[Line, None, None]:
-        self.run.start(self.stage)
-        return self.run.kept_lines(
-            self.stage, f"{self.stage}/" + "0" * 64, source, self.capitals, asdict,
+        self.context.start(self.stage)
+        stored: StoredSegments[Any] = StoredSegments(
+            self.context.store,
+            f"{self.stage}/" + "0" * 64,
+            asdict,
             lambda data, _: None if data["text"] in self.lost else Line(**data),
-            worth_keeping=lambda encoded: worth_keeping,
-        )  # fmt: skip
+            lambda encoded: worth_keeping,
+        )
+        return self.context.stored_segments(self.stage, stored, source, self.capitals)
 
 
-def run_on(store: Path, events: list[Event] | None = None, pool: EnginePool | None = None) -> Run:
+def context_on(store: Path, events: list[Event] | None = None, pool: EnginePool | None = None) -> DubContext:
     on_event = (lambda event: None) if events is None else events.append
-    return Run(Settings(), Store(store), pool or EnginePool(), on_event, lambda: None)
+    return DubContext(Settings(), Store(store), pool or EnginePool(), on_event, lambda: None)
 
 
 ABC = [Line("a"), Line("b"), Line("c")]
@@ -56,7 +60,7 @@ CAPITALS = [Line("A"), Line("B"), Line("C")]
 def test_lines_are_made_once_and_come_back_with_their_findings(tmp_path: Path) -> None:
     for made in (3, 0):
         events: list[Event] = []
-        stage = Stage(run_on(tmp_path, events))
+        stage = Stage(context_on(tmp_path, events))
         assert list(stage.lines(iter(ABC))) == CAPITALS
         assert stage.made == made
         assert [event.finding.code for event in events if isinstance(event, Found)] == ["a_b"]
@@ -67,46 +71,46 @@ def test_lines_are_made_once_and_come_back_with_their_findings(tmp_path: Path) -
 
 @pytest.mark.parametrize("source", [ABC[:2], [*ABC, Line("d")], [*ABC[:2], Line("z")], ABC[::-1]])
 def test_lines_made_of_another_source_are_not_taken_for_these(tmp_path: Path, source: list[Line]) -> None:
-    list(Stage(run_on(tmp_path)).lines(ABC))
-    stage = Stage(run_on(tmp_path))
+    list(Stage(context_on(tmp_path)).lines(ABC))
+    stage = Stage(context_on(tmp_path))
     assert list(stage.lines(source)) == [Line(line.text.upper()) for line in source]
     assert stage.made == len(source)
 
 
 def test_where_a_part_is_lost_all_lines_are_made_again(tmp_path: Path) -> None:
-    list(Stage(run_on(tmp_path)).lines(ABC))
-    stage = Stage(run_on(tmp_path))
+    list(Stage(context_on(tmp_path)).lines(ABC))
+    stage = Stage(context_on(tmp_path))
     stage.lost = {"B"}
     assert list(stage.lines(iter(ABC))) == CAPITALS
     assert stage.made == 3
-    assert len(stage.run.findings) == 1
+    assert len(stage.context.findings) == 1
 
 
 def test_what_is_not_worth_keeping_is_made_again(tmp_path: Path) -> None:
     for _ in range(2):
-        stage = Stage(run_on(tmp_path))
+        stage = Stage(context_on(tmp_path))
         list(stage.lines(ABC, worth_keeping=False))
         assert stage.made == 3
 
 
 def test_half_a_result_is_not_kept(tmp_path: Path) -> None:
-    lines = Stage(run_on(tmp_path)).lines(ABC)
+    lines = Stage(context_on(tmp_path)).lines(ABC)
     next(lines)
     lines.close()
-    stage = Stage(run_on(tmp_path))
+    stage = Stage(context_on(tmp_path))
     assert list(stage.lines(ABC)) == CAPITALS
     assert stage.made == 3
 
 
 def test_the_last_recognised_line_tells_how_many_there_are(tmp_path: Path) -> None:
-    run = run_on(tmp_path)
-    assert run.total_lines is None
-    list(Stage(run, "transcription").lines(ABC))
-    assert run.total_lines == 3
+    context = context_on(tmp_path)
+    assert context.segments is None
+    list(Stage(context, "transcription").lines(ABC))
+    assert context.segments == 3
 
 
 def test_where_the_reader_fails_the_threads_behind_it_stop(tmp_path: Path) -> None:
-    run = run_on(tmp_path)
+    context = context_on(tmp_path)
     before = threading.active_count()
     stopped: list[str] = []
 
@@ -114,7 +118,7 @@ def test_where_the_reader_fails_the_threads_behind_it_stop(tmp_path: Path) -> No
         try:
             number = 0
             while True:
-                run.checkpoint()
+                context.checkpoint()
                 yield number
                 number += 1
         except Cancelled:
@@ -122,31 +126,31 @@ def test_where_the_reader_fails_the_threads_behind_it_stop(tmp_path: Path) -> No
             raise
 
     def second() -> Generator[int, None, None]:
-        with run.ahead(endless("first")) as numbers:
+        with context.prefetch(endless("first")) as numbers:
             for number in numbers:
-                run.checkpoint()
+                context.checkpoint()
                 yield number
 
-    with pytest.raises(LineError, match="the reader"), run.ahead(second()) as numbers:
+    with pytest.raises(LineError, match="the reader"), context.prefetch(second()) as numbers:
         assert next(numbers) == 0
         raise LineError("the reader")
     assert threading.active_count() == before
     with pytest.raises(Cancelled):
-        run.checkpoint()
+        context.checkpoint()
 
 
 def test_engines_go_back_when_their_stage_is_finished_and_at_the_end(tmp_path: Path) -> None:
     pool = EnginePool(budget_mb=1)  # less than this process has, so all that is idle goes
-    run = run_on(tmp_path, pool=pool)
-    with run.under_way():
-        engine = run.engine("tts", ("tts", "a"), object)
-        other = run.engine("translation", ("translation", "b"), object)
-        run.start("tts")
+    context = context_on(tmp_path, pool=pool)
+    with context.active():
+        engine = context.engine("tts", ("tts", "a"), object)
+        other = context.engine("translation", ("translation", "b"), object)
+        context.start("tts")
         assert engine() is engine()
         other()
         pool.unload()  # the run's own watch may have been first
         assert set(pool.loaded()) == {("tts", "a"), ("translation", "b")}
-        run.finish("tts")
+        context.finish("tts")
         pool.unload()
         assert pool.loaded() == [("translation", "b")]
     pool.unload()
@@ -163,7 +167,7 @@ def test_memory_is_watched_while_a_run_is_under_way(tmp_path: Path) -> None:
         events.append(event.message)
         told.set()
 
-    with Run(Settings(), Store(tmp_path), pool, on_event, lambda: None).under_way():
+    with DubContext(Settings(), Store(tmp_path), pool, on_event, lambda: None).active():
         assert told.wait(60)
     assert pool.loaded() == []
     assert events[0].startswith("unloading idle")

@@ -236,3 +236,8 @@ def test_a_setting_holds_no_password() -> None:
         load_settings(None, ["tts.options={edge: {proxy: 'http://bob:planted@proxy:3128'}}"], {})
     assert "planted" not in str(raised.value)
     assert load_settings(None, ["tts.options={edge: {proxy: 'http://proxy:3128'}}"], {})
+
+
+@pytest.mark.parametrize("value", ["2020-99-99", "&a [*a]", "[" * 5000])
+def test_a_value_that_is_no_yaml_is_text(value: str) -> None:
+    assert load_settings(None, [f"tts.voice={value}"], {"VTLAB_TTS__VOICE": value}).tts.voice == value

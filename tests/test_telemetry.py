@@ -16,7 +16,7 @@ ROOT = Path(vtlab.__file__).parents[1]
 FOX = ROOT / "datasets" / "people" / "clips" / "fox_pt.flac"
 
 MLFLOW = """
-from vtlab.evaluation.tracking import create_store
+from vtlab.evaluation.tracking.connection import create_store
 create_store("sqlite:///mlflow.db", ["one"])
 from mlflow.telemetry.client import get_telemetry_client
 assert get_telemetry_client() is None

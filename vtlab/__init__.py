@@ -18,22 +18,52 @@ if TYPE_CHECKING:
     from vtlab import metrics as metrics
     from vtlab import plots as plots
     from vtlab import stages as stages
+    from vtlab.evaluation.api import compare as compare
+    from vtlab.evaluation.api import evaluate as evaluate
+    from vtlab.evaluation.api import evaluate_configuration as evaluate_configuration
+    from vtlab.evaluation.api import forecast as forecast
     from vtlab.evaluation.dataset import Dataset as Dataset
     from vtlab.evaluation.dataset import load_dataset as load_dataset
+    from vtlab.evaluation.promotion import promote as promote
+    from vtlab.evaluation.promotion import rollback as rollback
+    from vtlab.evaluation.show.comparison import Comparison as Comparison
+    from vtlab.evaluation.show.run import Run as Run
+    from vtlab.evaluation.show.run import load_run as load_run
+    from vtlab.evaluation.suite.loader import load_suite as load_suite
+    from vtlab.evaluation.suite.model import Suite as Suite
+    from vtlab.evaluation.sweep.run import Sweep as Sweep
+    from vtlab.measurement.inspection import measure as measure
+    from vtlab.measurement.results import Measurement as Measurement
     from vtlab.outputs import Dub as Dub
     from vtlab.pipeline import dub as dub
+    from vtlab.releases.store import Release as Release
     from vtlab.settings import Settings as Settings
     from vtlab.settings import load_settings as load_settings
 
 __version__ = "0.2.0"
 
 _HOME = {
+    "Comparison": "vtlab.evaluation.show.comparison",
     "Dataset": "vtlab.evaluation.dataset",
     "Dub": "vtlab.outputs",
+    "Measurement": "vtlab.measurement.results",
+    "Release": "vtlab.releases.store",
+    "Run": "vtlab.evaluation.show.run",
     "Settings": "vtlab.settings",
+    "Suite": "vtlab.evaluation.suite.model",
+    "Sweep": "vtlab.evaluation.sweep.run",
+    "compare": "vtlab.evaluation.api",
     "dub": "vtlab.pipeline",
+    "evaluate": "vtlab.evaluation.api",
+    "evaluate_configuration": "vtlab.evaluation.api",
+    "forecast": "vtlab.evaluation.api",
     "load_dataset": "vtlab.evaluation.dataset",
+    "load_run": "vtlab.evaluation.show.run",
     "load_settings": "vtlab.settings",
+    "load_suite": "vtlab.evaluation.suite.loader",
+    "measure": "vtlab.measurement.inspection",
+    "promote": "vtlab.evaluation.promotion",
+    "rollback": "vtlab.evaluation.promotion",
 }
 _PACKAGES = ("engines", "metrics", "plots", "stages")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Samples = NDArray[np.float32]
 
-AUDIBLE_DB = -40.0  # below a line's loudest frame: what a listener no longer hears as speech
+AUDIBLE_DB = -40.0  # below a segment's loudest frame: what a listener no longer hears as speech
 SILENCE_DB = -50.0  # below the loudest frame: what trimming takes for silence
 FRAME_S = 0.01  # length of a frame in level measurements
 LOUDNESS_HOP_S, SHORT_TERM_HOPS = 0.1, 30  # loudness: blocks of 400 ms by this hop; short-term, 3 s (EBU Tech 3341)
@@ -23,7 +23,7 @@ LOUDNESS_HOP_S, SHORT_TERM_HOPS = 0.1, 30  # loudness: blocks of 400 ms by this 
 
 @dataclass(frozen=True, eq=False)
 class Audio:
-    """Sound: float32 ``samples`` of shape ``(n,)`` or ``(n, channels)`` at ``rate`` Hz."""
+    """Sound: ``samples``, float32 of shape ``(n,)`` or ``(n, channels)``, −1…1, at ``rate`` Hz."""
 
     samples: Samples
     rate: int
@@ -35,23 +35,24 @@ class Audio:
 
     @property
     def channels(self) -> int:
+        """Number of channels."""
         return 1 if self.samples.ndim == 1 else self.samples.shape[1]
 
 
 def silence(seconds: float, rate: int) -> Audio:
-    """Mono silence, rounded to a whole number of samples."""
+    """Return mono silence, rounded to a whole number of samples."""
     return Audio(np.zeros(round(seconds * rate), np.float32), rate)
 
 
 def mono(audio: Audio) -> Audio:
-    """The mean of all channels."""
+    """Return the mean of all channels."""
     if audio.samples.ndim == 1:
         return audio
     return Audio(audio.samples.mean(axis=1, dtype=np.float32), audio.rate)
 
 
 def resample(audio: Audio, rate: int) -> Audio:
-    """The same sound at another rate, by polyphase filtering; length rounded up to whole samples."""
+    """Return the same sound at another rate, by polyphase filtering; its length is rounded up to whole samples."""
     if rate == audio.rate or len(audio.samples) == 0:
         return Audio(audio.samples, rate)
     from math import gcd
@@ -64,13 +65,13 @@ def resample(audio: Audio, rate: int) -> Audio:
 
 
 def cut(audio: Audio, start: float, end: float) -> Audio:
-    """What sounds from ``start`` to ``end`` seconds, both held within the sound."""
+    """Return the sound from ``start`` to ``end`` seconds, both held within it."""
     first, last = (min(max(round(at * audio.rate), 0), len(audio.samples)) for at in (start, end))
     return Audio(audio.samples[first : max(first, last)], audio.rate)
 
 
 def levels_db(audio: Audio, frame_s: float = FRAME_S) -> NDArray[np.float64]:
-    """RMS level of each frame in dBFS, shape ``(frames,)``; a silent frame is −120."""
+    """Return the RMS level of each frame in dBFS, shape ``(frames,)``; a silent frame is −120."""
     frame = max(1, round(frame_s * audio.rate))
     samples = mono(audio).samples
     whole = len(samples) // frame * frame
@@ -82,9 +83,12 @@ def levels_db(audio: Audio, frame_s: float = FRAME_S) -> NDArray[np.float64]:
 
 
 def trim(audio: Audio, below_db: float = SILENCE_DB, keep_s: float = 0.01) -> Audio:
-    """Without the leading and trailing silence: frames more than ``-below_db`` under the loudest one.
+    """Return the sound without leading and trailing silence; of silence nothing is left.
 
-    ``keep_s`` seconds are left on both sides, so that a soft consonant keeps its attack. Silence becomes empty.
+    Args:
+        audio: The sound.
+        below_db: Frames this much below the loudest one are silent, dB (negative).
+        keep_s: Silence left on both sides, seconds, so that a soft consonant keeps its attack.
     """
     levels = levels_db(audio)
     if len(levels) == 0 or levels.max() <= -100:
@@ -95,7 +99,7 @@ def trim(audio: Audio, below_db: float = SILENCE_DB, keep_s: float = 0.01) -> Au
 
 
 def fade(audio: Audio, seconds: float) -> Audio:
-    """Faded in and out by raised cosines of ``seconds`` each, or half the sound where it is shorter."""
+    """Return the sound faded in and out by raised cosines of ``seconds`` each, at most half the sound."""
     length = min(round(seconds * audio.rate), len(audio.samples) // 2)
     if length == 0:
         return audio
@@ -108,18 +112,18 @@ def fade(audio: Audio, seconds: float) -> Audio:
 
 
 def gain(audio: Audio, decibels: float) -> Audio:
-    """Louder or softer by ``decibels``."""
+    """Return the sound louder or softer by ``decibels``."""
     return Audio(audio.samples * np.float32(10 ** (decibels / 20)), audio.rate)
 
 
 def peak_db(audio: Audio) -> float | None:
-    """Sample peak in dBFS; ``None`` for silence."""
+    """Return the sample peak in dBFS; ``None`` for silence."""
     highest = float(np.abs(audio.samples).max()) if audio.samples.size else 0.0
     return 20 * float(np.log10(highest)) if highest > 0 else None
 
 
 def loudness_lufs(audio: Audio) -> float | None:
-    """Integrated loudness by ITU-R BS.1770-4 (EBU R128); ``None`` where all is below its −70 LUFS gate.
+    """Return the integrated loudness by ITU-R BS.1770-4 (EBU R128); ``None`` where all is below its −70 LUFS gate.
 
     Sound shorter than the 400 ms that a measuring block needs is repeated to fill one.
     """
@@ -137,9 +141,14 @@ def loudness_lufs(audio: Audio) -> float | None:
 
 
 def stretch(audio: Audio, speed: float, length: int | None = None) -> Audio:
-    """Faster (``speed`` above 1) or slower at the same pitch; exactly ``length`` samples, or ``round(n / speed)``.
+    """Return the sound faster or slower at the same pitch.
 
-    By the phase vocoder of Signalsmith Stretch, in this process: a child process per line costs more than the stretch.
+    By the phase vocoder of Signalsmith Stretch, in this process: a child process per segment costs more than it.
+
+    Args:
+        audio: The sound.
+        speed: Above 1 is faster.
+        length: Samples of the result; ``round(n / speed)`` where it is left out.
     """
     wanted = round(len(audio.samples) / speed) if length is None else length
     if wanted == len(audio.samples) or len(audio.samples) == 0:
@@ -154,7 +163,7 @@ def stretch(audio: Audio, speed: float, length: int | None = None) -> Audio:
 
 
 class LoudnessMeter:
-    """Integrated loudness of sound that comes in blocks: ITU-R BS.1770-4, as EBU R128 uses it.
+    """Measure the integrated loudness of sound that comes in blocks: ITU-R BS.1770-4, as EBU R128 uses it.
 
     Two filters (a shelf of 4 dB above 1.5 kHz, a high-pass at 38 Hz), energy in blocks of 400 ms that overlap by three
     quarters, gates at −70 LUFS and 10 LU below the mean.
@@ -173,14 +182,14 @@ class LoudnessMeter:
         self._energies: list[NDArray[np.float64]] = []
 
     @classmethod
-    def of(cls, audio: Audio) -> LoudnessMeter:
-        """A meter that was given all of ``audio``."""
+    def from_audio(cls, audio: Audio) -> LoudnessMeter:
+        """Return a meter that was given all of ``audio``."""
         meter = cls(audio.rate, audio.channels)
         meter.add(audio.samples.reshape(-1, audio.channels))
         return meter
 
     def add(self, block: Samples) -> None:
-        """Takes the next samples, shape ``(n, channels)``."""
+        """Take the next samples, shape ``(n, channels)``."""
         from scipy.signal import sosfilt
 
         weighted, self._state = sosfilt(self._filters, block, axis=0, zi=self._state)
@@ -191,7 +200,7 @@ class LoudnessMeter:
         self._energies.append(np.einsum("hsc,hsc->h", steps, steps) / self._step)
 
     def lufs(self) -> float | None:
-        """Loudness of all that came so far; ``None`` where all of it is below the gate or it is under 400 ms."""
+        """Return the loudness of all samples so far; ``None`` below the gate or under 400 ms."""
         hops = np.concatenate(self._energies) if self._energies else np.zeros(0)
         if len(hops) < 4:
             return None
@@ -203,9 +212,9 @@ class LoudnessMeter:
         return float(10 * np.log10(loud.mean()) - 0.691)
 
     def short_term(self) -> NDArray[np.float64]:
-        """Loudness of each 3 s, a value every 0.1 s, LUFS without gates (EBU Tech 3341); −120 for digital silence.
+        """Return the loudness of each 3 s, a value every 0.1 s, LUFS without gates (EBU Tech 3341).
 
-        Of less than 3 s one value, of less than 0.1 s none.
+        Digital silence is −120. Sound of less than 3 s has one value, of less than 0.1 s none.
         """
         hops = np.concatenate(self._energies) if self._energies else np.zeros(0)
         if len(hops) == 0:
@@ -217,7 +226,7 @@ class LoudnessMeter:
 
     @property
     def seconds(self) -> float:
-        """How much has come so far, to 0.1 s."""
+        """Return how many seconds of sound were added, to 0.1 s."""
         return sum(map(len, self._energies)) * LOUDNESS_HOP_S
 
 

@@ -48,7 +48,7 @@ class EngineReport:
 
 @dataclass(frozen=True)
 class WeightReport:
-    """Weights that packages carry; ``path`` is absent where they are not here or not what they should be."""
+    """Weights that packages carry; ``path`` is absent where they are missing or not what they should be."""
 
     name: str
     path: Path | None
@@ -61,7 +61,7 @@ class WeightReport:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at; ``needed`` where no dub can run without it."""
+    """One check of the machine; ``needed`` where no dub can run without it."""
 
     name: str
     ok: bool
@@ -107,12 +107,12 @@ def explain_settings(settings: Settings) -> Iterator[Setting]:
 
 
 def weight_reports() -> list[WeightReport]:
-    """All weights that packages carry; those that are here are verified (and joined, the first time)."""
+    """Return a report on all weights that packages carry, verified (and joined, the first time) where present."""
     return [_weight_report(name) for name in PACKAGED]
 
 
 def checks(settings: Settings) -> Iterator[Check]:
-    """Everything that a dub needs, then what it may use."""
+    """Yield the checks of everything that a dub needs, then of what it may use."""
     yield _python()
     yield from _packages()
     yield from _ffmpeg()

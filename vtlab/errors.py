@@ -10,7 +10,7 @@
     │   ├── ResourceError     not enough disk or memory for this job
     │   └── OutputError       standard output cannot be written
     ├── TransientError        worth another try: a time-out, a refused connection
-    ├── LineError             one line failed for good; the rest goes on
+    ├── LineError             one segment failed for good; the rest goes on
     └── Cancelled             the user or the server asked to stop
 
 Every error carries a stable ``code``; ``str(error)`` is the sentence shown to the user, free of secrets (``redact``).
@@ -72,18 +72,27 @@ def redacted_traceback(error: BaseException) -> str:
 
 
 class RedactedOutput(io.TextIOWrapper):
-    """Standard output or error that writes no secret, whoever prints: this program or a library.
+    """Standard output or error that writes no secret, whether this program or a library prints.
 
-    Raises ``OutputError`` where standard output cannot be written. What standard error cannot take is lost: there is
-    no other place to say so.
+    What standard error cannot take is lost: there is no other place to say so.
     """
 
     def write(self, text: str) -> int:
+        """Write ``text`` without secrets.
+
+        Raises:
+            OutputError: Standard output cannot be written.
+        """
         with _output_errors(self.name):
             super().write(redact(text))
         return len(text)
 
     def flush(self) -> None:
+        """Pass on all that was written.
+
+        Raises:
+            OutputError: Standard output cannot be written.
+        """
         with _output_errors(self.name):
             super().flush()
 
@@ -96,7 +105,11 @@ def redact_output() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.flush()
             redacted = RedactedOutput(
-                stream.buffer, stream.encoding, "vtlab.escape", line_buffering=stream.line_buffering
+                stream.buffer,
+                stream.encoding,
+                "vtlab.escape",
+                line_buffering=stream.line_buffering,
+                write_through=stream.write_through,  # under PYTHONUNBUFFERED
             )
             setattr(sys, name, redacted)
 
@@ -175,7 +188,7 @@ class SettingsError(UserError):
 
 
 class LanguageError(UserError):
-    """A language code nobody knows, or a pair that no installed engine speaks."""
+    """A language code that is unknown, or a pair that no installed engine speaks."""
 
     code = "E_LANGUAGE"
 
@@ -187,7 +200,7 @@ class EngineError(UserError):
 
 
 class WeightsError(UserError):
-    """Weights were found nowhere, or their content is not what it should be."""
+    """Weights are missing, or their content is not what it should be."""
 
     code = "E_WEIGHTS"
 
@@ -205,9 +218,10 @@ class OutputError(UserError):
 
 
 class TransientError(VtlabError):
-    """The same call may succeed later: time-outs, refusals of a busy service.
+    """The same call may succeed later: a time-out, or a refusal of a busy service.
 
-    ``retry_after_s``: how long the service asked to be left alone, where it said so.
+    Attributes:
+        retry_after_s: How long the service asked to wait, where it said so, seconds.
     """
 
     code = "E_TRANSIENT"
@@ -218,7 +232,7 @@ class TransientError(VtlabError):
 
 
 class LineError(VtlabError):
-    """One line could not be done by this engine, and trying again would not help."""
+    """One segment could not be done by this engine, and trying again would not help."""
 
     code = "E_LINE"
 
@@ -231,6 +245,6 @@ class Cancelled(VtlabError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'x'?`` for the known word nearest to ``word``, or an empty string."""
+    """Return `` Did you mean 'x'?`` for the known word nearest to ``word``, or an empty text."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""

@@ -25,7 +25,7 @@ STAGES = tuple(SHARES)
 
 
 class Severity(StrEnum):
-    """What a failed check does to the dub."""
+    """The consequence of a failed check for the dub."""
 
     INFO = "info"  # worth knowing
     WARNING = "warning"  # worth looking at; the dub is whole
@@ -34,7 +34,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One result of a check. ``code`` is stable (``rushed``), ``segment`` the id of the line it is about."""
+    """One result of a check.
+
+    ``code`` is stable (``rushed``), ``segment`` the id of the segment concerned, ``start`` and ``end`` the seconds
+    of the source where it concerns a stretch of it.
+    """
 
     stage: str
     code: str
@@ -43,11 +47,13 @@ class Finding:
     segment: int | None = None
     value: float | None = None
     limit: float | None = None
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True)
 class StageStarted:
-    """``stage`` began; ``number`` counts from 1."""
+    """A stage began; ``number`` counts from 1."""
 
     stage: str
     number: int
@@ -56,7 +62,7 @@ class StageStarted:
 
 @dataclass(frozen=True)
 class SegmentDone:
-    """One more segment left ``stage``; ``total`` is absent while nobody knows how many there will be."""
+    """One more segment left a stage; ``total`` is absent while their number is unknown."""
 
     stage: str
     done: int
@@ -66,7 +72,7 @@ class SegmentDone:
 
 @dataclass(frozen=True)
 class StageFinished:
-    """``stage`` ended; ``reused_share`` of its answers, 0 to 1, came from the store."""
+    """A stage ended; ``reused_share`` of its answers, 0 to 1, came from the store."""
 
     stage: str
     number: int
@@ -76,20 +82,20 @@ class StageFinished:
 
     @property
     def reused(self) -> bool:
-        """Its whole result came from the store."""
+        """Whether its whole result came from the store."""
         return self.reused_share == 1
 
 
 @dataclass(frozen=True)
 class Found:
-    """A check found something."""
+    """A check has a finding."""
 
     finding: Finding
 
 
 @dataclass(frozen=True)
 class Log:
-    """A line for people: what was chosen, and what is slow."""
+    """A message for people: a choice that was made, or why something takes long."""
 
     stage: str
     message: str
@@ -100,10 +106,11 @@ Listener = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The listener that shows nothing."""
+    """Do nothing with an event: the listener where nothing is shown."""
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
+    """Return an event as plain data, with its kind and the time."""
     return {
         "event": type(event).__name__,
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -113,12 +120,13 @@ def event_to_json(event: Event) -> dict[str, Any]:
 
 @dataclass
 class PlainLines:
-    """One line per stage and finding, for logs and pipes; safe from several threads."""
+    """Print a line per stage and finding, for logs and pipes; safe from several threads."""
 
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, event: Event) -> None:
+        """Print the line of an event, where it has one."""
         text = _line(event)
         if text is not None:
             with self._lock:
@@ -127,18 +135,19 @@ class PlainLines:
 
 @dataclass
 class JsonLines:
-    """Every event as one JSON object a line."""
+    """Print every event as one JSON object a line; safe from several threads."""
 
     stream: TextIO
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, event: Event) -> None:
+        """Print an event."""
         with self._lock:
             print(json.dumps(event_to_json(event), ensure_ascii=False), file=self.stream, flush=True)
 
 
 class ProgressBar:
-    """A live bar with stage, segment and time left, for a terminal; findings scroll by above it. A context manager."""
+    """Show a live bar with stage, segment and time left in a terminal, findings above it; a context manager."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -163,6 +172,7 @@ class ProgressBar:
         self._progress.stop()
 
     def __call__(self, event: Event) -> None:
+        """Move the bar to where an event is."""
         match event:
             case StageStarted():
                 self._stages.setdefault(event.stage, 0.0)
@@ -200,7 +210,7 @@ def _line(event: Event) -> str | None:
         case Found(finding):
             if finding.severity is Severity.INFO:
                 return None
-            where = f" line {finding.segment}:" if finding.segment is not None else ""
+            where = f" segment {finding.segment}:" if finding.segment is not None else ""
             return f"{finding.severity}: {finding.stage}:{where} {finding.message}"
         case Log():
             return f"{event.stage}: {event.message}"

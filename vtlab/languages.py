@@ -47,7 +47,11 @@ _BY_NAME = {name.lower(): code for code, (name, _) in LANGUAGES.items()}
 
 
 def language_code(text: str) -> str:
-    """The ISO 639-1 code for a code, regional code or English name; ``LanguageError`` names the nearest one."""
+    """Return the ISO 639-1 code for a code, a regional code or an English name.
+
+    Raises:
+        LanguageError: The language is unknown; the nearest one is named.
+    """
     key = text.strip().lower().replace("_", "-")
     base = key.split("-")[0]
     for candidate in (key, base):
@@ -61,10 +65,10 @@ def language_code(text: str) -> str:
 
 
 def language_name(code: str) -> str:
-    """``Portuguese`` for ``pt``; the code itself when it is not known."""
+    """Return the English name of a code: ``Portuguese`` for ``pt``; the code itself where it is unknown."""
     return LANGUAGES[code][0] if code in LANGUAGES else code
 
 
 def three_letters(code: str) -> str:
-    """The ISO 639-2 code that media containers carry: ``por`` for ``pt``, ``und`` when there is none."""
+    """Return the ISO 639-2 code that media containers carry: ``por`` for ``pt``, ``und`` when there is none."""
     return LANGUAGES[code][1] if code in LANGUAGES else "und"

@@ -30,7 +30,7 @@ from vtlab import resources
 from vtlab.errors import InputError, ResourceError
 from vtlab.files import atomic_write, locked, sha256_of, sync
 from vtlab.languages import LANGUAGES, language_name
-from vtlab.record import Output, Record
+from vtlab.record import Output, Record, printable
 from vtlab.weights import content_hash
 
 if TYPE_CHECKING:
@@ -216,11 +216,6 @@ def result_endings(source: str, target: str, suffix: str, speech_track: bool) ->
     return {**endings, "record": f"{target}.{RECORD}"}
 
 
-def printable(name: str) -> str:
-    """Return the name as text, with bytes that are none spelt out, as JSON cannot hold them."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
 # ---------------------------------------------------------------- what may be replaced
 
 
@@ -269,7 +264,7 @@ class Destination:
         """
         there = [path for path in (self.folder / name for name in names) if os.path.lexists(path)]
         for path in there:
-            if path.exists() and path.samefile(self.video):
+            if _same(path, self.video):
                 raise InputError(
                     f"{_shown(path)} is the video itself, and a result would replace it. Choose another folder with "
                     "--out, or give the video another name.",
@@ -308,13 +303,18 @@ def _objection(path: Path, source: str, records: Mapping[Path, _Listing]) -> str
     if path.is_symlink():
         return "is a link to another file"
     if (own := records.get(path)) is not None:
-        return None if own.source == source else f"is the record of another video, {own.video}"
+        return (
+            None
+            if own.source == source
+            else f"is the record of another video (or of this one before it was changed), {own.video}"
+        )
     name = printable(path.name)
     listed = [
         (listing, output)
         for listing in records.values()
         for output in listing.outputs
-        if output.file == name or (output.file.casefold() == name.casefold() and _same(path, output.file))
+        if output.file == name
+        or (output.file.casefold() == name.casefold() and _same(path, path.with_name(output.file)))
     ]
     size = path.stat().st_size
     sha256 = sha256_of(path) if any(output.bytes == size for _, output in listed) else None
@@ -322,7 +322,7 @@ def _objection(path: Path, source: str, records: Mapping[Path, _Listing]) -> str
     if source in made_from:
         return None
     if made_from:
-        return f"was made from another video, {next(iter(made_from.values()))}"
+        return f"was made from another video (or this one before it was changed), {next(iter(made_from.values()))}"
     if any(listing.source == source for listing, _ in listed):
         return "was changed after a dub had made it"
     return "was not made by a dub of this video"
@@ -354,10 +354,12 @@ def _listing(path: Path) -> _Listing | None:
         return None
 
 
-def _same(path: Path, name: str) -> bool:
-    with suppress(OSError):
-        return path.samefile(path.with_name(name))
-    return False
+def _same(one: Path, other: Path) -> bool:
+    """Return whether both paths lead to one file that exists."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 # ---------------------------------------------------------------- publishing

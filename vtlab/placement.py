@@ -1,13 +1,14 @@
-"""Placing lines on one absolute timeline: all at once, by linear programming.
+"""Place segments on one absolute timeline: all at once, by linear programming.
 
-Each line has a window (when its source is spoken) and a natural duration (how long its voice takes at speed 1). Wanted
-are starts and durations with the least total of onset drift, offset drift and departure from natural speed, lines in
-order and apart, neighbours at like speeds. Start and duration of each line are the variables; in the duration, unlike
-in the speed, every one of these costs is convex and piecewise linear, so the optimum is exact, found at once for all
-lines, and the same on every machine. Since every line is placed on the clock of the picture, drift cannot accumulate.
+Each segment has a window (when its source is spoken) and a natural duration (how long its voice takes at speed 1).
+Wanted are starts and durations with the least total of onset drift, offset drift and departure from natural speed,
+segments in order and apart, neighbours at like speeds. Start and duration of each segment are the variables; in the
+duration, unlike in the speed, every one of these costs is convex and piecewise linear, so the optimum is exact, found
+at once for all segments, and the same on every machine. Since every segment is placed on the clock of the picture,
+drift cannot accumulate.
 
-The costs are prices per second, to be read against each other: ``ONSET`` against ``SPEED`` says how much faster a line
-may get for the next one to start on time.
+The costs are prices per second, to be read against each other: ``ONSET`` against ``FASTER`` says how much faster a
+segment may get for the next one to start on time.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ OFFSET = 0.9  # an end off by a second
 UNEVEN = 0.15  # a second more or less by a change of speed between neighbours …
 UNEVEN_HEARD = 0.6  # … and where their speeds differ by more than HEARD_STEP
 HEARD_STEP = 1.08  # a change of tempo beyond this ratio is heard
-NEIGHBOURS_S = 3.0  # lines further apart than this are not neighbours to the ear
-NO_WINDOW_S = 0.1  # a window shorter than this says nothing about where the line should end
+NEIGHBOURS_S = 3.0  # segments further apart than this are not neighbours to the ear
+NO_WINDOW_S = 0.1  # a window shorter than this says nothing about where the segment should end
 
 # price of a second gained by speaking faster than natural, than the preferred limit, than the speed worth reaching …
 FASTER = (0.35, 0.7, 3.0)
@@ -40,21 +41,21 @@ RUSHED = tuple(
 SLOWER = (0.25, 0.7)  # price of a second filled by speaking slower than natural, than the preferred limit
 
 # ---- speeds
-# A line whose voice needs up to 1.3 times its slot is worth that speed, since then it ends with its source. One that
+# A segment whose voice needs up to 1.3 times its slot is worth that speed, since then it ends with its source. One that
 # needs 1.4 times cannot end with it anyway: it keeps to the preferred speed and runs on into the silence.
 WORTH_SPEED, WORTH_UP_TO, WORTHLESS_FROM = 1.2, 1.3, 1.4
 # ---- crowds
-CROWD_GAP_S = 0.4  # lines with less silence between them are one stretch
-CROWD_LINES = 4  # a stretch of fewer lines is no crowd: silence is near
+CROWD_GAP_S = 0.4  # segments with less silence between them are one stretch
+CROWD_LINES = 4  # a stretch of fewer segments is no crowd: silence is near
 CROWD_DENSE = 0.9  # share of a crowd that is speech: there is no silence to run on into
-CROWDED = 1.0  # a stretch that needs more than this on average is crowded: its lines share the speed it needs …
+CROWDED = 1.0  # a stretch that needs more than this on average is crowded: its segments share the speed it needs …
 CROWD_ROOM = 1.03  # … with so much to spare for keeping time within it
 CROWD_UNEVEN = 20.0  # price of steps between neighbours in a crowd beyond HEARD_STEP
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one line goes: seconds, and its speed (1.0 = natural, native rate and stretching together)."""
+    """The place of one segment in seconds, and its speed (1.0 = natural, native rate and stretching together)."""
 
     start: float
     end: float
@@ -64,11 +65,19 @@ class Placement:
 def place(
     windows: Sequence[Interval], natural_s: Sequence[float], total_s: float | None, settings: AudioSyncSettings
 ) -> list[Placement]:
-    """The best placement of all lines, in order, none overlapping, all within ``total_s``.
+    """Return the best placement of all segments, in order, none overlapping.
 
-    ``windows`` are where the sources are spoken; they may touch, overlap, be empty or run backwards. ``natural_s`` are
-    durations at speed 1, all positive. Speeds stay within the settings' limits; the upper one gives way only where
-    lines cannot fit otherwise, and then evenly over the whole crowded stretch.
+    Speeds stay within the settings' limits; the upper one gives way only where segments cannot fit otherwise, and then
+    evenly over the whole crowded stretch.
+
+    Args:
+        windows: Where the sources are spoken; they may touch, overlap, be empty or run backwards.
+        natural_s: Durations at speed 1, all positive.
+        total_s: Length of the track, in which all must fit; ``None`` where there is no end.
+        settings: Preferred speeds and limits, gap and tolerance.
+
+    Raises:
+        ValueError: There are not as many durations as windows.
     """
     if len(windows) != len(natural_s):
         raise ValueError(f"{len(windows)} windows for {len(natural_s)} lines")
@@ -86,7 +95,7 @@ def place(
 def plan_rates(
     windows: Sequence[Interval], natural_s: Sequence[float], settings: AudioSyncSettings, total_s: float | None = None
 ) -> list[float]:
-    """The speed that each line should have, for a voice that is about to speak: ``place`` without the places."""
+    """Return the speed of each segment, for a voice that is about to speak: ``place`` without the places."""
     return [placement.speed for placement in place(windows, natural_s, total_s, settings)]
 
 
@@ -134,7 +143,7 @@ def _solve(
     windows: Sequence[Interval], natural: np.ndarray, total_s: float | None, settings: AudioSyncSettings
 ) -> tuple[np.ndarray, np.ndarray]:
     program = _Program()
-    # a track too short for its lines even without the gaps and at any speed that is still speech is filled evenly
+    # a track too short for its segments even without the gaps and at any speed that is still speech is filled evenly
     gap = settings.gap_s
     if total_s is not None:
         gap = min(gap, total_s / (10 * len(natural)))
@@ -162,7 +171,7 @@ def _solve(
 def _crowd_limits(
     windows: Sequence[Interval], natural: np.ndarray, total_s: float | None, settings: AudioSyncSettings
 ) -> list[float]:
-    """The speed from which a line is rushed: the settings' limit, or in a crowd little more than the crowd needs."""
+    """Return the speed above which a segment is rushed: the settings' limit, or in a crowd what the crowd needs."""
     limits = [settings.max_speed] * len(windows)
     first = 0
     for line in range(1, len(windows) + 1):
@@ -191,7 +200,7 @@ def _price_drift(program: _Program, start: int, duration: int, window: Interval,
 def _price_speed(
     program: _Program, duration: int, natural: float, window: Interval, limit: float, settings: AudioSyncSettings
 ) -> None:
-    """Prices on the duration of a line; slopes add up, so each step pays what it adds to the one before."""
+    """Price the duration of a segment; slopes add up, so each step pays what it adds to the one before."""
     paid = 0.0
     preferred = settings.preferred_max_speed
     worth = preferred
@@ -211,7 +220,7 @@ def _price_speed(
 
 
 def _price_steps(program: _Program, one: int, two: int, natural_one: float, natural_two: float, crowded: bool) -> None:
-    """Prices on unlike slowness (duration ÷ natural duration) of neighbours, per second of the shorter one."""
+    """Price unlike slowness (duration ÷ natural duration) of neighbours, per second of the shorter one."""
     shorter = min(natural_one, natural_two)
     heard = CROWD_UNEVEN if crowded else UNEVEN_HEARD
     for (a, natural_a), (b, natural_b) in (

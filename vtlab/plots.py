@@ -1,8 +1,8 @@
-"""The pictures of an evaluation: one style, one function each, every one a figure of its own.
+"""Plots of dubs and evaluations, each a figure of its own.
 
-Figures are made without pyplot, so nothing global is left behind: show one as the last value of a notebook's cell, or
-take ``png`` or ``svg`` of it. Colours are those that Okabe and Ito (2008, "Color Universal Design") chose for all kinds
-of colour vision; what colour says, shape, place or a label says too. Times are seconds on the picture's clock.
+Figures are made without pyplot, so no global state is left: show one as the last value of a notebook's cell, or take
+its `png` or `svg`. Colours are those of Okabe and Ito (2008, "Color Universal Design") for all kinds of colour vision,
+and shape, place or a label repeats whatever a colour means. Times are seconds on the video's clock.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from vtlab.audio import LOUDNESS_HOP_S, SHORT_TERM_HOPS, LoudnessMeter
 from vtlab.errors import InputError
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.sync import ONSET_TOLERANCE_MS
+from vtlab.metrics.timing import ONSET_TOLERANCE_MS
 from vtlab.record import Record, SegmentRecord
 from vtlab.segments import Interval
 from vtlab.settings import AudioSyncSettings
@@ -61,7 +61,7 @@ Range = tuple[float, float]
 
 
 class Picture(Figure):
-    """A figure that notebooks show by themselves."""
+    """A figure that a notebook shows without pyplot."""
 
     def _repr_png_(self) -> bytes:
         return png(self)
@@ -69,7 +69,7 @@ class Picture(Figure):
 
 @dataclass(frozen=True)
 class Point:
-    """A configuration by ``quality`` and ``cost``; ``best``: no other is as good for less."""
+    """A configuration's quality and cost; `best`: no other is as good at less cost."""
 
     name: str
     quality: float
@@ -79,7 +79,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its interval, under two names: ``name`` is the row, ``group`` the configuration."""
+    """A value with its interval; `name` is its panel, `group` the configuration."""
 
     name: str
     group: str
@@ -90,7 +90,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Change:
-    """A metric's difference in figures and in ``text``; ``sign``: 1 more is better, −1 less is better, 0 neither."""
+    """A metric's difference, its interval and label; `sign`: 1 where more is better, −1 where less is, 0 neither."""
 
     name: str
     value: float
@@ -101,17 +101,16 @@ class Change:
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
-    """The figure as PNG, on white."""
+    """Return the figure as PNG on white."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, facecolor="white")
     return out.getvalue()
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element for a page: no ground of its own, ink in the colour of the page's text.
+    """Return the figure as an `<svg>` element for a page, transparent, in the colour of the page's text.
 
-    Its headline is what it is called where nobody sees it; ``--least`` is the width below which its letters are too
-    small to read.
+    Its headline is its label for screen readers; `--least` is the width below which its letters are too small to read.
     """
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
@@ -124,9 +123,12 @@ def svg(figure: Figure) -> str:
 
 
 def drift(clips: Mapping[str, Measurement]) -> Figure:
-    """How late (above) or early each line of each clip starts, dots, and ends, rings; at most ``PANELS`` clips.
+    """Draw how late (above) or early segments start (dots) and end (rings), for the `PANELS` clips that drift most.
 
-    Shown are the clips that drift most. A line nobody hears is a cross on the zero line.
+    A segment that is not heard is a cross on the zero line.
+
+    Args:
+        clips: Measurements by clip.
     """
     shown = sorted(clips, key=lambda name: -_worst(clips[name]))[:PANELS]
     names = [name for name in clips if name in shown]
@@ -147,7 +149,7 @@ def drift(clips: Mapping[str, Measurement]) -> Figure:
 
 
 def speed_histogram(groups: Mapping[str, Sequence[float]]) -> Figure:
-    """How many lines go how fast, a panel per configuration; 1 = the voice's natural speed."""
+    """Draw a histogram of the segments' speeds, a panel per configuration; 1 is the voice's natural speed."""
     figure, panels = _figure(max(len(groups), 1), 1.4, sharex=True)
     every = [speed for group in groups.values() for speed in group]
     low, high = min([*every, BEARABLE[0]]) - 0.05, max([*every, BEARABLE[1]]) + 0.05
@@ -159,10 +161,10 @@ def speed_histogram(groups: Mapping[str, Sequence[float]]) -> Figure:
         for limit in BEARABLE:
             axes.axvline(limit, color=RED, linewidth=1, linestyle=(0, (4, 3)))
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-        said = (
+        label = (
             f"median {np.median(group):.2f}, 95th percentile {np.percentile(group, 95):.2f}" if group else "no speeds"
         )
-        axes.set_title(f"{name}: {said}", loc="left", fontsize=SIZE, color=INK)
+        axes.set_title(f"{name}: {label}", loc="left", fontsize=SIZE, color=INK)
         axes.set_ylabel("lines", fontsize=SIZE)
     panels[-1].set_xlabel("speed of the voice (1 = natural)")
     _headline(figure, "Speed of the lines: preferred range shaded, limits dashed")
@@ -170,7 +172,7 @@ def speed_histogram(groups: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def pareto(points: Sequence[Point], quality: str, cost: str, *, lower_is_better: bool = False) -> Figure:
-    """Quality (up is better) against cost (left is better); those that nothing beats in both are filled and joined."""
+    """Draw quality (up is better) against cost (left is better), the Pareto set filled and joined."""
     figure, (axes,) = _figure(1, 4.2, width=7.5)
     best = sorted((point for point in points if point.best), key=lambda point: point.cost)
     rest = [point for point in points if not point.best]
@@ -188,7 +190,7 @@ def pareto(points: Sequence[Point], quality: str, cost: str, *, lower_is_better:
 
 
 def losses(estimates: Sequence[Estimate]) -> Figure:
-    """Where the end-to-end loss comes from: a panel per stage (``name``), a bar per configuration (``group``)."""
+    """Draw the losses, a panel per stage (`name`) and a bar per configuration (`group`)."""
     stages = list(dict.fromkeys(estimate.name for estimate in estimates))
     groups = list(dict.fromkeys(estimate.group for estimate in estimates))
     figure, panels = _figure(max(len(stages), 1), 0.45 + 0.32 * max(len(groups), 1), sharex=True)
@@ -216,10 +218,10 @@ def losses(estimates: Sequence[Estimate]) -> Figure:
 
 
 def differences(changes: Sequence[Change], title: str) -> Figure:
-    """Differences with their intervals, a row and a scale of its own per metric, turned so that right is better.
+    """Draw differences with their intervals, a row and a scale of its own per metric, turned so that right is better.
 
-    Filled: the interval leaves out zero. Grey rings: no difference shown. Those of which neither way is better stand
-    apart, below, as diamonds; there right is more.
+    Filled where the interval leaves out zero, else a grey ring. Metrics of which neither way is better stand below, as
+    diamonds; there right is more.
     """
     judged = [change for change in changes if change.sign != 0]
     others = [change for change in changes if change.sign == 0]
@@ -239,7 +241,7 @@ def differences(changes: Sequence[Change], title: str) -> Figure:
 
 
 def waveform(blocks: Iterable[NDArray[np.float32]], rate: int, seconds: float, speech: Sequence[Interval]) -> Figure:
-    """The envelope of mono sound, taken block by block so that an hour needs no memory, and where somebody speaks."""
+    """Draw the envelope of mono sound, read block by block so that an hour needs no memory, and the spans of speech."""
     figure, (axes,) = _figure(1, 1.9)
     low, high, at = _envelope(blocks, rate, seconds)
     axes.fill_between(at, low, high, color=GREY, linewidth=0, step="mid")
@@ -256,7 +258,7 @@ def waveform(blocks: Iterable[NDArray[np.float32]], rate: int, seconds: float, s
 
 
 def words(record: Record, start: float = 0.0, end: float | None = None) -> Figure:
-    """Each recognised word at its time, sentence by sentence; words less probable than ``DOUBTED`` stand out.
+    """Draw each recognised word at its time, sentence by sentence; words less probable than `DOUBTED` stand out.
 
     Up to ``ROWS`` rows of ``WORD_ROW_S`` seconds from ``start``.
     """
@@ -296,7 +298,7 @@ def words(record: Record, start: float = 0.0, end: float | None = None) -> Figur
 
 
 def placements(record: Record, start: float = 0.0, end: float | None = None) -> Figure:
-    """Where the source says each line and where the dub does, with the line's speed; ``ROWS`` rows at most."""
+    """Draw the segments of source and dub at their times, with their speed, in `ROWS` rows at most."""
     rows, clipped = _rows(record, start, end, LINE_ROW_S)
     natural, bearable = record.speed_ranges()
     figure, panels = _figure(len(rows), 1.25)
@@ -324,7 +326,7 @@ def placements(record: Record, start: float = 0.0, end: float | None = None) -> 
 
 
 def speeds(record: Record) -> Figure:
-    """The speed of each line over time; a fast line among slow ones is heard."""
+    """Draw the speed of each segment over time; a fast segment among slow ones is heard."""
     natural, bearable = record.speed_ranges()
     figure, (axes,) = _figure(1, 2.2)
     axes.axhspan(*natural, color=SHADE, alpha=0.35, linewidth=0)
@@ -369,23 +371,24 @@ def loudness(meter: LoudnessMeter, target_lufs: float = TARGET_LUFS) -> Figure:
     at = (np.arange(len(values)) + SHORT_TERM_HOPS / 2) * LOUDNESS_HOP_S
     axes.plot(at, np.where(values > SILENT_LUFS, values, np.nan), color=BLUE, linewidth=1.6)
     integrated = meter.lufs()
-    said = "silence"
+    label = "silence"
     if integrated is not None:
         axes.axhline(integrated, color=INK, linewidth=0.8)
-        said = f"{integrated:.1f} LUFS integrated (line)"
+        label = f"{integrated:.1f} LUFS integrated (line)"
     axes.set_xlim(0, max(meter.seconds, 1e-3))
     loudest = float(values.max(initial=TARGET_LUFS))
     axes.set_ylim(SILENT_LUFS, max(-14.0, loudest + 2))
     axes.set_xlabel("seconds")
     axes.set_ylabel("LUFS")
-    _headline(figure, f"Loudness over 3 s: {said}, target {target_lufs:g} ± {TOLERANCE_LU:g} shaded")
+    _headline(figure, f"Loudness over 3 s: {label}, target {target_lufs:g} ± {TOLERANCE_LU:g} shaded")
     return figure
 
 
 def subtitle_frame(video: Path, time_s: float, subtitles: Path | None = None) -> Figure:
-    """The picture at ``time_s`` and its cue: of the file ``subtitles``, or of the video, in the language of the dub.
+    """Draw the frame at `time_s` with its cue from the file `subtitles`, else from the video, in the dub's language.
 
-    Raises ``InputError`` where the file has no picture or none so late.
+    Raises:
+        InputError: The file has no picture, or none that late.
     """
     image = _frame_at(video, time_s)
     cue = _cue_in_file(subtitles, time_s) if subtitles is not None else _cue_in_video(video, time_s)
@@ -498,7 +501,7 @@ def _differences_of(axes: Axes, changes: Sequence[Change]) -> None:
 
 
 def _label_points(axes: Axes, points: Sequence[Point]) -> None:
-    """Each name to the right above its point, higher where another name or point is in the way."""
+    """Write each name to the right above its point, higher where another name or point is in the way."""
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]
     scale = 72 / axes.figure.dpi  # a point in pixels
     place = {point: scale * axes.transData.transform((point.cost, point.quality)) for point in points}
@@ -548,7 +551,7 @@ def _envelope(
 
 
 def _rows(record: Record, start: float, end: float | None, row_s: float) -> tuple[list[tuple[float, float]], str]:
-    """The rows of a time line and, where it stops short of the end, the words that say so."""
+    """Return the rows of a time line, and a note where it ends before the video does."""
     last = record.source.seconds if end is None else min(end, record.source.seconds)
     count = max(1, int(np.ceil((last - start) / row_s - 1e-9)))
     rows = [(start + index * row_s, start + (index + 1) * row_s) for index in range(min(count, ROWS))]
@@ -565,10 +568,10 @@ def _bar(axes: Axes, start: float, end: float, row: int, colour: str, text: str)
     room = int((min(end, last) - max(start, first)) * LETTERS_A_SECOND)
     shown = text if len(text) <= room else text[: max(0, room - 1)] + "…"
     letters = ON_DARK if colour == BLUE else ON_LIGHT
-    said = _text(
+    label = _text(
         axes, max(start, first) + 0.08, row, shown if room > 3 else "", va="center", size=SIZE - 2, colour=letters
     )
-    said.set_clip_path(bar)  # wide letters, which would be seen beside it
+    label.set_clip_path(bar)  # wide letters, which would be seen beside it
 
 
 def _dubbed(segment: SegmentRecord) -> str:
@@ -613,7 +616,7 @@ def _cue_in_video(video: Path, time_s: float) -> str:
     with av.open(str(video)) as container:
         if not container.streams.subtitles:
             return ""
-        spoken = [stream.language for stream in container.streams.audio[:1]]  # of several texts, that of what is said
+        spoken = [stream.language for stream in container.streams.audio[:1]]  # of several texts, that of what is label
         texts = container.streams.subtitles
         stream = next((text for text in texts if text.language in spoken), texts[0])
         for packet in container.demux(stream):
@@ -626,7 +629,7 @@ def _cue_in_video(video: Path, time_s: float) -> str:
 
 
 def _plain_text(part: Any) -> str:
-    """The words of an ASS event: what follows its eight commas."""
+    """Return the text of an ASS event, which follows its eighth comma."""
     raw = getattr(part, "ass", b"")
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
     return text.split(",", 8)[-1].replace("\\N", "\n").strip()

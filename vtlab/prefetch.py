@@ -1,4 +1,4 @@
-"""An iterator that runs ahead of its reader, in a thread of its own."""
+"""Make the items of an iterator ahead of its reader, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _END = object()
 
 
 def prefetch(items: Iterable[Item], ahead: int = 1000) -> Generator[Item, None, None]:
-    """The same items, made in a thread while the reader is busy, at most ``ahead`` of them in advance.
+    """Yield the same items, made in a thread while the reader is busy, at most ``ahead`` of them in advance.
 
     What ``items`` raises is raised here. Closed early, it waits until the thread has made the item it is at and has
     closed ``items``: afterwards no thread is left.

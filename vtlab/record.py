@@ -7,13 +7,23 @@ measured is null. The number of the schema rises when a field changes its meanin
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from vtlab.settings import AudioSyncSettings
 
+if TYPE_CHECKING:
+    from vtlab.media import Extraction
+    from vtlab.segments import PlacedSegment
+
 SCHEMA = 1
+
+
+def printable(name: str) -> str:
+    """Return the name as text, with bytes that are none spelt out, as JSON cannot hold them."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 class _Part(BaseModel):
@@ -21,6 +31,8 @@ class _Part(BaseModel):
 
 
 class Source(_Part):
+    """The file that was dubbed."""
+
     file: str = Field(description="path as it was given")
     sha256: str
     seconds: float
@@ -31,8 +43,28 @@ class Source(_Part):
     language: str
     language_confidence: float | None = Field(description="0…1 where it was detected, null where it was given")
 
+    @classmethod
+    def of(cls, extraction: Extraction, sha256: str, language: str, confidence: float | None) -> Source:
+        """Return the record of the stream that is dubbed."""
+        info, video = extraction.info, extraction.info.video
+        return cls(
+            file=printable(str(info.path)),
+            sha256=sha256,
+            seconds=info.duration_s,
+            container=info.container,
+            video=None
+            if video is None
+            else {"codec": video.codec, "width": video.width, "height": video.height, "fps": float(video.fps)},
+            audio_stream=extraction.stream.index,
+            audio_streams=len(info.audio),
+            language=language,
+            language_confidence=confidence,
+        )
+
 
 class EngineRun(_Part):
+    """An engine whose answers the dub is made of."""
+
     stage: str
     engine: str = Field(description="the engine whose answers the dub is made of; of the voices those heard in it")
     options: dict[str, Any]
@@ -41,6 +73,8 @@ class EngineRun(_Part):
 
 
 class FindingRecord(_Part):
+    """What a check of a stage found."""
+
     stage: str
     code: str
     severity: str
@@ -48,9 +82,13 @@ class FindingRecord(_Part):
     segment: int | None
     value: float | None
     limit: float | None
+    start: float | None = Field(None, description="where the source has what it is about, if it is about a stretch")
+    end: float | None = None
 
 
 class WordRecord(_Part):
+    """A recognised word, its times in the source."""
+
     text: str
     start: float
     end: float
@@ -58,6 +96,8 @@ class WordRecord(_Part):
 
 
 class SegmentRecord(_Part):
+    """A segment: as recognised, translated, spoken and placed."""
+
     id: int
     start: float = Field(description="where the source says it")
     end: float
@@ -71,16 +111,47 @@ class SegmentRecord(_Part):
     voice: str | None
     engine: str | None
     attempts: int
-    failed: str | None = Field(description="why the line is silent, if no engine could speak it")
+    failed: str | None = Field(description="why the segment is silent, if no engine could speak it")
     rate: float = Field(description="speaking rate asked of the voice, 1 = natural")
     speed: float = Field(description="rate and stretching together")
     planned_start: float = Field(description="where the dub says it")
     planned_end: float
-    measured_start: float | None = Field(description="where it is heard in the line's sound as mixed; null: not mixed")
+    measured_start: float | None = Field(description="where it is heard in its sound as mixed; null: not mixed")
     measured_end: float | None
+
+    @classmethod
+    def of(cls, segment: PlacedSegment) -> SegmentRecord:
+        """Return the record of a segment at its place."""
+        spoken = segment.spoken
+        translated = spoken.source
+        source = translated.source
+        return cls(
+            id=source.id,
+            start=source.start,
+            end=source.end,
+            text=source.text,
+            words=[WordRecord(**asdict(word)) for word in source.words],
+            speaker=source.speaker,
+            confidence=source.confidence,
+            translation=translated.text,
+            candidates=list(translated.candidates),
+            spoken_text=spoken.text,
+            voice=spoken.voice,
+            engine=spoken.engine,
+            attempts=spoken.attempts,
+            failed=spoken.failed,
+            rate=spoken.rate,
+            speed=round(segment.speed, 4),
+            planned_start=segment.start,
+            planned_end=segment.end,
+            measured_start=None if segment.heard is None else segment.heard.start,
+            measured_end=None if segment.heard is None else segment.heard.end,
+        )
 
 
 class StageRecord(_Part):
+    """What a stage took, and how much of it came from the store."""
+
     stage: str
     seconds: float = Field(description="from its start to its end; stages 3 to 5 overlap")
     cpu_s: float = Field(description="processor time of the whole program in that span")
@@ -91,6 +162,8 @@ class StageRecord(_Part):
 
 
 class Output(_Part):
+    """A file of the dub, beside its record."""
+
     kind: str = Field(description="video, audio, subtitles_pt, speech_track …")
     file: str
     sha256: str
@@ -98,6 +171,8 @@ class Output(_Part):
 
 
 class Record(_Part):
+    """How a dub was made and how it came out."""
+
     schema_version: int = SCHEMA
     vtlab: str
     created: str = Field(description="UTC, ISO 8601")
@@ -113,11 +188,14 @@ class Record(_Part):
     stages: list[StageRecord]
     loudness_lufs: float | None = Field(description="integrated loudness of the result, EBU R128")
     true_peak_dbtp: float | None
-    completeness: float = Field(description="lines spoken ÷ lines that have something to say")
+    completeness: float = Field(
+        description="segments spoken ÷ those with something to say, times the share of the speech that was understood"
+    )
+    unheard_s: float = Field(0.0, description="seconds of speech that the recogniser did not understand")
     degraded: bool = Field(description="something is missing from the dub; the findings say what")
     wall_s: float = Field(description="from the call to the finished files")
     first_line_s: float | None = Field(
-        None, description="from the call until the first line had been spoken: a preview can be heard no sooner"
+        None, description="from the call until the first segment was spoken: a preview can be heard no sooner"
     )
     peak_rss_mb: float = Field(description="the most memory this process had taken by the end, MB of 2²⁰ bytes")
     outputs: list[Output]
@@ -126,7 +204,7 @@ class Record(_Part):
     )
 
     def speed_ranges(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The preferred speeds of lines and the limits, lowest and highest, that the dub was made with.
+        """Return the preferred speeds and the limits, lowest and highest, that the dub was made with.
 
         Records of other tools do not tell them: then they are the defaults.
         """

@@ -30,7 +30,7 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def rss_mb() -> float:
-    """Memory that this process and its children take now (resident set size), MB."""
+    """Return the memory that this process and its children take now (resident set size), MB."""
     import psutil
 
     process = psutil.Process()
@@ -42,7 +42,7 @@ def rss_mb() -> float:
 
 
 def peak_rss_mb() -> float:
-    """The most memory that this program alone ever took, MB.
+    """Return the most memory that this program alone ever took, MB.
 
     Not ``ru_maxrss`` on Linux, which begins with the peak of whatever program started this one (getrusage(2)).
     """
@@ -55,26 +55,26 @@ def peak_rss_mb() -> float:
 
 
 def cpu_s() -> float:
-    """Processor time that this process and its ended children have used, seconds, user and system."""
+    """Return the processor time of this process and its ended children, user and system, seconds."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def memory_limit_mb() -> float:
-    """Memory that this process can have at most, MB: the machine's, or less where a control group says so."""
+    """Return the most memory that this process can have, MB: the machine's, or a control group's where that is less."""
     import psutil
 
     return float(min([psutil.virtual_memory().total, *_cgroup_limits()]) / MB)
 
 
 def cores() -> int:
-    """Processor cores that this process may keep busy: those it is bound to, or fewer where a control group says so."""
+    """Return how many cores this process may keep busy: those it is bound to, or a control group's share of them."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([bound, *map(math.floor, _cgroup_cores())]))
 
 
 def disk_free_mb(path: Path) -> float:
-    """Free space where ``path`` is or would be made, MB."""
+    """Return the free space where ``path`` is or would be made, MB."""
     existing = path.absolute()
     while not existing.exists():
         existing = existing.parent
@@ -82,7 +82,11 @@ def disk_free_mb(path: Path) -> float:
 
 
 def check_disk(path: Path, needed_mb: float) -> None:
-    """Raises ``ResourceError`` where ``path`` has less than ``needed_mb`` free."""
+    """Check that there is room where ``path`` is or would be made.
+
+    Raises:
+        ResourceError: Less than ``needed_mb`` is free.
+    """
     free = disk_free_mb(path)
     if free < needed_mb:
         raise ResourceError(
@@ -92,10 +96,16 @@ def check_disk(path: Path, needed_mb: float) -> None:
 
 
 class Watch:
-    """Looks at memory every ``every_s`` seconds while its ``with`` block runs.
+    """Measure memory at intervals while a ``with`` block runs.
 
-    ``on_high(MB)`` is called, in the watching thread, each time memory is above ``HIGH_SHARE`` of ``budget_mb``.
-    ``peak_mb`` is the most that was seen of this process and its children together.
+    Args:
+        budget_mb: The memory budget.
+        on_high: Called in the watching thread with the MB in use each time they are above ``HIGH_SHARE`` of the budget.
+        every_s: Seconds between two measurements.
+        measure: Returns the MB in use.
+
+    Attributes:
+        peak_mb: The most that was measured of this process and its children together.
     """
 
     def __init__(
@@ -166,18 +176,18 @@ def _cgroup_files(controller: str, name: str, name_1: str, groups: Path, members
 
 
 def disk_full(folder: Path) -> ResourceError:
-    """The error for a write that failed with one of ``FULL``."""
+    """Return the error for a write that failed with one of ``FULL``."""
     return ResourceError(f"The disk of {folder} is full; free some space and run again: what is done is kept.")
 
 
 def cache_home(environment: Mapping[str, str] = os.environ) -> Path:
-    """The user's cache (XDG), where vtlab's own folders are unless told otherwise."""
+    """Return the user's cache folder for vtlab (XDG), where its folders are unless a variable names others."""
     home = environment.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "vtlab"
 
 
 def kill_children() -> None:
-    """Kills every process that this one began, and theirs."""
+    """Kill every process that this one began, and theirs."""
     import psutil
 
     for child in psutil.Process().children(recursive=True):

@@ -1,36 +1,94 @@
-"""The books of one dub: which stage runs since when, what was found, how much came from the store, what is in use."""
+"""What one dub carries with it: settings, store, engines and listeners; and its bookkeeping.
+
+The books say which stage runs since when, what was found, how much came from the store, and which engines are in use.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from vtlab import __version__, resources
+from vtlab.engines.choice import Choice
+from vtlab.engines.choice.pivot import Pivot
+from vtlab.engines.choice.translators import Leg
+from vtlab.engines.choice.voices import Cast
 from vtlab.engines.pool import EnginePool
+from vtlab.engines.transcription import TranscriptionEngine
+from vtlab.engines.translation import Translator
+from vtlab.engines.tts import Voice
 from vtlab.errors import Cancelled
-from vtlab.events import STAGES, Finding, Found, Listener, Log, SegmentDone, Severity, StageFinished, StageStarted
+from vtlab.events import (
+    STAGES,
+    Finding,
+    Found,
+    Listener,
+    Log,
+    SegmentDone,
+    Severity,
+    StageFinished,
+    StageStarted,
+)
 from vtlab.prefetch import prefetch
-from vtlab.record import FindingRecord, StageRecord
-from vtlab.resources import Watch, cpu_s
-from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
-from vtlab.settings import Settings
-from vtlab.store.engines import OnFirstUse, Tally
+from vtlab.record import EngineRun, FindingRecord, Record, SegmentRecord, Source, StageRecord
+from vtlab.segments import Interval, PlacedSegment, Segment, SpokenSegment, TranslatedSegment
+from vtlab.settings import Settings, fingerprint
+from vtlab.stages import transcription
+from vtlab.stages.tts import VoiceEngine
+from vtlab.store.engines import (
+    Identity,
+    OnFirstUse,
+    StoredSynthesizer,
+    StoredTranscriber,
+    StoredTranslator,
+    StoredVoiceActivity,
+    Tally,
+)
 from vtlab.store.results import Store
+from vtlab.store.stages import Fingerprint, Mix, StoredSegments, findings_from_json, findings_to_json
 
 SegmentListener = Callable[[Segment | TranslatedSegment | SpokenSegment | PlacedSegment], None]
 
 Item = TypeVar("Item")
-Line = TypeVar("Line")
+Made = TypeVar("Made", Segment, TranslatedSegment, SpokenSegment)
+
+
+def memory_budget_mb(settings: Settings) -> float:
+    """Return what loaded engines may take: the setting, else what the machine or its cgroup allows."""
+    return settings.initialization.memory_budget_mb or resources.memory_limit_mb()
+
+
+def pool_entry(settings: Settings, choice: Choice, *pair: str) -> tuple[tuple[str, ...], Callable[[], Any]]:
+    """Return the key under which a pool keeps an engine, and what builds it; ``pair`` is a translator's languages."""
+    threads = settings.initialization.threads or resources.cores()
+    key = (choice.kind, choice.name, choice.options.model_dump_json(), str(threads), *pair)
+    return key, partial(choice.engine, choice.options, *pair, threads)
+
+
+def identity(choice: Choice) -> Identity:
+    """Return what the answers of a chosen engine depend on besides the question."""
+    return Identity(choice.name, choice.options, choice.weights)
+
+
+def engine_record(stage: str, choice: Choice, languages: str) -> EngineRun:
+    """Return the record of a chosen engine; ``languages`` are its language, or a translator's pair (``pt-en``)."""
+    return EngineRun(
+        stage=stage,
+        engine=choice.name,
+        options=choice.options.model_dump(mode="json"),
+        weights=[{**asdict(weights), "path": str(weights.path)} for weights in choice.weights],
+        languages=languages,
+    )
 
 
 @dataclass
-class Run:
+class DubContext:
     """One dub under way; safe to use from the threads of stages that overlap."""
 
     settings: Settings
@@ -39,21 +97,22 @@ class Run:
     on_event: Listener
     on_checkpoint: Callable[[], None]
     on_segment: SegmentListener = lambda segment: None
+    began: float = field(default_factory=time.perf_counter)
     findings: list[Finding] = field(default_factory=list)
     tallies: dict[str, Tally] = field(default_factory=lambda: {stage: Tally() for stage in STAGES})
     stages: dict[str, StageRecord] = field(default_factory=dict)
-    total_lines: int | None = None  # known once the last line was recognised
-    first_spoken: float | None = None  # when the first line had been spoken, by ``time.perf_counter``
+    segments: int | None = None  # how many there are, once the last one was recognised
+    first_spoken: float | None = None  # when the first segment had been spoken, by ``time.perf_counter``
     _started: dict[str, tuple[float, float]] = field(default_factory=dict)
     _engines: list[tuple[str, OnFirstUse[Any]]] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """Memory is watched, and engines that no stage uses are unloaded where it grows short; all are given back."""
+    def active(self) -> Iterator[None]:
+        """Watch memory, and unload engines that no stage uses where it grows short; give all back at the end."""
         budget_mb = self.pool.budget_mb
-        watch = nullcontext() if budget_mb is None else Watch(budget_mb, self._trim)
+        watch = nullcontext() if budget_mb is None else resources.Watch(budget_mb, self._trim)
         try:
             with watch:
                 yield
@@ -61,27 +120,29 @@ class Run:
             for stage in STAGES:
                 self._release(stage)
 
-    # ------------------------------------------------------------ stages and lines
+    # ------------------------------------------------------------ stages and segments
 
     def checkpoint(self) -> None:
-        """Blocks while the caller has paused; raises ``Cancelled`` where the caller wants it or the run has failed."""
+        """Block while the caller has paused; raise ``Cancelled`` where the caller wants it or the dub has failed."""
         if self._ended.is_set():
-            raise Cancelled("The run ended with an error elsewhere.")
+            raise Cancelled("The dub ended with an error elsewhere.")
         self.on_checkpoint()
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[Tally]:
-        """Times a stage; it counts as reused where its tally shows answers from the store and no computed one."""
+        """Time a stage; it counts as reused where its tally shows answers from the store and no computed one."""
         self.start(stage)
         yield self.tallies[stage]
         self.finish(stage)
 
     def start(self, stage: str) -> None:
+        """Begin a stage."""
         self.checkpoint()
-        self._started[stage] = (time.perf_counter(), cpu_s())
+        self._started[stage] = (time.perf_counter(), resources.cpu_s())
         self.on_event(StageStarted(stage, STAGES.index(stage) + 1, len(STAGES)))
 
     def finish(self, stage: str) -> None:
+        """End a stage and write its record."""
         self._release(stage)
         began, cpu = self._started[stage]
         tally = self.tallies[stage]
@@ -90,7 +151,7 @@ class Run:
         self.stages[stage] = StageRecord(
             stage=stage,
             seconds=round(seconds, 3),
-            cpu_s=round(cpu_s() - cpu, 3),
+            cpu_s=round(resources.cpu_s() - cpu, 3),
             load_s=round(tally.load_s, 3),
             reused=tally.reused,
             computed=tally.computed,
@@ -99,102 +160,195 @@ class Run:
         self.on_event(StageFinished(stage, STAGES.index(stage) + 1, len(STAGES), seconds, reused_share))
 
     @contextmanager
-    def ahead(self, lines: Iterable[Line]) -> Iterator[Iterator[Line]]:
-        """The same lines, made in a thread of their own. Where the reader fails, that thread and those behind it stop
-        at their next line; at the end of the block none is left."""
-        with closing(prefetch(lines)) as reader:
+    def prefetch(self, segments: Iterable[Item]) -> Iterator[Iterator[Item]]:
+        """Make the same segments in a thread of their own.
+
+        Where the reader fails, that thread and those behind it stop at their next segment; none is left after the
+        block.
+        """
+        with closing(prefetch(segments)) as reader:
             try:
                 yield reader
             except BaseException:
                 self._ended.set()
                 raise
 
-    def kept_lines(
+    def stored_answer(self, stage: str, key: str, make: Callable[[], Any]) -> tuple[Any, bool]:
+        """Return a stage's answer as plain data, and whether it came from the store.
+
+        It is made where it is not there, and kept with what the stage found on the way.
+        """
+        kept = self.store.get_json(key)
+        if kept is not None:
+            self.report_all(findings_from_json(kept["findings"]))
+            return kept["answer"], True
+        before = len(self.findings)
+        answer = make()
+        findings = findings_to_json(self.findings_of(stage, since=before))
+        self.store.put_json(key, {"answer": answer, "findings": findings})
+        return answer, False
+
+    def stored_segments(
         self,
         stage: str,
-        key: str,
+        stored: StoredSegments[Made],
         source: Iterable[Item],
-        make: Callable[[Iterable[Item]], Generator[Line, None, None]],
-        encode: Callable[[Line], dict[str, Any]],
-        decode: Callable[[dict[str, Any], Any], Line | None],
-        *,
-        worth_keeping: Callable[[Sequence[dict[str, Any]]], bool] = lambda lines: True,
-    ) -> Generator[Line, None, None]:
-        """The lines of a stage, from the store or made of ``source`` and then kept, with what was found on the way.
+        make: Callable[[Iterable[Item]], Generator[Made, None, None]],
+    ) -> Generator[Made, None, None]:
+        """Yield the segments of a stage, from the store, or made of ``source`` and then kept; finish the stage.
 
-        ``decode`` takes a stored line and, where ``source`` has lines of its own, the one it was made of. What is
-        kept is used where it was made of the very same ``source`` and ``decode`` finds every part of every line;
-        otherwise all lines are made anew.
+        What is kept is used where it was made of the very same ``source`` and every part of every segment is there;
+        otherwise all segments are made anew.
         """
-        known = self.store.get_json(key)
-        lines: list[Line] | None = None
-        if known is not None:
+        restored = None
+        if (kept := stored.get()) is not None:
             source = list(source)
-            lines = _decoded(known, source, decode)
-        if known is not None and lines is not None:
-            self.tallies[stage].count(reused=len(lines))
-            self.found_again(known["findings"])
-            self._count(stage, len(lines))
-            for done, line in enumerate(lines, 1):
+            restored = stored.restore(kept, source)
+        if restored is not None:
+            segments, findings = restored
+            self.tallies[stage].count(reused=len(segments))
+            self.report_all(findings)
+            self._count(stage, len(segments))
+            for done, segment in enumerate(segments, 1):
                 self.checkpoint()
-                yield line
-                self._left(line)
-                self.on_event(SegmentDone(stage, done, len(lines), True))
+                yield segment
+                self._done(segment, SegmentDone(stage, done, len(segments), True))
         else:
             before = len(self.findings)
             encoded: list[dict[str, Any]] = []
-            origin = _Fingerprint()
-            with closing(make(origin.passed(source))) as made:
-                for line in made:
+            fingerprint = Fingerprint()
+            with closing(make(fingerprint.passed(source))) as made:
+                for segment in made:
                     self.checkpoint()
-                    encoded.append(encode(line))
-                    yield line
-                    self._left(line)
-                    self.on_event(SegmentDone(stage, len(encoded), self.total_lines, False))
+                    encoded.append(stored.encode(segment))
+                    yield segment
+                    self._done(segment, SegmentDone(stage, len(encoded), self.segments, False))
             self._count(stage, len(encoded))
-            if worth_keeping(encoded):
-                kept = {"of": origin.hexdigest(), "lines": encoded, "findings": self.found_since(before, stage)}
-                self.store.put_json(key, kept)
+            stored.put(fingerprint, encoded, self.findings_of(stage, since=before))
         self.finish(stage)
 
-    def _left(self, line: object) -> None:
-        if isinstance(line, SpokenSegment) and not line.silent and self.first_spoken is None:
+    def _done(self, segment: Segment | TranslatedSegment | SpokenSegment, event: SegmentDone) -> None:
+        if isinstance(segment, SpokenSegment) and not segment.silent and self.first_spoken is None:
             self.first_spoken = time.perf_counter()
-        if isinstance(line, Segment | TranslatedSegment | SpokenSegment):
-            self.on_segment(line)
+        self.on_segment(segment)
+        self.on_event(event)
 
-    def _count(self, stage: str, lines: int) -> None:
+    def _count(self, stage: str, segments: int) -> None:
         if stage == "transcription":
-            self.total_lines = lines
+            self.segments = segments
 
     # ------------------------------------------------------------ findings and messages
 
-    def found(self, finding: Finding) -> None:
-        """Takes one finding and tells the listener."""
+    def report(self, finding: Finding) -> None:
+        """Take a finding and tell the listener."""
         with self._lock:
             self.findings.append(finding)
         self.on_event(Found(finding))
 
-    def found_since(self, before: int, *stages: str) -> list[dict[str, Any]]:
-        """What these stages found after the first ``before`` findings, as plain data to be kept."""
-        return [asdict(finding) for finding in self.findings[before:] if finding.stage in stages]
-
-    def found_again(self, findings: Iterable[dict[str, Any]]) -> None:
-        """Takes findings as they were kept."""
+    def report_all(self, findings: Iterable[Finding]) -> None:
+        """Take findings from the store."""
         for finding in findings:
-            self.found(Finding(**{**finding, "severity": Severity(finding["severity"])}))
+            self.report(finding)
 
-    def finding_records(self) -> list[FindingRecord]:
-        return [FindingRecord(**asdict(finding)) for finding in self.findings]
+    def findings_of(self, *stages: str, since: int = 0) -> list[Finding]:
+        """Return what these stages found after the first ``since`` findings."""
+        return [finding for finding in self.findings[since:] if finding.stage in stages]
 
-    def note(self, stage: str, message: str) -> None:
-        """A line for people."""
+    def log(self, stage: str, message: str) -> None:
+        """Send a message for people."""
         self.on_event(Log(stage, message))
+
+    def record(
+        self,
+        source: Source,
+        target: str,
+        engines: list[EngineRun],
+        placed: Sequence[PlacedSegment],
+        speech: Sequence[Interval],
+        mix: Mix,
+    ) -> Record:
+        """Return the record of the dub, as yet without its files; ``speech`` is where the source speaks."""
+        spoken = [segment.spoken for segment in placed if not segment.spoken.silent or segment.spoken.failed]
+        failed = [segment for segment in spoken if segment.failed]
+        unheard_s = transcription.unheard_s(self.findings)
+        heard_share = 1 - unheard_s / sum(interval.duration for interval in speech)
+        first = self.first_spoken
+        return Record(
+            vtlab=__version__,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            source=source,
+            source_language=source.language,
+            target_language=target,
+            settings=self.settings.model_dump(mode="json"),
+            fingerprint=fingerprint(self.settings),
+            engines=engines,
+            segments=[SegmentRecord.of(segment) for segment in placed],
+            speech=[(interval.start, interval.end) for interval in speech],
+            findings=[FindingRecord(**asdict(finding)) for finding in self.findings],
+            stages=[self.stages[stage] for stage in STAGES],
+            loudness_lufs=mix.loudness_lufs,
+            true_peak_dbtp=mix.true_peak_dbtp,
+            completeness=(1 - len(failed) / len(spoken) if spoken else 1.0) * heard_share,
+            unheard_s=round(unheard_s, 3),
+            degraded=bool(failed) or any(finding.severity is Severity.DEGRADED for finding in self.findings),
+            wall_s=round(time.perf_counter() - self.began, 3),
+            first_line_s=None if first is None else round(first - self.began, 3),
+            peak_rss_mb=round(resources.peak_rss_mb(), 1),
+            outputs=[],
+        )
 
     # ------------------------------------------------------------ engines
 
+    def voice_activity(self, choice: Choice, sound: str) -> StoredVoiceActivity:
+        """Return the voice activity, its answers kept under ``sound``."""
+        engine, tally = self._chosen("transcription", choice), self.tallies["transcription"]
+        return StoredVoiceActivity(engine, identity(choice), self.store, tally, sound)
+
+    def transcriber(self, choice: Choice[TranscriptionEngine], sound: str) -> StoredTranscriber:
+        """Return the recogniser, its answers kept under ``sound``."""
+        engine, tally = self._chosen("transcription", choice), self.tallies["transcription"]
+        return StoredTranscriber(engine, identity(choice), self.store, tally, sound, choice.engine.together)
+
+    def translator(self, legs: Sequence[Leg]) -> Translator:
+        """Return the translator of a pair, or two that meet in the pivot language, their answers kept."""
+        tally = self.tallies["translation"]
+        translators = [
+            StoredTranslator(
+                self._chosen("translation", leg.choice, leg.source, leg.target),
+                identity(leg.choice),
+                f"{leg.source}-{leg.target}",
+                leg.choice.engine.listens,
+                self.store,
+                tally,
+            )
+            for leg in legs
+        ]
+        return translators[0] if len(translators) == 1 else Pivot(*translators)
+
+    def voice_engine(self, cast: Cast) -> VoiceEngine:
+        """Return an engine that speaks, its answers kept, with its voices."""
+        choice = cast.choice
+
+        def voice_identity(voice: Voice) -> Identity:
+            return Identity(choice.name, choice.options, choice.engine.weights(choice.options, voice))
+
+        synthesizer = StoredSynthesizer(
+            self._chosen("tts", choice), choice.engine, voice_identity, self.store, self.tallies["tts"]
+        )
+        return VoiceEngine(choice.name, synthesizer, cast.voice_of, choice.engine.seconds_per_unit)
+
+    def _chosen(self, stage: str, choice: Choice, *pair: str) -> OnFirstUse[Any]:
+        """Return the engine, from the pool or built when the first answer is missing from the store."""
+        key, build = pool_entry(self.settings, choice, *pair)
+
+        def build_loudly() -> Any:
+            self.log(stage, f"loading {choice.name}{' ' + '-'.join(pair) if pair else ''}")
+            return build()
+
+        return self.engine(stage, key, build_loudly)
+
     def engine(self, stage: str, key: tuple[str, ...], build: Callable[[], Any]) -> OnFirstUse[Any]:
-        """An engine of the pool, borrowed at its first use and given back when the stage is finished."""
+        """Return an engine of the pool, borrowed at its first use and given back when the stage is finished."""
         borrow = partial(self.pool.borrow, key, build)
         engine: OnFirstUse[Any] = OnFirstUse(borrow, partial(self.pool.give_back, key), self.tallies[stage])
         self._engines.append((stage, engine))
@@ -202,41 +356,9 @@ class Run:
 
     def _trim(self, used_mb: float) -> None:
         for kind, name, *_ in self.pool.unload():
-            self.note(kind, f"unloading {name}: {used_mb:.0f} MB in use")
+            self.log(kind, f"unloading {name}: {used_mb:.0f} MB in use")
 
     def _release(self, stage: str) -> None:
         for user, engine in self._engines:
             if user == stage:
                 engine.release()
-
-
-class _Fingerprint:
-    """A hash of lines as they pass by."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-
-    def passed(self, lines: Iterable[Item]) -> Iterator[Item]:
-        for line in lines:
-            self._digest.update(json.dumps(asdict(line), sort_keys=True).encode())  # type: ignore[call-overload]
-            yield line
-
-    def hexdigest(self) -> str:
-        return self._digest.hexdigest()
-
-
-def _decoded(
-    known: dict[str, Any], source: Sequence[Item], decode: Callable[[dict[str, Any], Any], Line | None]
-) -> list[Line] | None:
-    """The kept lines; nothing where they were made of another source, or one of them is not whole any more."""
-    origin = _Fingerprint()
-    items: list[Any] = list(origin.passed(source)) or [None] * len(known["lines"])
-    if known.get("of") != origin.hexdigest() or len(items) != len(known["lines"]):
-        return None
-    lines: list[Line] = []
-    for data, item in zip(known["lines"], items, strict=True):
-        line = decode(data, item)
-        if line is None:
-            return None
-        lines.append(line)
-    return lines

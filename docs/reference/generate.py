@@ -12,7 +12,8 @@ import mkdocs_gen_files
 from pydantic import BaseModel
 
 from vtlab.engines import KINDS, engine_class, table
-from vtlab.metrics.registry import GROUPS, METRICS
+from vtlab.metrics.display import format_target
+from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
 from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, Section, Settings
 
@@ -82,13 +83,22 @@ def limit_text(part: Any) -> str:
 def metrics() -> Iterator[str]:
     """Yield the page of metrics: one table per subject."""
     yield "# Metrics"
-    for group, names in GROUPS.items():
+    yield "\nWhat could not be measured is absent, never 0. `vtlab metrics` lists those of installed packages too.\n"
+    for group in GROUPS:
         yield f"\n## {group}\n"
-        rows = []
-        for name in names:
-            metric = METRICS[name]
-            rows.append((f"`{name}`", metric.unit, metric.better, metric.means))
-        yield from markdown_table(("metric", "unit", "better", "what it is"), rows)
+        rows = [
+            (
+                f"`{metric.name}`",
+                metric.unit,
+                metric.better,
+                format_target(metric.name),
+                ", ".join(need.name for need in metric.needs),
+                metric.means,
+            )
+            for metric in METRICS.values()
+            if metric.group == group
+        ]
+        yield from markdown_table(("metric", "unit", "better", "target", "needs", "what it is"), rows)
 
 
 def engines() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Insights: what users are shown of a session beside its progress.
+"""Insights: facts about a session that users are shown with its progress.
 
 Findings of one kind become one insight, with the value, its limit and what to change. Nothing is invented: a session
 under way shows what was decided, a finished one also what was measured, and which scores could not be.
@@ -134,6 +134,8 @@ def insights_of(
     """Return all insights of a session in a state, the most important first; never none.
 
     Args:
+        state: The session as it stands.
+        evidence: What dubs it, and what that was measured on.
         findings: Each with its time.
         begun: When the session was asked for.
         ended: When it ended; not read before its end.

@@ -1,7 +1,7 @@
 """The server's log: one JSON object a line, always with the same fields, for every library that logs.
 
-Nothing that is said in a video is in a line at level info or above: messages of checks may quote it, so they are
-logged at level debug only; at info a check is its code, the number of its segment, its value and its limit.
+Words of a video are in no line at level info or above: messages of checks may quote them, so they are logged at level
+debug only; at info a check is its code, the number of its segment, its value and its limit.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class JsonLine(logging.Formatter):
     """Formats a record as a line of JSON with the fields of `FIELDS`."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line of JSON, without secrets in it."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")[:-6] + "Z",
             "level": record.levelname.lower() if record.levelno < logging.CRITICAL else "error",

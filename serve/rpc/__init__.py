@@ -1,1 +1,1 @@
-"""What clients speak to: the contract (`translation.proto`), its generated stubs, and the service behind it."""
+"""The gRPC face: the contract (`translation.proto`), its generated stubs, and the service behind it."""

@@ -1,4 +1,4 @@
-"""Interceptors: who may call, and how a call ends that is refused or meets a fault."""
+"""Interceptors: let clients with a token call, and end calls that are refused or meet a fault."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         self._tokens = [token.encode() for token in tokens]
 
     async def intercept_service(self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Let a call with a token, or to the health service, go on; refuse any other."""
         if handler_call_details.method.startswith(OPEN_TO_ALL) or self._known(handler_call_details):
             return await continuation(handler_call_details)
         log.warning("%s: no token", handler_call_details.method, extra={"event": "refused", "code": "UNAUTHENTICATED"})
@@ -42,7 +43,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
     def _known(self, details: grpc.HandlerCallDetails) -> bool:
         sent = dict(details.invocation_metadata or ()).get("authorization", "")
         token = sent.removeprefix(BEARER) if isinstance(sent, str) and sent.startswith(BEARER) else ""
-        # all are compared, each in constant time: how long it takes says nothing about any
+        # all are compared, each in constant time: the time it takes shows nothing about any of them
         return sum(hmac.compare_digest(token.encode(), known) for known in self._tokens) > 0
 
 
@@ -51,13 +52,13 @@ async def _unauthenticated(request: Any, context: ServicerContext[Any, Any]) -> 
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Ends a call with `INVALID_ARGUMENT` where its request is refused or is no message at all, and with `INTERNAL`,
-    without details of the machine, where the fault is the server's.
+    """Ends a call with `INVALID_ARGUMENT` where its request is refused, and with `INTERNAL` at a fault of the server.
 
-    gRPC by itself answers both with `UNKNOWN` and the text of the exception.
+    Nothing of the machine is in the answer. gRPC by itself answers both with `UNKNOWN` and the text of the exception.
     """
 
     async def intercept_service(self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Return a handler that answers for errors of the one behind it."""
         # the stubs know handlers of the other API only, whose functions are not asynchronous
         handler: Any = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(f"/{NAME}/"):

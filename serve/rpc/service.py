@@ -34,6 +34,7 @@ class TranslationService(rpc.TranslationServiceServicer):
     async def TranslateVideo(  # noqa: N802
         self, request: pb.TranslationRequest, context: ServicerContext[pb.TranslationRequest, pb.TranslationProgress]
     ) -> AsyncIterator[pb.TranslationProgress]:
+        """Start a session, or attach to it, and stream its states."""
         session_id = check_session_id(request.session_id)
         source, target = check_language(request.source_lang), check_language(request.target_lang)
         gender = check_gender(request.voice_gender)
@@ -49,6 +50,7 @@ class TranslationService(rpc.TranslationServiceServicer):
     async def GetTranslationResult(  # noqa: N802
         self, request: pb.ResultRequest, context: ServicerContext[pb.ResultRequest, pb.TranslationResult]
     ) -> pb.TranslationResult:
+        """Return the files of a completed session."""
         session_id = check_session_id(request.session_id)
         made = self._sessions.result(session_id)
         if isinstance(made, Refusal):
@@ -59,6 +61,7 @@ class TranslationService(rpc.TranslationServiceServicer):
     async def CancelTranslation(  # noqa: N802
         self, request: pb.CancelRequest, context: ServicerContext[pb.CancelRequest, pb.CancelResponse]
     ) -> pb.CancelResponse:
+        """End a session."""
         session_id = check_session_id(request.session_id)
         return messages.cancelled(await self._sessions.cancel(session_id))
 
@@ -67,6 +70,7 @@ class TranslationService(rpc.TranslationServiceServicer):
         request: pb.ControlTranslationRequest,
         context: ServicerContext[pb.ControlTranslationRequest, pb.ControlTranslationResponse],
     ) -> pb.ControlTranslationResponse:
+        """Pause, resume or cancel a session."""
         session_id = check_session_id(request.session_id)
         action = request.action[:LONGEST_ACTION]  # an unknown one is named in the answer
         return messages.controlled(await self._sessions.control(session_id, action))
@@ -76,12 +80,14 @@ class TranslationService(rpc.TranslationServiceServicer):
         request: pb.LanguageDetectionRequest,
         context: ServicerContext[pb.LanguageDetectionRequest, pb.LanguageDetectionResult],
     ) -> pb.LanguageDetectionResult:
+        """Return the language spoken in an upload."""
         file = await asyncio.to_thread(check_upload, request.file_path, self._uploads)
         return messages.detection(await self._sessions.detect_language(file))
 
     async def GetAIInsights(  # noqa: N802
         self, request: pb.AIInsightsRequest, context: ServicerContext[pb.AIInsightsRequest, pb.AIInsightsResponse]
     ) -> pb.AIInsightsResponse:
+        """Return the insights of a session."""
         session_id = check_session_id(request.session_id)
         known = self._sessions.insights(session_id)
         if isinstance(known, Refusal):

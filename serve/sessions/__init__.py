@@ -1,1 +1,1 @@
-"""Sessions: which of them wait, run and end, what their clients are told, and what outlives a restart."""
+"""Sessions: the registry on disk, the queue, the session under way, its progress and its followers."""

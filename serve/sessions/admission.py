@@ -27,6 +27,7 @@ class Admission:
 
         Args:
             waiting: Sessions that wait for a worker.
+            idle_workers: Workers without a session.
             memory_mb: Memory of the server and its workers.
         """
         if (busy := self.full(waiting, idle_workers)) is not None:

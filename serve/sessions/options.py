@@ -33,7 +33,7 @@ class Limits:
         queue: Sessions that may wait; the next one fails at once.
         memory_mb: Of the server and its workers; `None`: the machine's, or its control group's.
         disk_free_mb: New sessions are refused below this.
-        drain_s: How long sessions may go on once the server is told to stop.
+        drain_s: How long sessions may go on once the server is to stop.
         keep_s: Folders of sessions are removed this long after their end.
         store_mb: The store of stage results is pruned to this.
         warm: Whether workers start, and load what every session needs, before the first one comes.
@@ -63,5 +63,5 @@ class Configuration:
     measured_pairs: tuple[tuple[str, str], ...] = ()
 
 
-Source = Callable[[], Configuration]
+ConfigurationSource = Callable[[], Configuration]
 """Returns the configuration that is active now; may block."""

@@ -53,6 +53,6 @@ class Queue:
         return session
 
     def publish(self) -> None:
-        """Let those who follow a session in the queue know its place."""
+        """Send followers of sessions in the queue their place in it."""
         for session in self._sessions:
             session.publish()

@@ -73,6 +73,7 @@ class Phase(StrEnum):
 
     @property
     def final(self) -> bool:
+        """Whether no worker is needed any more."""
         return self not in (Phase.WAITING, Phase.RUNNING, Phase.PAUSED)
 
 
@@ -158,6 +159,7 @@ class Registry:
             ) from error
 
     def close(self) -> None:
+        """Close the file."""
         self._db.close()
 
     # ------------------------------------------------------------ sessions
@@ -233,6 +235,7 @@ class Registry:
         self._db.executemany("INSERT INTO insights VALUES (?, ?, ?, ?)", rows)
 
     def get(self, session_id: str) -> Row | None:
+        """Return a session; `None` where it is unknown."""
         if session_id in self._unwritten:
             return self._unwritten[session_id][0]
         found = self._db.execute(f"SELECT {COLUMNS} FROM sessions WHERE id = ?", (session_id,)).fetchone()
@@ -290,12 +293,14 @@ class Registry:
             )
 
     def log_of(self, session_id: str) -> tuple[LogEntry, ...]:
+        """Return the log of a session, in order of time."""
         found = self._db.execute(
             "SELECT entry FROM log WHERE session_id = ? ORDER BY timestamp, message", (session_id,)
         ).fetchall()
         return tuple(LogEntry(**{**data, "level": Level(data["level"])}) for data in map(_json, found))
 
     def insights_of(self, session_id: str) -> tuple[Insight, ...]:
+        """Return the insights of a session, the most important first."""
         _, waiting = self._unwritten.get(session_id, (None, None))
         if waiting is not None:
             return waiting

@@ -56,12 +56,16 @@ class Session:
     """A session from when it is asked for to its last message. Used from one event loop."""
 
     def __init__(
-        self, row: Row, registry: Registry, hardware: Hardware, listener: Listener, ahead: Callable[[str], int]
+        self, row: Row, registry: Registry, hardware: Hardware, listener: Listener, before: Callable[[str], int]
     ) -> None:
         """Take up a session where `row` leaves it; its progress never falls below that of the row.
 
         Args:
-            ahead: Returns how many sessions are before the one with that id.
+            row: The session as it is kept.
+            registry: Keeps its changes.
+            hardware: The machine, for users.
+            listener: Called with what happens in it.
+            before: Returns how many sessions are before the one with that id.
         """
         self.row = row
         self.settings: Settings | None = None
@@ -69,7 +73,7 @@ class Session:
         self.stopping: Phase | None = None  # what it is asked to stop for
         self.idle = asyncio.Event()  # set while it neither has a worker nor waits for one
         self.idle.set()
-        self._registry, self._hardware, self._listener, self._ahead = registry, hardware, listener, ahead
+        self._registry, self._hardware, self._listener, self._before = registry, hardware, listener, before
         self._tracker = ProgressTracker(registry.speeds())
         self._progress_floor = row.state.progress
         self._stage_floors = dict.fromkeys(STAGES, 0.0)
@@ -92,10 +96,12 @@ class Session:
 
     @property
     def id(self) -> str:
+        """Its id."""
         return self.row.id
 
     @property
     def phase(self) -> Phase:
+        """Its phase."""
         return self.row.phase
 
     @property
@@ -305,10 +311,10 @@ class Session:
     def _step(self) -> str:
         match self.phase:
             case Phase.WAITING:
-                ahead = self._ahead(self.id)
-                if ahead == 0:
+                before = self._before(self.id)
+                if before == 0:
                     return "Starting"
-                return f"Waiting: {ahead} {'session' if ahead == 1 else 'sessions'} ahead of this one"
+                return f"Waiting: {before} {'session' if before == 1 else 'sessions'} ahead of this one"
             case Phase.PAUSED:
                 return "Paused"
             case _:

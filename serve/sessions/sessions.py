@@ -22,7 +22,7 @@ from typing import Any
 from serve.observe.machine import hardware
 from serve.sessions.admission import Admission
 from serve.sessions.detection import LanguageDetector
-from serve.sessions.options import Configuration, Folders, Limits, Source
+from serve.sessions.options import Configuration, ConfigurationSource, Folders, Limits
 from serve.sessions.queue import Queue
 from serve.sessions.registry import Phase, Registry, Row
 from serve.sessions.session import STATUS, Listener, Session, refused
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 REGISTRY = "sessions.sqlite"
 STORE = "store"
 ATTEMPTS = 2  # a worker that dies is replaced once, then its session fails
-GIVES_UP_S = 1.0  # a worker that computes on for so long after it was told to stop is killed
+GIVES_UP_S = 1.0  # a worker that computes on for so long after an order to stop is killed
 PARKED_S = 600.0  # a session paused for longer gives its worker back
 WATCH_S = 10.0
 AGAIN_S = 1.0  # a task that went wrong begins again after so long
@@ -71,7 +71,7 @@ class Sessions:
     def __init__(
         self,
         folders: Folders,
-        source: Source,
+        source: ConfigurationSource,
         limits: Limits = USUAL_LIMITS,
         listener: Listener = lambda session_id, happened: None,
     ) -> None:
@@ -143,8 +143,11 @@ class Sessions:
         dub of something else. What is wrong with the video or a language is no exception: the session fails.
 
         Args:
+            session_id: Names the session from now on.
             file: The video: an absolute path without links, checked to lie in the uploads folder.
             source_lang: Code or name; `None`: detected.
+            target_lang: Code or name.
+            voice_gender: `male`, `female` or `neutral`.
 
         Raises:
             SessionConflictError: The session is under way with another video, language or voice.
@@ -596,9 +599,9 @@ class Sessions:
     # ------------------------------------------------------------ queue and limits
 
     def _session(self, row: Row) -> Session:
-        return Session(row, self._registry, self._hardware, self._listener, self._ahead)
+        return Session(row, self._registry, self._hardware, self._listener, self._before)
 
-    def _ahead(self, session_id: str) -> int:
+    def _before(self, session_id: str) -> int:
         """Return how many sessions are before this one, those that occupy all workers included."""
         return self._queue.waiting_before(session_id) + (self.running if self.running == len(self._slots) else 0)
 

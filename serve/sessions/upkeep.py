@@ -22,6 +22,9 @@ async def sweep(registry: Registry, folders: Folders, limits: Limits, store: Pat
     """Remove the folders of sessions that ended `limits.keep_s` ago, and what else is old; artifacts stay.
 
     Args:
+        registry: Knows which sessions have ended.
+        folders: Of the sessions.
+        limits: How much is kept, and how long.
         store: Folder of the store of stage results.
         live: Ids of the sessions under way.
     """

@@ -1,1 +1,1 @@
-"""The process that dubs one session at a time, and the side of it that the server holds."""
+"""The process that dubs one session at a time, and the protocol between it and the server."""

@@ -1,4 +1,4 @@
-"""Work in a thread beside a dub that ends with the dub and never makes it fail."""
+"""Run work in a thread during a dub; it ends with the dub and never makes it fail."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class BackgroundTask:
 
     @property
     def started(self) -> bool:
+        """Whether the work was started."""
         return self._thread is not None
 
     def start(self, work: Callable[[Checkpoint], None]) -> None:

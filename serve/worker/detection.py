@@ -16,7 +16,7 @@ from vtlab.engines.transcription import Transcriber
 from vtlab.engines.voice_activity import VoiceActivity
 from vtlab.errors import InputError
 from vtlab.events import Finding
-from vtlab.pipeline import pooled
+from vtlab.run import pool_entry
 from vtlab.segments import Interval
 from vtlab.settings import Settings
 from vtlab.stages import audio_extraction, transcription
@@ -63,7 +63,7 @@ def detect(file: Path, settings: Settings, pool: EnginePool) -> tuple[str, float
 @contextmanager
 def borrowed_listeners(settings: Settings, pool: EnginePool) -> Iterator[tuple[VoiceActivity, Transcriber]]:
     """Borrow voice activity and recogniser, the engines that every session needs, from the pool."""
-    borrowed = [pooled(settings, choice) for choice in choose_listeners(settings)]
+    borrowed = [pool_entry(settings, choice) for choice in choose_listeners(settings)]
     activity, recogniser = (pool.borrow(key, build) for key, build in borrowed)
     try:
         yield activity, recogniser

@@ -1,7 +1,7 @@
 """Previews: the beginning of a dub while it is being made, and pieces of the finished one.
 
 The early preview holds the first segments as the dub will say and show them: placed, mixed and subtitled by the same
-functions of the stages, over the beginning of the source, at a small size. A thread beside the dub makes it.
+functions of the stages, over the beginning of the source, at a small size. A thread makes it while the dub goes on.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class EarlyPreview:
         """Prepare a preview of `video`.
 
         Args:
+            video: The source.
+            settings: Of the dub.
             out: Where it goes; it appears whole or not at all.
             work: A folder for files under way.
             checkpoint: Called by the rendering thread.

@@ -71,16 +71,19 @@ class Control:
         self._going.set()
 
     def pause(self) -> None:
+        """Hold the job and every ffmpeg of it."""
         with self._signalling:
             self._going.clear()
             signal_ffmpeg(signal.SIGSTOP)
 
     def resume(self) -> None:
+        """Let the job go on."""
         with self._signalling:
             self._going.set()
             signal_ffmpeg(signal.SIGCONT)
 
     def cancel(self) -> None:
+        """End the job at its next checkpoint."""
         self._cancelled.set()
         self.resume()
 
@@ -185,7 +188,7 @@ class WorkerProcess:
 
     def _engines(self, settings: Settings) -> EnginePool:
         from vtlab.engines.pool import EnginePool
-        from vtlab.pipeline import memory_budget_mb
+        from vtlab.run import memory_budget_mb
 
         if self._pool is None:
             self._pool = EnginePool()

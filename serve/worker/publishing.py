@@ -28,18 +28,22 @@ class Artifacts:
 
     @property
     def video(self) -> Path:
+        """The dubbed video."""
         return self._path("translated.mp4")
 
     @property
     def source_subtitles(self) -> Path:
+        """Subtitles in the language of the source."""
         return self._path("subtitles.srt")
 
     @property
     def target_subtitles(self) -> Path:
+        """Subtitles in the language of the dub."""
         return self._path("translated_subtitles.srt")
 
     @property
     def early_preview(self) -> Path:
+        """The beginning of the dub, there before the rest."""
         return self._path("early_preview.mp4")
 
     @property

@@ -20,9 +20,10 @@ from vtlab import media, resources
 from vtlab.audio import Audio
 from vtlab.errors import VtlabError
 from vtlab.events import Finding
-from vtlab.measurement.inspection import DubbedLine, measure, measure_speech
+from vtlab.measurement.inspection import measure, measure_speech
+from vtlab.measurement.matching import PlannedSegment
 from vtlab.metrics import quality
-from vtlab.metrics.sound import VoiceMos
+from vtlab.metrics.voice_mos import VoiceMos
 from vtlab.segments import Interval, PlacedSegment
 from vtlab.settings import Settings
 from vtlab.stages import audio_extraction, video_combination
@@ -44,7 +45,7 @@ LISTENED_S = 3600.0  # more of a long dub is not measured: an hour of sound take
 
 
 class QualityMeter:
-    """Collects placed segments, and measures their sound beside the rest of the dub."""
+    """Collects placed segments, and measures their sound in a thread during the rest of the dub."""
 
     def __init__(self, source: Path, settings: Settings, checkpoint: Checkpoint) -> None:
         self._source, self._settings, self._checkpoint = source, settings, checkpoint
@@ -84,15 +85,7 @@ class QualityMeter:
     def _scores(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
         record = made.record
         asked = [metric for metric in SCORES.values() if not self._listening.started or metric not in OF_SPEECH]
-        found = measure(
-            made.media,
-            self._source,
-            record.source_language,
-            record.target_language,
-            record=record,
-            speech_track=made.speech_track,
-            metrics=asked,
-        )
+        found = measure(made, self._source, metrics=asked)
         values = {**self._values, **found.values}
         reasons: Mapping[str, str] = found.absent
         if self._listening.problem is not None:
@@ -128,14 +121,15 @@ def measure_segments(
     track = _sound(video_combination.speech_track(placed, media.SPEECH_HZ, seconds), checkpoint)
     original = _sound(media.speech_blocks(source, stream, seconds, read_on=False), checkpoint)
     lines = [
-        DubbedLine(
+        PlannedSegment(
             line.spoken.source.source.interval, Interval(line.start, line.end), line.speed, line.spoken.text or ""
         )
         for line in placed
     ]
-    scores = measure_speech(track, lines, original)
-    mos = VoiceMos(resources.cores())(track, scores.speech, checkpoint)
-    values = {"sync_within_150ms": scores.sync.sync_within_150ms, "voice_mos": mos}
+    found = measure_speech(track, lines, original)
+    speech = [Interval(*span) for span in found.dubbed_speech or ()]
+    mos = VoiceMos(resources.cores())(track, speech, checkpoint)
+    values = {"sync_within_150ms": found.values.get("sync_within_150ms"), "voice_mos": mos}
     return {name: value for name, value in values.items() if value is not None}
 
 

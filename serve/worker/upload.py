@@ -17,7 +17,7 @@ from vtlab.errors import InputError
 
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a pipe would wait for its writer
-LINKED = frozenset({errno.ELOOP, errno.ENOTDIR})  # what O_NOFOLLOW says of a link, and of one instead of a folder
+LINKED = frozenset({errno.ELOOP, errno.ENOTDIR})  # of O_NOFOLLOW for a link, and for one in place of a folder
 
 
 def identify(file: Path) -> FileIdentity | None:

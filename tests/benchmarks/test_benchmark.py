@@ -11,13 +11,13 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 from benchmark import Figures, pooled, shown, speed_needed, tables, vtlab_result  # noqa: E402
 
 from vtlab.evaluation.dataset import load_dataset  # noqa: E402
-from vtlab.measurement.inspection import DubbedLine  # noqa: E402
+from vtlab.measurement.matching import PlannedSegment  # noqa: E402
 from vtlab.record import FindingRecord, Output, Record, SegmentRecord, Source  # noqa: E402
 from vtlab.segments import Interval  # noqa: E402
 
 
-def line(start: float, end: float, speed: float) -> DubbedLine:
-    return DubbedLine(Interval(start, end), Interval(start, end), speed, "words")
+def line(start: float, end: float, speed: float) -> PlannedSegment:
+    return PlannedSegment(Interval(start, end), Interval(start, end), speed, "words")
 
 
 def figures(tool: str, **values: object) -> Figures:
@@ -78,7 +78,7 @@ def test_the_record_of_a_dub_is_read(tmp_path: Path) -> None:
     (tmp_path / "vtlab" / "fox_pt.en.dub.json").write_text(record.model_dump_json(), encoding="utf-8")
     ours = figures("vtlab")
     lines, track, result = vtlab_result(ours, clip, tmp_path)
-    assert lines == [DubbedLine(Interval(0.4, 3.6), Interval(0.5, 3.0), 1.2, "A fox!")]
+    assert lines == [PlannedSegment(Interval(0.4, 3.6), Interval(0.5, 3.0), 1.2, "A fox!")]
     assert (track, result) == (tmp_path / "vtlab" / "fox_pt.en.speech.flac", tmp_path / "vtlab" / "fox_pt.en.m4a")
     assert ours.findings == {"rushed": 2}
 

@@ -5,9 +5,9 @@ import pytest
 from typer.testing import CliRunner
 
 from vtlab.cli import app
-from vtlab.cli.measuring import _reference
 from vtlab.errors import InputError
 from vtlab.evaluation.dataset import load_dataset
+from vtlab.measurement.references import read_reference
 from vtlab.measurement.results import Measurement
 
 PEOPLE = Path(__file__).parents[2] / "datasets" / "people"
@@ -38,20 +38,20 @@ def test_json_is_a_measurement() -> None:
 
 def test_references_of_every_kind(tmp_path: Path) -> None:
     manifest = PEOPLE / "manifest.jsonl"
-    lines, cues = _reference(manifest, CLIP)
+    lines, cues = read_reference(manifest, CLIP)
     assert lines[0].start is not None and cues is None
     one = tmp_path / "one.json"
     clip = json.loads(next(line for line in manifest.read_text("utf-8").splitlines() if "hello_video_en" in line))
     one.write_text(json.dumps(clip, indent=1), encoding="utf-8")
-    assert _reference(one, Path("another.mp4"))[0] == lines
+    assert read_reference(one, Path("another.mp4"))[0] == lines
     srt = tmp_path / "one.srt"
     srt.write_text("1\n00:00:01,000 --> 00:00:02,000\nBom\ndia.\n", encoding="utf-8")
-    lines, cues = _reference(srt, CLIP)
+    lines, cues = read_reference(srt, CLIP)
     assert [line.translation for line in lines] == ["Bom dia."] and lines[0].start is None
     assert cues is not None and cues[0].text == "Bom\ndia."
     text = tmp_path / "one.txt"
     text.write_text("Bom dia.\n\nAté logo.\n", encoding="utf-8")
-    assert [line.translation for line in _reference(text, CLIP)[0]] == ["Bom dia.", "Até logo."]
+    assert [line.translation for line in read_reference(text, CLIP)[0]] == ["Bom dia.", "Até logo."]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_wrong_reference_is_named(tmp_path: Path, content: str, message: str) 
     file = tmp_path / "ref.jsonl"
     file.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=message):
-        _reference(file, CLIP)
+        read_reference(file, CLIP)
 
 
 def test_a_missing_record_is_named(tmp_path: Path) -> None:

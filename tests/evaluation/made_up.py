@@ -6,7 +6,8 @@ import random
 import re
 
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.pooling import from_rows
+from vtlab.metrics.metric import FileMetric
+from vtlab.metrics.pooling import score
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import CueMeasure, DubSegment, SegmentMeasure
 
@@ -93,8 +94,8 @@ def measurement(
         source_speech=tuple((row.start or 0.0, row.end or 0.0) for row in rows),
         dubbed_speech=tuple((row.dubbed_start, row.dubbed_end or 0.0) for row in rows if row.dubbed_start is not None),
     )
-    names = [name for name, metric in METRICS.items() if metric.pool == "rows" and name != "suber"]
-    scores = from_rows([measured], names)
+    names = [name for name, metric in METRICS.items() if not isinstance(metric, FileMetric)]
+    scores = score([measured], names)
     values = dict(scores.values)
     if costs is not None:
         wall = costs * measured.seconds * dub.uniform(0.18, 0.22)

@@ -164,6 +164,22 @@ def test_texts_of_other_lengths_are_refused_with_both_counts(tmp_path: Path) -> 
         new(tmp_path / "mine", [fox(tmp_path, transcript=said, translation=translated)])
 
 
+def test_a_video_that_lies_in_the_data_set_stays_there(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "clips").mkdir(parents=True)
+    video = Path(shutil.copy(FOX, tmp_path / "mine" / "clips" / "fox.flac"))
+    before = video.stat()
+    new(tmp_path / "mine", [fox(tmp_path, video=video)])
+    assert video.stat() == before
+    assert load_dataset(tmp_path / "mine").clip("fox").path == video
+    assert check(tmp_path / "mine").sound
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("a file", encoding="utf-8")
+    with pytest.raises(InputError, match="mine cannot be written: File exists"):
+        new(tmp_path / "mine", [fox(tmp_path)])
+
+
 def test_a_faulty_manifest_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -219,11 +235,37 @@ def test_every_fault_is_found_with_its_line(tmp_path: Path) -> None:
         ", line 8: warning: no origin is given; add 'origin' before anybody else uses the clip.",
         ", line 8: warning: it has no segments; add what is said, or nothing that needs a reference is measured.",
         ", line 9: warning: 1 of 2 segments have no translation.",
-        ", line 9: warning: 1 of 2 segments have no times.",
+        ", line 9: warning: 1 of 2 segments have no times: sync is measured against voice activity in the source, and "
+        "there are no losses per stage.",
         ", line 10: error: unknown field 'segmnets'. Did you mean 'segments'?",
         next(line for line in found if line.startswith(", line 11: error: Unknown language 'portugese'")),
         ": warning: clips/stray.flac is no clip's file; add a line for it, or remove it.",
     ]
+
+
+def test_missing_parts_cost_the_metrics_that_need_them(tmp_path: Path) -> None:
+    plain, translated = tmp_path / "a.txt", tmp_path / "b.txt"
+    plain.write_text(FOX_TEXT, encoding="utf-8")
+    translated.write_text("An old fox.", encoding="utf-8")
+    translation = srt(tmp_path / "b.srt", [(0.2, 4.0, "An old fox.")])
+    new(
+        tmp_path / "mine",
+        [
+            fox(tmp_path, id="bare", transcript=None),
+            fox(tmp_path, id="said"),
+            fox(tmp_path, id="text", transcript=plain, translation=translated),
+            fox(tmp_path, id="whole", translation=translation),
+        ],
+    )
+    lost = {one.missing: one for one in check(tmp_path / "mine").lost}
+    assert {missing: one.clips for missing, one in lost.items()} == {
+        "segments": ("bare",), "translation": ("said",), "times": ("text",),
+    }  # fmt: skip
+    scored = {"bleu", "chrf", "asr_bleu", "asr_chrf", "bleu_gold_transcript", "suber"}
+    assert set(lost["translation"].metrics) == scored
+    assert set(lost["segments"].metrics) == scored | {"wer", "cer", "wer_sub", "wer_ins", "wer_del"}
+    assert lost["times"].metrics == ("suber",)
+    assert str(lost["times"]) == "no times in text: not measured there: suber"
 
 
 def test_an_empty_data_set_is_an_error(tmp_path: Path) -> None:

@@ -3,16 +3,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dubbing import Dubbing
 
 from vtlab.audio import Audio
-from vtlab.errors import SettingsError
+from vtlab.errors import InputError, SettingsError
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.measurement.inspection import DubbedLine, measure, measure_speech
+from vtlab.measurement.inspection import measure, measure_speech
+from vtlab.measurement.matching import PlannedSegment
 from vtlab.measurement.recognizer import Recognizer
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.pooling import pool
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import ReferenceSegment
+from vtlab.outputs import Dub
 from vtlab.segments import Interval
 from vtlab.store.results import Store
 
@@ -29,25 +32,28 @@ def test_a_clip_as_its_own_dub_is_in_sync() -> None:
         frames = [part.to_ndarray()[0] for frame in media.decode(audio=0) for part in resampler.resample(frame)]
     sound = Audio(np.concatenate(frames), RATE)
     reference = [Interval(s.start, s.end) for s in clip.segments if s.start is not None and s.end is not None]
-    lines = [DubbedLine(span, span, 1.0, segment.text) for span, segment in zip(reference, clip.segments, strict=True)]
-    scores = measure_speech(sound, lines, sound, reference)
-    assert scores.sync.sync_within_150ms == 1.0
-    assert scores.sync.sync_drift_max_ms is not None and scores.sync.sync_drift_max_ms <= 30
-    assert scores.coverage.speech_overlap is not None and scores.coverage.speech_overlap > 0.97
-    assert scores.completeness == 1.0 and scores.overruns == 0
+    lines = [
+        PlannedSegment(span, span, 1.0, segment.text) for span, segment in zip(reference, clip.segments, strict=True)
+    ]
+    scores = measure_speech(sound, lines, sound, reference).values
+    assert scores["sync_within_150ms"] == 1.0
+    assert scores["sync_drift_max_ms"] <= 30
+    assert scores["speech_overlap"] > 0.97
+    assert scores["completeness"] == 1.0 and scores["overruns"] == 0
 
     gone = sound.samples.copy()
     gone[round(reference[2].start * RATE) - 800 : round(reference[2].end * RATE) + 800] = 0
     without = measure_speech(Audio(gone, RATE), lines, sound, reference)
-    assert without.heard[2] is None and without.sync.unmatched == 1
-    assert without.completeness == pytest.approx(8 / 9)
-    assert without.coverage.uncovered_s > 1.0
+    assert without.dub_segments[2].heard_start is None
+    assert without.signatures["sync_onset_ms"].endswith("|not heard:1")
+    assert without.values["completeness"] == pytest.approx(8 / 9)
+    assert without.values["uncovered_s"] > 1.0
 
     late = Audio(np.concatenate([np.zeros(round(0.3 * RATE), np.float32), sound.samples]), RATE)
     moved = [replace(line, planned=Interval(line.planned.start + 0.3, line.planned.end + 0.3)) for line in lines]
-    shifted = measure_speech(late, moved, sound, reference)
-    assert shifted.sync.sync_within_150ms == 0.0
-    assert shifted.sync.sync_onset_mean_abs_ms == pytest.approx(300, abs=20)
+    shifted = measure_speech(late, moved, sound, reference).values
+    assert shifted["sync_within_150ms"] == 0.0
+    assert shifted["sync_onset_mean_abs_ms"] == pytest.approx(300, abs=20)
 
 
 CHEAP = ["sync_within_150ms", "sync_onset_ms", "speech_overlap", "completeness", "loudness_lufs", "true_peak_dbtp",
@@ -113,3 +119,20 @@ def test_every_metric_is_measured_or_says_why() -> None:
     assert METRICS["loudness_lufs"].verdict(-23) is True and METRICS["loudness_lufs"].verdict(-18) is False
     assert METRICS["subtitle_cps_p95"].verdict(17.004) is True and METRICS["subtitle_cps_p95"].verdict(17.1) is False
     assert METRICS["wer"].verdict(0.1) is None
+
+
+def test_a_dub_and_its_file_are_measured_alike(sentences: tuple[Dubbing, Dub]) -> None:
+    """The record beside the file tells the rest: source, languages, what was said and spoken."""
+    clip = load_dataset(SPOKEN.parent / "people").clip("sentences_pt")
+    dub, names = sentences[1], ["wer", "chrf", "completeness", "subtitle_max_lines", "rtf"]
+    found = measure(dub, reference=clip, metrics=names)
+    assert set(found.values) == set(names) and found.dub_segments[0].voice is not None
+    assert measure(dub.media, clip.path, reference=clip, metrics=names).values == found.values
+    assert measure(str(dub.media), clip.path, reference=clip, record=dub.record_file, metrics=names) == found
+    without = measure(dub, reference=list(clip.segments[:1]), metrics=["wer"], record=dub.record)
+    assert [row.text for row in without.segments] == [clip.segments[0].text]
+
+
+def test_a_file_without_a_record_needs_its_source_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"There is no record beside .*--source"):
+        measure(tmp_path / "dub.mp4", metrics=["wer"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vtlab.audio import Audio, silence
-from vtlab.metrics.background import background_loss_db
+from vtlab.metrics.sound import background_loss_db
 from vtlab.segments import Interval
 
 RATE = 16_000

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vtlab.metrics.invented import invented_lines
+from vtlab.metrics.timing import invented_lines
 from vtlab.segments import Interval
 
 SOURCE = [(1.0, 3.0), (5.0, 6.0)]

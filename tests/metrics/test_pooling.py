@@ -5,11 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.pooling import from_rows, pool
+from vtlab.metrics.metric import FileMetric
+from vtlab.metrics.pooling import pool, score
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import CueMeasure, DubSegment, SegmentMeasure
 
-ROWS = [name for name, metric in METRICS.items() if metric.pool == "rows"]
+ROWS = [name for name, metric in METRICS.items() if not isinstance(metric, FileMetric)]
 
 
 def measurement(
@@ -31,7 +32,7 @@ def measurement(
         source_speech=((1.0, 2.0), (4.0, 6.0)),
         dubbed_speech=((1.0, 3.0), (4.0, 5.0)),
     )
-    scores = from_rows([made], ROWS)
+    scores = score([made], ROWS)
     return made.model_copy(update={"values": scores.values | values, "signatures": scores.signatures})
 
 
@@ -63,7 +64,7 @@ def test_corpora_sum_errors_and_see_every_line() -> None:
     assert values["uncovered_s"] == pytest.approx(2.0)
     assert values["tts_wer"] == 0 and values["completeness"] == 1 and values["overruns"] == 0
     assert values["loudness_spread_db"] == 0  # within a clip; one line alone has none
-    assert values["suber"] == 0 and values["subtitle_cps_p95"] == pytest.approx(6)
+    assert values["subtitle_cps_p95"] == pytest.approx(6)
     assert "segments:3" in signatures["wer"]
 
 
@@ -109,9 +110,3 @@ def test_one_clip_pooled_is_that_clip(
     )  # fmt: skip
     scores = pool([one])
     assert scores.values == one.values and scores.signatures == one.signatures
-
-
-def test_every_metric_of_rows_is_computed_somewhere() -> None:
-    from vtlab.metrics.pooling import _GROUPS
-
-    assert {name for names in _GROUPS for name in names} == set(ROWS)

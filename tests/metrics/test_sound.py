@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from vtlab.audio import Audio, gain
+from vtlab.measurement.inspection import measure_speech
+from vtlab.measurement.matching import PlannedSegment
 from vtlab.media import decode_speech, probe
-from vtlab.metrics.sound import VoiceMos, loudness_spread_db, source_leak_db, true_peak_dbtp
+from vtlab.metrics.leak import source_leak_db
+from vtlab.metrics.sound import true_peak_dbtp
+from vtlab.metrics.voice_mos import VoiceMos
 from vtlab.segments import Interval
 
 RATE = 48_000
@@ -31,12 +35,13 @@ def test_silence_has_no_peak() -> None:
     assert true_peak_dbtp(Audio(np.zeros(0, np.float32), RATE)) is None
 
 
-def test_loudness_spread_of_two_lines_six_decibels_apart() -> None:
+def test_loudness_spread_of_two_segments_six_decibels_apart() -> None:
     line = tone(1000, 1.0)
-    speech = Audio(np.concatenate([gain(line, -20).samples, gain(line, -26).samples, 0 * line.samples]), RATE)
-    spans = [Interval(0, 1), Interval(1, 2), Interval(2, 3)]
-    assert loudness_spread_db(speech, spans) == pytest.approx(3.0, abs=0.01)  # the silent third has no loudness
-    assert loudness_spread_db(speech, spans[:1]) is None
+    track = Audio(np.concatenate([gain(line, -20).samples, gain(line, -26).samples, 0 * line.samples]), RATE)
+    planned = [PlannedSegment(span, span, 1.0, "a") for span in (Interval(0, 1), Interval(1, 2), Interval(2, 3))]
+    values = measure_speech(track, planned, track).values
+    assert values["loudness_spread_db"] == pytest.approx(3.0, abs=0.01)  # the silent third has no loudness
+    assert "loudness_spread_db" not in measure_speech(track, planned[:1], track).values
 
 
 def speech(clip: str, start: float, seconds: float) -> Audio:

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from vtlab.errors import EngineError
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.metrics.text import bleu, chrf, error_rates, length_compliance, normalise, resegment, words_lost
+from vtlab.metrics.recognition import error_rates, words_lost
+from vtlab.metrics.text import normalise, resegment
+from vtlab.metrics.translation import bleu, chrf, length_compliance
 
 ROOT = Path(__file__).parents[2]
 

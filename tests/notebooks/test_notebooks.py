@@ -173,7 +173,10 @@ def test_evaluate_and_compare(bench, tmp_path, monkeypatch):
     results = load_results(bench / "eval", "short", "quick")
     assert tracking.log_configuration(suite, configuration, dataset, results, bench / "eval", uri=uri) == run_id
 
-    given = {"suite": "short", "runs": [bench / "eval" / "short" / "quick"]}
+    other = tmp_path / f"{CLIP}.json"
+    assert results[0].measurement is not None
+    other.write_text(results[0].measurement.model_dump_json(), encoding="utf-8")
+    given = {"suite": "short", "runs": [other]}
     compared = notebooks.execute("compare", given, tmp_path / "compare.ipynb", {"MLFLOW_TRACKING_URI": uri})
     page = compared.with_suffix(".html").read_text(encoding="utf-8")
     assert "2 systems on 1 clips" in page

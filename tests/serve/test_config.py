@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serve.config import STATE, Config, load_config, make_folders
+from serve.config import STATE, Config, load_config, load_tokens, make_folders
 from vtlab.errors import SettingsError
 
 
@@ -53,3 +53,30 @@ def test_folders_are_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="file"):
         make_folders(config.model_copy(update={"artifacts": tmp_path / "file" / "a"}))
+
+
+# ---------------------------------------------------------------- tokens
+
+
+def test_tokens_come_from_a_variable_and_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("# of two gateways\n0123456789abcdef\n\n  fedcba9876543210  \n")
+    config = load_config({"token_file": file}, {"SERVE_TOKEN": "the token of a third"})
+    assert load_tokens(config) == ["the token of a third", "0123456789abcdef", "fedcba9876543210"]
+    assert "third" not in repr(config)
+    assert load_tokens(Config()) == []
+
+
+@pytest.mark.parametrize("content", [None, "", "# none\n", "short\n", "0123456789abcdef\nshort\n", b"\xff\xfe"])
+def test_a_file_of_tokens_that_protects_nothing_is_refused(tmp_path: Path, content: str | bytes | None) -> None:
+    file = tmp_path / "tokens"
+    if content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SettingsError, match="tokens"):
+        load_tokens(Config(token_file=file))
+
+
+def test_a_token_that_could_be_guessed_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError, match="SERVE_TOKEN") as refused:
+        load_config({}, {"SERVE_TOKEN": "hunter2"})
+    assert "hunter2" not in str(refused.value)

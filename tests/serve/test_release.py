@@ -63,12 +63,13 @@ def test_the_release_in_force_is_served_with_its_figures(tmp_path: Path) -> None
     active = ActiveRelease(tmp_path, environment={})
     served = active()
     assert served.name == "release 1 (pt-en/base)"
+    assert served.measured_pairs == (("pt", "en"),)
     assert served.settings.tts.engines == ("piper",)
     assert served.settings.video_combination.browser_safe
     said = active.figures()
     for part in ("16 clips of spoken", "run 0123abcd", "Ana", "2026-01-02", "1 of 1 gates", made.fingerprint):
         assert part in said
-    assert "bleu 31.4 (29 to 34), wer 0.08" in said
+    assert "Measured on pt-en: bleu 31.4 (29 to 34), wer 0.08" in said
     assert "objections" not in said
     assert "subtitles" not in said
 
@@ -127,7 +128,8 @@ def test_other_weights_than_those_evaluated_are_refused(
     monkeypatch.setattr(promotion, "verify", lambda _: [WeightsMismatch("base", "1", "2", "Weights base are others.")])
     with pytest.raises(SettingsError, match=r"Weights base are others.*--unmeasured"):
         ActiveRelease(tmp_path, environment={})
-    assert ActiveRelease(tmp_path, unmeasured=True, environment={})().name == "release 1 (pt-en/base)"
+    served = ActiveRelease(tmp_path, unmeasured=True, environment={})()
+    assert (served.name, served.measured_pairs) == ("release 1 (pt-en/base)", ())
     release(tmp_path, name="better")
     assert active().name == "release 1 (pt-en/base)"
     assert "Weights base are others." in told[-1].getMessage()

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -202,6 +203,37 @@ def test_health_is_asked_where_the_server_listens(tmp_path: Path) -> None:
     with running(tmp_path, listen=lambda made: listen(made, Config(host=other, port=0))) as server:
         assert serves(Config(host=other, port=server.port))
         assert not serves(Config(host="127.0.0.1", port=server.port))
+
+
+def test_health_ignores_proxies(tmp_path: Path) -> None:
+    nobody = "http://127.0.0.1:9"
+    environment = {**os.environ, "http_proxy": nobody, "https_proxy": nobody, "grpc_proxy": nobody}
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        environment.pop(name, None)
+    with running(tmp_path) as server:
+        environment["GRPC_PORT"] = str(server.port)
+        done = subprocess.run([sys.executable, "-m", "serve.health"], env=environment, cwd=ROOT, timeout=LONG_S)
+    assert done.returncode == 0
+
+
+def test_it_listens_on_this_machine_only_unless_told_otherwise(tmp_path: Path) -> None:
+    other = "127.0.0.2"  # an address of this machine that is not its localhost
+
+    def reached(host: str, port: int) -> bool:
+        try:
+            socket.create_connection((host, port), LONG_S).close()
+        except OSError:
+            return False
+        return True
+
+    with running(tmp_path, listen=lambda made: listen(made, Config(port=0))) as server:
+        assert reached("localhost", server.port)
+        assert not reached(other, server.port)
+    with running(tmp_path, listen=lambda made: listen(made, Config(host="0.0.0.0", port=0))) as server:
+        assert reached(other, server.port)
+    assert Config().metrics_host == "localhost"
+    image = (ROOT / "Dockerfile").read_text()
+    assert " GRPC_HOST=0.0.0.0 " in image and " METRICS_HOST=0.0.0.0 " in image
 
 
 def certificate(folder: Path, name: str, authority: str | None, *subject: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,11 @@ from vtlab.engines.transcription.faster_whisper import FasterWhisper
 from vtlab.engines.voice_activity.silero import Silero
 from vtlab.errors import InputError
 from vtlab.evaluation.dataset import load_dataset
-from vtlab.events import Finding
+from vtlab.events import Finding, Severity
 from vtlab.media import choose_audio, decode_speech, probe
 from vtlab.segments import Interval, Segment, Word
 from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
-from vtlab.stages.transcription import detect_language, find_speech, spans_of, transcribe
+from vtlab.stages.transcription import detect_language, find_speech, spans_of, transcribe, unheard_s
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "cases"
@@ -127,20 +128,107 @@ def test_no_word_at_all_is_refused() -> None:
     assert error.value.code == "E_NO_SPEECH"
 
 
-def test_speech_that_was_passed_over_is_asked_for_again() -> None:
-    """The recogniser hears only the first half; the stage gives it the second half alone."""
-    first, second = Utterance(words("The first half.", 1.0)), Utterance(words("And the second.", 3.4, 0.5))
+class SecondLook(Replay):
+    """A recogniser that hears ``first`` in whole spans and ``second`` when it is asked again for a part of one."""
 
-    class Forgetful(Replay):
-        def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
-            self.asked += spans
-            yield [second] if len(self.asked) > 1 else [first]
+    def __init__(self, first: tuple[Word, ...], second: Sequence[tuple[Word, ...]], no_speech: float = 0.0) -> None:
+        super().__init__()
+        self.first, self.second, self.no_speech = first, second, no_speech
 
-    engine = Forgetful()
-    speech = [Interval(1.0, 2.0), Interval(3.2, 5.2)]
-    lines = list(transcribe(silence(7, 16000), speech, engine, SETTINGS, "en", lambda finding: None))
-    assert [line.text for line in lines] == ["The first half.", "And the second."]
-    assert len(engine.asked) == 2
+    def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
+        again = bool(self.asked)
+        self.asked += spans
+        for span in spans:
+            inside = [words for words in self.second if span.start - 0.3 <= words[0].start < span.end]
+            yield [Utterance(words, self.no_speech) for words in (inside if again else [self.first])]
+
+
+def looked_at(
+    speech: Sequence[tuple[float, float]], engine: SecondLook, language: str = "en"
+) -> tuple[list[tuple[str, float]], list[Finding], int]:
+    """Return the lines' texts and starts, the findings, and how many parts were asked for again."""
+    intervals = [Interval(*span) for span in speech]
+    findings: list[Finding] = []
+    audio = silence(intervals[-1].end + 2, 16000)
+    lines = transcribe(audio, intervals, engine, SETTINGS, language, findings.append)
+    return [(line.text, line.start) for line in lines], findings, len(engine.asked) - 1
+
+
+THREE = [(1.0, 2.2), (3.4, 5.2), (6.4, 7.6)]
+FIRST, SECOND, THIRD = (
+    words("The very first line.", 1.0),
+    words("Nobody has heard this.", 3.4, 0.45),
+    words("The last one.", 6.4),
+)
+LINES = [("The very first line.", 1.0), ("Nobody has heard this.", 3.4), ("The last one.", 6.4)]
+
+
+@pytest.mark.parametrize(
+    "third",
+    [
+        THIRD,
+        (replace(THIRD[0], start=3.1), *THIRD[1:]),  # the word after the hole stretches over it …
+        (replace(THIRD[0], start=3.1, end=5.0), replace(THIRD[1], start=5.0), THIRD[2]),  # … or slips into it
+    ],
+)
+def test_a_sentence_that_was_swallowed_is_asked_for_again(third: tuple[Word, ...]) -> None:
+    lines, findings, asked = looked_at(THREE, SecondLook(FIRST + third, [FIRST, SECOND, THIRD]))
+    assert lines == LINES
+    assert not findings
+    assert 1 <= asked <= 2  # not the first line: its words fill it
+
+
+def test_nothing_is_said_twice_where_a_word_slipped_out_of_the_part_that_is_heard_again() -> None:
+    first = *FIRST, Word("The", 2.2, 2.23, 0.9), Word("last", 3.4, 7.0, 0.9), THIRD[2]
+    lines, _, _ = looked_at(THREE, SecondLook(first, [FIRST, SECOND, THIRD]))
+    assert lines == LINES
+
+
+def test_words_said_twice_stay() -> None:
+    again = words("The very first line.", 3.4, 0.45)
+    first = (*FIRST, replace(THIRD[0], start=3.1), *THIRD[1:])
+    lines, _, _ = looked_at(THREE, SecondLook(first, [FIRST, again, THIRD]))
+    assert lines == [LINES[0], ("The very first line.", 3.4), LINES[2]]
+
+
+def test_speech_that_nobody_understands_is_a_finding_with_its_times() -> None:
+    lines, findings, _ = looked_at(THREE, SecondLook(FIRST + THIRD, [FIRST, THIRD]))
+    assert lines == [LINES[0], LINES[2]]
+    (finding,) = findings
+    assert (finding.code, finding.severity) == ("not_understood", Severity.DEGRADED)
+    assert (finding.start, finding.end, finding.value) == (3.4, 5.2, pytest.approx(1.8))
+    assert unheard_s(findings) == pytest.approx(1.8)
+
+
+def test_what_the_recogniser_calls_no_speech_does_not_make_the_dub_incomplete() -> None:
+    _, findings, _ = looked_at(THREE, SecondLook(FIRST + THIRD, [words("♪ ♪", 3.4)], no_speech=0.9))
+    assert [finding.severity for finding in findings] == [Severity.WARNING]
+    assert unheard_s(findings) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "language"),
+    [
+        ("Donaudampfschifffahrtsgesellschaft", 3.0, "de"),
+        ("Es war 1883.", 2.4, "de"),
+        ("Sobe 25% hoje.", 2.4, "pt"),
+        ("秋 天 来 了", 1.2, "zh"),
+        ("So we went on and on and on", 1.1, "en"),
+    ],
+)
+def test_words_fill_what_their_letters_take_to_say(text: str, seconds: float, language: str) -> None:
+    said = words(text, 1.0, seconds / len(text.split()))
+    _, findings, asked = looked_at([(1.0, 1.0 + seconds)], SecondLook(said, []), language)
+    assert not findings
+    assert asked == 0
+
+
+@pytest.mark.parametrize(("text", "language"), [("Yes.", "en"), ("秋", "zh"), ("Sim 5.", "pt")])
+def test_words_fill_no_more_than_that(text: str, language: str) -> None:
+    said = words(text, 1.0, 3.0 / len(text.split()))
+    _, findings, asked = looked_at([(1.0, 4.0)], SecondLook(said, []), language)
+    assert asked == 1
+    assert [finding.code for finding in findings] == ["not_understood"]
 
 
 def test_an_exact_transcript_is_neither_cut_nor_moved() -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from vtlab.engines import engine_options, table
 from vtlab.errors import SettingsError
-from vtlab.settings import Section, Settings, explain, settings_from_dict
+from vtlab.settings import Section, Settings, explain, parse_yaml, settings_from_dict
 
 if TYPE_CHECKING:
     from marimo import Html
@@ -174,8 +174,8 @@ def _from_text(text: str, field: FieldInfo, name: str) -> Any:
         return text.strip()
     listed = any(get_origin(kind) is tuple for kind in _arguments(field)) and not text.lstrip().startswith("[")
     try:
-        return yaml.safe_load(f"[{text}]" if listed else text)
-    except yaml.YAMLError as error:
+        return parse_yaml(f"[{text}]" if listed else text, name)
+    except SettingsError as error:
         raise SettingsError(f"Setting {name!r}: {text!r} is not YAML.") from error
 
 

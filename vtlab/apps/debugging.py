@@ -30,6 +30,7 @@ from vtlab.metrics.metric import Metric
 from vtlab.metrics.rows import ReferenceSegment
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
+from vtlab.run import memory_budget_mb
 from vtlab.settings import Settings, list_settings, load_settings
 
 OUT = Path("out") / "debug"
@@ -55,7 +56,7 @@ def known_clips(folder: Path = DATASETS) -> dict[str, Clip]:
 @cache
 def shared_pool() -> EnginePool:
     """Engines for every page that is open, loaded once; idle ones go where memory grows short."""
-    return EnginePool(pipeline.memory_budget_mb(Settings()))
+    return EnginePool(memory_budget_mb(Settings()))
 
 
 def page_folder() -> tempfile.TemporaryDirectory[str]:
@@ -91,10 +92,7 @@ def uploaded(name: str, content: bytes, folder: Path = OUT / "uploads") -> Path:
     """A file that came through the browser, kept under its own name in a folder named by its content."""
     kept = folder / hashlib.sha256(content).hexdigest()[:12] / Path(name).name
     if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_name(f".{kept.name}")
-        unfinished.write_bytes(content)
-        unfinished.replace(kept)
+        atomic_write(kept, content)
     return kept
 
 
@@ -253,12 +251,7 @@ def metric_differences(
     asked = QUICKLY_MEASURED if reference is None else (*WITH_REFERENCE, *QUICKLY_MEASURED)
 
     def values(dub: Dub) -> dict[str, float]:
-        record = dub.record
-        return measure(
-            dub.media, video, record.source_language, record.target_language,
-            reference=reference, record=record, speech_track=dub.speech_track,
-            subtitles=dub.subtitles[record.target_language], metrics=asked,
-        ).values  # fmt: skip
+        return measure(dub, video, reference=None if reference is None else list(reference), metrics=asked).values
 
     before, after = values(base), values(changed)
     return [

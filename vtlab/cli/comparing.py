@@ -52,8 +52,8 @@ def compare(
     the interval holds 0, no difference is shown.
     """
     from vtlab.evaluation import api
-    from vtlab.evaluation.compare.bootstrap import SEED
     from vtlab.evaluation.show.terminal import comparison_json, print_comparison
+    from vtlab.metrics.bootstrap import SEED
 
     wanted = None if metrics is None else [word.strip() for word in metrics.split(",") if word.strip()]
     found = api.compare(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from vtlab.cli.terminal import AsJson, Debug, print_lines, say
+
+if TYPE_CHECKING:
+    from vtlab.evaluation.dataset import Report
 
 FAULT_EXIT = 2
 T = TypeVar("T")
@@ -118,14 +121,14 @@ def check(
     if as_json:
         print(json.dumps(_as_data(report), ensure_ascii=False, indent=1))
     else:
-        print_lines(map(str, report.faults))
+        print_lines(map(str, [*report.faults, *report.lost]))
         seconds, segments = sum(clip.seconds for clip in report.clips), sum(len(c.segments) for c in report.clips)
         print(f"{report.folder}: {len(report.clips)} clips, {seconds:.1f} s, {segments} segments")
     if not report.sound:
         raise typer.Exit(FAULT_EXIT)
 
 
-def _as_data(report: Any) -> dict[str, Any]:
+def _as_data(report: Report) -> dict[str, Any]:
     return {
         "folder": str(report.folder),
         "sound": report.sound,
@@ -151,6 +154,9 @@ def _as_data(report: Any) -> dict[str, Any]:
                 "message": fault.message,
             }
             for fault in report.faults
+        ],
+        "lost": [
+            {"missing": one.missing, "clips": list(one.clips), "metrics": list(one.metrics)} for one in report.lost
         ],
     }
 

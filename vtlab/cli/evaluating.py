@@ -26,6 +26,9 @@ def evaluate(
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Keep the results that are there, or make them anew.")
     ] = True,
+    rescore: Annotated[
+        bool, typer.Option("--rescore", help="Dub nothing: measure the dubs that are kept, with the suite's metrics.")
+    ] = False,
     on: Annotated[
         str | None,
         typer.Option("--on", metavar="CLUSTER", help="'ray' on this machine, or ray://host:port or host:port."),
@@ -56,7 +59,7 @@ def evaluate(
         else:
             print_lines(forecast_table(found))
         return
-    done = api.evaluate(suite, jobs, on, limit, resume=resume, out=out, report=say)
+    done = api.evaluate(suite, jobs, on, limit, resume=resume, rescore=rescore, out=out, report=say)
     if as_json:
         print(json.dumps(sweep_data(done), ensure_ascii=False, indent=1))
     else:

@@ -1,4 +1,4 @@
-"""Loaded engines of this process, shared by its runs: each is loaded once, the least recently used goes first."""
+"""Pool of loaded engines that the dubs of a process share: each is loaded once, the least recently used goes first."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class _Loaded:
 
 
 class EnginePool:
-    """Engines by key ``(kind, name, …)``. Safe to use from several threads.
+    """Hold engines by key ``(kind, name, …)``; safe to use from several threads.
 
-    Whoever borrows an engine gives it back; one in use is never dropped, since that would free nothing.
+    Whoever borrows an engine gives it back; one in use is never unloaded, since that would free nothing.
     """
 
     def __init__(self, budget_mb: float | None = None) -> None:
@@ -31,7 +31,7 @@ class EnginePool:
         self._lock = threading.RLock()
 
     def borrow(self, key: tuple[str, ...], build: Callable[[], Any]) -> Any:
-        """The engine of that key, built by ``build`` where it is not loaded."""
+        """Return the engine of a key, built by ``build`` where it is not loaded."""
         with self._lock:
             if key not in self._loaded:
                 self.unload()
@@ -41,17 +41,17 @@ class EnginePool:
             return self._loaded[key].engine
 
     def give_back(self, key: tuple[str, ...]) -> None:
-        """Ends one use of the engine; it stays loaded while there is memory for it."""
+        """End one use of an engine; it stays loaded while there is memory for it."""
         with self._lock:
             self._loaded[key].users -= 1
 
     def loaded(self) -> list[tuple[str, ...]]:
-        """Keys of the loaded engines, least recently used first."""
+        """Return the keys of the loaded engines, least recently used first."""
         with self._lock:
             return list(self._loaded)
 
     def unload(self) -> list[tuple[str, ...]]:
-        """Drops engines that nobody uses while memory is above the budget; returns the keys dropped."""
+        """Unload unused engines while memory is above the budget, and return their keys."""
         from vtlab.resources import HIGH_SHARE, rss_mb
 
         dropped: list[tuple[str, ...]] = []

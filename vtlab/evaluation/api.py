@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from vtlab.evaluation.compare.bootstrap import SAMPLES, SEED
 from vtlab.evaluation.compare.comparison import compare_systems
 from vtlab.evaluation.compare.systems import from_results
 from vtlab.evaluation.compare.votes import find_votes, read_votes
@@ -19,6 +18,7 @@ from vtlab.evaluation.suite.model import Suite
 from vtlab.evaluation.sweep.clip import Bench, evaluate_clip
 from vtlab.evaluation.sweep.forecast import Forecast, forecast_sweep
 from vtlab.evaluation.sweep.plan import plan_sweep
+from vtlab.evaluation.sweep.rescoring import rescore_results
 from vtlab.evaluation.sweep.run import Sweep, Workers, run_sweep
 from vtlab.evaluation.sweep.workers import run_in_processes
 from vtlab.evaluation.tracking.connection import create_store
@@ -26,6 +26,7 @@ from vtlab.evaluation.tracking.machine_load import sample_load
 from vtlab.evaluation.tracking.notebook import execute_evaluation
 from vtlab.evaluation.tracking.runs import attach_trade, log_configuration
 from vtlab.evaluation.tracking.systems import load_systems
+from vtlab.metrics.bootstrap import SAMPLES, SEED
 
 __all__ = ["compare", "evaluate", "evaluate_configuration", "forecast", "load_run", "load_suite"]
 
@@ -43,6 +44,7 @@ def evaluate(
     limit: int = 0,
     *,
     resume: bool = True,
+    rescore: bool = False,
     out: str | Path = RESULTS,
     report: Report = _print_to_stderr,
 ) -> Sweep:
@@ -57,6 +59,7 @@ def evaluate(
             are then in folders that all machines share.
         limit: The first clips only; 0 for all.
         resume: Keep the results that are there.
+        rescore: Dub nothing: measure the dubs that are kept with the metrics that the suite names now.
         out: Where the results go.
         report: Takes a sentence on each new result and each fault; by default it is printed to stderr.
 
@@ -64,15 +67,19 @@ def evaluate(
         The results by configuration; `Sweep.to_frame()` is their table.
 
     Raises:
-        UserError: The suite is faulty, or no clip could be dubbed under some configuration.
+        UserError: The suite is faulty, no clip could be dubbed under some configuration, or a dub to measure again is
+            not kept (`E_NOT_KEPT`).
 
     Example:
         >>> import vtlab
-        >>> sweep = vtlab.evaluate("evals/smoke.yaml", limit=1)  # doctest: +SKIP
-        >>> sweep.to_frame()[["wer", "chrf"]]  # doctest: +SKIP
+        >>> sweep = vtlab.evaluate("evals/smoke.yaml", limit=1)
+        >>> sweep.to_frame()[["wer", "chrf"]].shape
+        (2, 2)
     """
     suite = suite if isinstance(suite, Suite) else load_suite(suite)
     create_store()
+    if rescore:
+        rescore_results(suite, Path(out), limit=limit, report=report)
     done = run_sweep(
         suite,
         Path(out),
@@ -92,11 +99,18 @@ def forecast(suite: str | Path | Suite, limit: int = 0, *, resume: bool = True, 
 
     Nothing is dubbed or written, and no model is loaded.
 
+    Args:
+        suite: The suite, or its YAML file.
+        limit: The first clips only; 0 for all.
+        resume: Keep the results that are there.
+        out: Where the results are.
+
     Raises:
         UserError: The suite is faulty, or no clip could be dubbed under some configuration.
 
     Example:
-        >>> found = forecast("evals/smoke.yaml", out="nowhere")
+        >>> import vtlab
+        >>> found = vtlab.forecast("evals/smoke.yaml", out="nowhere")
         >>> found.plan.total, found.basis
         (4, 'documented rates of a machine with two cores')
     """
@@ -131,8 +145,9 @@ def evaluate_configuration(
 
     Example:
         >>> import vtlab
-        >>> run = vtlab.evaluate_configuration("evals/smoke.yaml", "base", limit=1)  # doctest: +SKIP
-        >>> run.clips()  # doctest: +SKIP
+        >>> run = vtlab.evaluate_configuration("evals/smoke.yaml", "beam_size=1", limit=1)
+        >>> run.clips().status.to_dict()
+        {'hello_video_en': 'finished'}
     """
     suite = suite if isinstance(suite, Suite) else load_suite(suite)
     chosen = suite.configuration(configuration)
@@ -144,11 +159,11 @@ def evaluate_configuration(
             for clip in suite.select_clips(dataset)[: limit or None]
         ]
     run_id = log_configuration(suite, chosen, dataset, results, folder, uri=tracking_uri, load=load)
-    return Run(from_results(chosen.name, results), tuple(results), gates=suite.gates, run_id=run_id)
+    return Run(from_results(f"{suite.name}/{chosen.name}", results), tuple(results), gates=suite.gates, run_id=run_id)
 
 
 def compare(
-    *runs: str | Path,
+    *runs: str | Path | Run,
     suite: str | None = None,
     baseline: str | None = None,
     metrics: Sequence[str] | None = None,
@@ -163,8 +178,8 @@ def compare(
     difference holds 0, no difference is shown.
 
     Args:
-        runs: Runs in MLflow (id, name, or `suite/configuration`), folders of results such as `out/eval/pt-en/base`, or
-            files of `vtlab measure --json`, of any tool's dub.
+        runs: Runs, or names of runs in MLflow (id, name, or `suite/configuration`), folders of results such as
+            `out/eval/pt-en/base`, or files of `vtlab measure --json`, of any tool's dub.
         suite: The newest run of each configuration of this suite, too.
         baseline: The run that the others are compared with; the first by default.
         metrics: Names of metrics, or groups (`text`, `speech`, `sync`, `sound`, `subtitles`, `cost`); all by default.
@@ -182,10 +197,12 @@ def compare(
 
     Example:
         >>> import vtlab
-        >>> comparison = vtlab.compare("pt-en/base", "pt-en/large")  # doctest: +SKIP
-        >>> comparison.differences().query("verdict == 'better'")  # doctest: +SKIP
+        >>> comparison = vtlab.compare("smoke/beam_size=1", "smoke/beam_size=5")
+        >>> "chrf" in set(comparison.differences().metric)
+        True
     """
-    systems, first = load_systems(runs, suite, baseline, uri=tracking_uri)
+    named = [run.system if isinstance(run, Run) else run for run in runs]
+    systems, first = load_systems(named, suite, baseline, uri=tracking_uri)
     if votes is not None:
         given = read_votes(Path(votes))
     elif len(systems) == 2:

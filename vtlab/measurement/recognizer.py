@@ -43,6 +43,7 @@ class Recognizer:
 
     @property
     def signature(self) -> str:
+        """The model, its weights, and the version of its library."""
         from importlib.metadata import version
 
         weights = self._weights.sha256[:8]

@@ -25,6 +25,11 @@ DEMUXERS = (
 
 @contextmanager
 def open_container(path: Path) -> Iterator[InputContainer]:
+    """Open a local file as a container of media, closed at the end of the ``with`` block.
+
+    Raises:
+        InputError: It is no container that is opened here, or is damaged (``E_UNREADABLE``).
+    """
     import av
 
     options = {
@@ -46,9 +51,10 @@ def open_container(path: Path) -> Iterator[InputContainer]:
 
 
 def local_url(path: Path) -> str:
-    """The path for ffmpeg, safe against leading dashes and names that look like protocols."""
+    """Return the path as ffmpeg takes it, safe against leading dashes and names that look like protocols."""
     return f"file:{path.absolute()}"
 
 
 def start_time(container: InputContainer) -> float:
+    """Return the file's first timestamp, seconds: the start of its clock."""
     return (container.start_time or 0) / 1_000_000

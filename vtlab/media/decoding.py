@@ -35,11 +35,18 @@ OUT_OF_PHASE = 0.1  # a mono mix with less than this share of its loudest channe
 def decode_speech(
     path: Path, stream: AudioStream, duration_s: float, on_damage: Callable[[int], None] = lambda packets: None
 ) -> Audio:
-    """16 kHz mono float32 on the file's clock, exactly ``round(duration_s × 16000)`` samples.
+    """Return the sound for recognition, 16 kHz mono, exactly ``round(duration_s × 16000)`` samples on the file's clock.
 
-    Of surround sound the centre leads; where channels cancel each other, one of them is taken. Packets that cannot be
-    decoded are silence, and their number goes to ``on_damage``. Raises ``InputError`` (``E_UNREADABLE``) where too many
-    are.
+    Of surround sound the centre leads; where channels cancel each other, one of them is taken.
+
+    Args:
+        path: The file.
+        stream: Its sound that is decoded.
+        duration_s: How long the file is.
+        on_damage: Called with the number of packets that cannot be decoded, which are silence.
+
+    Raises:
+        InputError: Too many packets cannot be decoded (``E_UNREADABLE``).
     """
     samples = np.zeros(round(duration_s * SPEECH_HZ), np.float32)
     at = 0
@@ -57,16 +64,24 @@ def speech_blocks(
     *,
     read_on: bool = True,
 ) -> Iterator[NDArray[np.float32]]:
-    """The same second by second, decoded as it is asked for.
+    """Yield what ``decode_speech`` returns, second by second, decoded as it is asked for.
 
-    ``read_on``: reads what the file holds beyond ``duration_s``, too, to tell all of its damage.
+    Args:
+        path: The file.
+        stream: Its sound that is decoded.
+        duration_s: How long the file is.
+        on_damage: Called with the number of packets that cannot be decoded, which are silence.
+        read_on: Whether to read what the file holds beyond ``duration_s``, too, to count all of its damage.
+
+    Raises:
+        InputError: Too many packets cannot be decoded (``E_UNREADABLE``).
     """
     for block, names in _on_clock(path, stream, SPEECH_HZ, None, duration_s, SPEECH_MIX_S, on_damage, read_on):
         yield _speech_mix(block, names)
 
 
 def _speech_mix(block: Block, names: Sequence[str]) -> NDArray[np.float32]:
-    """One channel for recognition, out of ``block``, whose channels are called ``names``."""
+    """One channel for recognition, made of ``block``, whose channels are called ``names``."""
     if block.shape[1] == 1:
         return block[:, 0]
     others = [name for name in names if name != "LFE"]
@@ -84,9 +99,15 @@ def _speech_mix(block: Block, names: Sequence[str]) -> NDArray[np.float32]:
 def decode_blocks(
     path: Path, stream: AudioStream, rate: int, channels: int, duration_s: float, block_s: float = 10.0
 ) -> Iterator[Block]:
-    """The sound at full quality in blocks of ``block_s``, shape ``(n, channels)``, on the file's clock.
+    """Yield the sound at full quality, ``round(duration_s × rate)`` samples in all, on the file's clock.
 
-    ``round(duration_s × rate)`` samples in all; 1 or 2 channels, surround sound mixed down.
+    Args:
+        path: The file.
+        stream: Its sound that is decoded.
+        rate: Of the result, Hz.
+        channels: 1 or 2; surround sound is mixed down.
+        duration_s: How long the file is.
+        block_s: Length of a block, seconds; its shape is ``(n, channels)``.
     """
     layout = "mono" if channels == 1 else "stereo"
     for block, _ in _on_clock(path, stream, rate, layout, duration_s, block_s, lambda packets: None, False):
@@ -94,10 +115,16 @@ def decode_blocks(
 
 
 def decode_span(path: Path, start: float, end: float, stream: int = 0) -> Audio:
-    """The sound from ``start`` to ``end`` seconds on the file's clock, decoded from there only: for players.
+    """Return the sound from ``start`` to ``end`` seconds on the file's clock, decoded from there only: for players.
 
-    ``stream`` counts audio streams. What lies outside the file is silence. Raises ``InputError`` where there is no such
-    sound.
+    Args:
+        path: The file.
+        start: Where it begins; what lies outside the file is silence.
+        end: Where it ends.
+        stream: Which of the audio streams, counted from 0.
+
+    Raises:
+        InputError: There is no such sound, or it is damaged.
     """
     import av
 

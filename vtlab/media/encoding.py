@@ -22,21 +22,26 @@ AAC_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 8
 
 
 def write_aac(blocks: Iterable[Block], rate: int, channels: int, bitrate_kbps: int, out: Path) -> Path:
-    """AAC in MP4 from float32 blocks ``(n, channels)``; the encoder's lead-in is marked, so the sound starts at 0.
+    """Write AAC in MP4; the encoder's lead-in is marked, so the sound starts at 0. Return ``out``.
 
-    ``rate`` is one of those that AAC has: see ``aac_rate``.
+    Args:
+        blocks: Sound, float32 of shape ``(n, channels)``.
+        rate: One of those that AAC has; see ``aac_rate``.
+        channels: 1 or 2.
+        bitrate_kbps: Bit rate.
+        out: The file to write.
     """
     options = {"b": str(bitrate_kbps * 1000), "aac_coder": "fast"}
     return _write(blocks, rate, channels, out, "mp4", "aac", "fltp", options)
 
 
 def aac_rate(rate: int) -> int:
-    """The rate that AAC has for sound of ``rate``: the same, else the next higher one, else its highest."""
+    """Return the rate that AAC has for sound of ``rate``: the same, else the next higher one, else its highest."""
     return min((known for known in AAC_HZ if known >= rate), default=AAC_HZ[-1])
 
 
 def write_flac(blocks: Iterable[Block], rate: int, out: Path) -> Path:
-    """FLAC, 16 bit mono, from float32 blocks ``(n,)`` or ``(n, 1)``."""
+    """Write FLAC, 16 bit mono, from float32 blocks ``(n,)`` or ``(n, 1)``; return ``out``."""
     shaped = (block.reshape(-1, 1) for block in blocks)
     return _write(shaped, rate, 1, out, "flac", "flac", "s16", {})
 
@@ -74,7 +79,11 @@ def _write(
 
 @contextmanager
 def discard_on_failure(out: Path) -> Iterator[None]:
-    """Leaves nothing half-written at ``out`` when what writes it fails; ``ResourceError`` where the disk is full."""
+    """Remove ``out`` when the block that writes it fails, so that nothing half-written stays.
+
+    Raises:
+        ResourceError: The disk is full.
+    """
     try:
         yield
     except BaseException as error:  # Ctrl-C too

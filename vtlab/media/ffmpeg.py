@@ -33,7 +33,11 @@ def ffmpeg_binary() -> str:
 
 
 def ffmpeg_offers() -> frozenset[str]:
-    """Names of the encoders and filters that the ffmpeg here has; ``EngineError`` where it does not run."""
+    """Return the names of the encoders and filters that this machine's ffmpeg has.
+
+    Raises:
+        EngineError: It does not run.
+    """
     program = ffmpeg_binary()
     try:
         said = [
@@ -49,10 +53,18 @@ def ffmpeg_offers() -> frozenset[str]:
 
 
 def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], folder: Path) -> None:
-    """Runs one ffmpeg in ``folder``; it dies with the run, and at its time limit, pauses not counted.
+    """Run one ffmpeg; it dies with the dub, and at its time limit.
 
-    Raises ``VtlabError`` (``E_FFMPEG``) with the end of what it printed, ``ResourceError`` where the disk is full,
-    ``EngineError`` where ffmpeg cannot be started.
+    Args:
+        spec: The command, as ffmpeg-python makes it.
+        timeout_s: The time limit, pauses not counted, seconds.
+        checkpoint: Called again and again; blocks while the dub is paused, and raises to end it.
+        folder: Where ffmpeg runs.
+
+    Raises:
+        VtlabError: It failed or took too long (``E_FFMPEG``); holds the end of what it printed.
+        ResourceError: The disk is full.
+        EngineError: It cannot be started.
     """
     command = [ffmpeg_binary(), "-nostdin", "-hide_banner", "-loglevel", "error", *spec.get_args()]
     command = [argument.translate(TO_BYTES) for argument in command]
@@ -88,9 +100,10 @@ def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], fold
 
 
 def ffmpeg_path(path: Path) -> str:
-    """The path as ffmpeg-python takes it, which wants valid Unicode; ``run_ffmpeg`` turns it back."""
+    """Return the path as ffmpeg-python takes it, which wants valid Unicode; ``run_ffmpeg`` turns it back."""
     return local_url(path).translate(FROM_BYTES)
 
 
 def time_limit(media_s: float) -> float:
+    """Return how long ffmpeg may take for media of ``media_s`` seconds, seconds."""
     return FFMPEG_START_S + FFMPEG_PER_SECOND * media_s

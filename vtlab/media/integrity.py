@@ -12,6 +12,12 @@ SNIFFED_BYTES = 4096
 
 
 def check_kind(path: Path) -> None:
+    """Refuse by its first bytes what is no file of media, before a demuxer sees it.
+
+    Raises:
+        InputError: The file is missing or is a folder (``E_NO_FILE``), is empty (``E_EMPTY``), a playlist
+            (``E_PLAYLIST``), or text (``E_UNREADABLE``).
+    """
     try:
         if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait for its writer
             raise InputError(f"{path} is not a file; save the video and name it.", code="E_NO_FILE")
@@ -47,7 +53,11 @@ def _is_text(head: bytes) -> bool:
 
 
 def check_size(path: Path) -> None:
-    """Raises where the container's own chunk of data should reach beyond the end of the file."""
+    """Refuse a file that ends before its container says so.
+
+    Raises:
+        InputError: The file is cut off (``E_UNREADABLE``).
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(16)

@@ -22,7 +22,7 @@ PREVIEW_CRF = 28
 
 @dataclass(frozen=True)
 class SubtitleTrack:
-    """A subtitle file to put into the result, with its language."""
+    """A subtitle file (SRT) that goes into the result, with its language."""
 
     language: str
     path: Path
@@ -42,10 +42,22 @@ def mux(
     folder: Path,
     checkpoint: Callable[[], None] = lambda: None,
 ) -> Path:
-    """The picture with the dub as its first sound, optional original sound and soft subtitles, into ``out``.
+    """Write the picture with the dub as its first sound, and return ``out``.
 
-    The picture is copied unless ``burn`` names subtitles to draw or ``encode`` asks for H.264. Streams other than the
-    picture and the chosen sound are left out. ``folder`` is the run's own, for temporary files.
+    Streams other than the picture and the chosen sound are left out.
+
+    Args:
+        info: The source.
+        dub: The dubbed sound, AAC in MP4.
+        out: The file to write; its suffix decides the container.
+        language: Of the dub.
+        subtitles: Soft subtitle tracks.
+        original: The source's sound to keep as a second track.
+        burn: Subtitles to draw into the picture; it is then encoded again.
+        encode: Whether to encode the picture as H.264; it is copied otherwise.
+        crf: Quality of x264.
+        folder: The dub's own, for temporary files.
+        checkpoint: See ``run_ffmpeg``.
     """
     import ffmpeg
 
@@ -106,10 +118,19 @@ def preview(
     folder: Path,
     checkpoint: Callable[[], None] = lambda: None,
 ) -> Path:
-    """A small MP4 (H.264 of at most ``PREVIEW_HEIGHT`` lines, AAC, index first) from ``start_s`` to ``end_s``.
+    """Write a small MP4 of a part of the result (H.264, AAC, index first), and return ``out``.
 
-    ``sound`` (AAC in MP4) is on the file's clock and need not reach beyond ``end_s``; ``burn`` names subtitles that
-    count from ``start_s``. Without a picture it is sound alone.
+    Without a picture it is sound alone.
+
+    Args:
+        info: The source; its picture is at most ``PREVIEW_HEIGHT`` lines high in the preview.
+        sound: The dubbed sound, AAC in MP4, on the file's clock; it need not reach beyond ``end_s``.
+        out: The file to write.
+        start_s: Where the part begins.
+        end_s: Where it ends.
+        burn: Subtitles to draw into the picture, which count from ``start_s``.
+        folder: The dub's own, for temporary files.
+        checkpoint: See ``run_ffmpeg``.
     """
     import ffmpeg
 
@@ -140,7 +161,10 @@ def excerpt(
     folder: Path,
     checkpoint: Callable[[], None] = lambda: None,
 ) -> Path:
-    """Picture and first sound of an MP4 from ``start_s`` to ``end_s``, copied; it shows nothing before that."""
+    """Copy picture and first sound of an MP4 from ``start_s`` to ``end_s``, and return ``out``.
+
+    It shows nothing before ``start_s``, though the copy begins at a key frame.
+    """
     import ffmpeg
 
     span = {"ss": round(start_s, 3), "t": round(end_s - start_s, 3)}

@@ -23,7 +23,7 @@ ATTACHED_PICTURE = 0x0400  # AV_DISPOSITION_ATTACHED_PIC
 
 @dataclass(frozen=True)
 class VideoStream:
-    """The picture; ``frames`` is absent where the container does not say."""
+    """The picture of a file; ``frames`` is absent where the container does not say."""
 
     codec: str
     width: int
@@ -48,7 +48,7 @@ class AudioStream:
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """What a file holds; an attached cover picture is no video. ``subtitles`` are codec names."""
+    """The streams of a file; an attached cover picture is no video. ``subtitles`` are codec names."""
 
     path: Path
     container: str
@@ -60,21 +60,23 @@ class MediaInfo:
 
 @dataclass(frozen=True)
 class Extraction:
-    """A file and the sound of it that is dubbed."""
+    """A file and its sound that is dubbed."""
 
     info: MediaInfo
     stream: AudioStream
 
     @property
     def duration_s(self) -> float:
+        """Length of the file, seconds."""
         return self.info.duration_s
 
 
 def probe(path: Path) -> MediaInfo:
-    """What the file holds.
+    """Return the streams and the length of a file.
 
-    Raises ``InputError``: ``E_NO_FILE`` (missing, a folder), ``E_EMPTY``, ``E_PLAYLIST``, ``E_UNREADABLE`` (no media,
-    or cut off), ``E_NO_AUDIO``.
+    Raises:
+        InputError: The file is missing or a folder (``E_NO_FILE``), empty (``E_EMPTY``), a playlist (``E_PLAYLIST``),
+            no media or cut off (``E_UNREADABLE``), or without sound (``E_NO_AUDIO``).
     """
     check_kind(path)
     with open_container(path) as container:
@@ -101,7 +103,11 @@ def probe(path: Path) -> MediaInfo:
 
 
 def choose_audio(info: MediaInfo, stream: int | None, language: str | None) -> AudioStream:
-    """The stream of that number, else one in the language, else the default one, else the first."""
+    """Return the audio stream of a number, else one in the language, else the default one, else the first.
+
+    Raises:
+        InputError: There is no stream of that number.
+    """
     if stream is not None:
         for audio in info.audio:
             if audio.index == stream:
@@ -214,7 +220,10 @@ def _language(tag: str | None) -> str | None:
 
 
 def count_frames(path: Path) -> int:
-    """Packets of the picture that are shown (an edit list may hide some), which for every codec here are its frames."""
+    """Return how many frames of the picture are shown; an edit list may hide some.
+
+    Counts packets, which for every codec that is dubbed are frames.
+    """
     with open_container(path) as container:
         pictures = [stream for stream in container.streams.video if not int(stream.disposition) & ATTACHED_PICTURE]
         if not pictures:

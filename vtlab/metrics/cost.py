@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
 
-if TYPE_CHECKING:
-    from vtlab.record import Record
+from vtlab.metrics.material import RECORD, Material
+from vtlab.metrics.metric import FileMetric
+from vtlab.record import Record
 
-
-TOGETHER = frozenset({"transcription", "translation", "tts"})  # lines flow from one to the next: they run side by side
+TOGETHER = frozenset(
+    {"transcription", "translation", "tts"}
+)  # segments flow from one to the next: they run side by side
 
 
 def costs(record: Record) -> dict[str, float]:
-    """Costs by the names of the table. Stages that run side by side add up to more wall time than the whole.
+    """Return costs by the names of metrics. Stages that run side by side add up to more wall time than the whole.
 
     A stage's processor time is the whole program's in its span, so of those side by side the longest counts alone.
     """
@@ -29,3 +32,47 @@ def costs(record: Record) -> dict[str, float]:
     if record.source.seconds > 0:
         found["rtf"] = record.wall_s / record.source.seconds
     return found | {f"stage_{stage.stage}_s": stage.seconds for stage in record.stages}
+
+
+# ---------------------------------------------------------------- the metrics
+
+
+def _cost(name: str) -> Callable[[Material], tuple[float | None, str | None]]:
+    def measure(material: Material) -> tuple[float | None, str | None]:
+        return None if material.record is None else costs(material.record).get(name), None
+
+    return measure
+
+
+_metric = partial(FileMetric, group="cost", needs=(RECORD,), nothing="the record does not tell it")
+
+
+def _stage(stage: str, means: str = "time of the stage") -> FileMetric:
+    name = f"stage_{stage}_s"
+    return _metric(name, "s", "lower", means, measure=_cost(name), pool="sum")
+
+
+METRICS = (
+    _metric("wall_s", "s", "lower", "time from start to end", measure=_cost("wall_s"), pool="sum"),
+    _metric("rtf", "1", "lower", "wall time ÷ length of the source", measure=_cost("rtf"), pool="mean"),
+    _metric("cpu_s", "s", "lower", "processor time of all stages", measure=_cost("cpu_s"), pool="sum"),
+    _metric("peak_rss_mb", "MB", "lower", "largest resident memory", measure=_cost("peak_rss_mb"), pool="worst"),
+    _metric(
+        "model_load_s", "s", "lower", "loading of models, within the stages", measure=_cost("model_load_s"), pool="sum"
+    ),
+    _metric(
+        "time_to_preview_s", "s", "lower", "time until the first segment was spoken: what a preview waits for",
+        measure=_cost("time_to_preview_s"), pool="worst",
+    ),
+    _metric(
+        "cache_hits", "results", "higher", "results taken from the store", measure=_cost("cache_hits"), pool="sum"
+    ),
+    _stage("initialization", "time of the stage; stages 3 to 5 overlap"),
+    *map(
+        _stage,
+        (
+            "audio_extraction", "transcription", "translation", "tts", "audio_sync", "subtitle_generation",
+            "video_combination",
+        ),
+    ),
+)  # fmt: skip

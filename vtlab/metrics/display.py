@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vtlab.metrics.registry import METRICS
+from vtlab.metrics.metric import Metric
+from vtlab.metrics.registry import find_metric, is_metric
 
 DECIMALS = {"1": 3, "ms": 0, "0-100": 1, "1-5": 2, "s": 1, "MB": 0, "LUFS": 1, "dB": 1, "dBTP": 1, "1/s": 1}
 UNITS = {"1": "", "0-100": "", "1-5": "", "1/s": "characters/s"}  # others are written as they are
@@ -21,7 +22,7 @@ def format_value(name: str, value: float | None, signed: bool = False) -> str:
     """
     if value is None:
         return ABSENT
-    metric = METRICS.get(name)
+    metric = _metric(name)
     decimals = DECIMALS.get("0-100" if metric is None else metric.unit, 0)
     rounded = round(value, decimals) + 0.0  # no minus zero
     sign = "+" if signed else ""
@@ -39,13 +40,13 @@ def format_interval(name: str, low: float | None, high: float | None, signed: bo
 
 def format_unit(name: str) -> str:
     """Return the metric's unit; nothing for shares, ratios and scores, whose unit says nothing."""
-    metric = METRICS.get(name)
+    metric = _metric(name)
     return "" if metric is None else UNITS.get(metric.unit, metric.unit)
 
 
 def format_target(name: str) -> str:
     """Return the bounds of the metric's target; nothing where it has none."""
-    metric = METRICS.get(name)
+    metric = _metric(name)
     if metric is None or metric.target is None:
         return ""
     low, high = metric.target
@@ -61,5 +62,15 @@ def format_p(p: float | None) -> str:
 
 def format_verdict(name: str, value: float) -> str:
     """Return ``met`` or ``missed``; nothing where the metric has no target."""
-    metric = METRICS.get(name)
+    metric = _metric(name)
     return "" if metric is None else VERDICTS[metric.verdict(value)]
+
+
+def describe(name: str) -> str:
+    """Return what the metric means; nothing for other numbers, such as losses."""
+    metric = _metric(name)
+    return "" if metric is None else metric.means
+
+
+def _metric(name: str) -> Metric | None:
+    return find_metric(name) if is_metric(name) else None

@@ -1,4 +1,4 @@
-"""Quality where no reference is at hand: what a server can tell of a dub it has just made.
+"""Quality without a reference: of a translation, and what a server shows of a dub it has just made.
 
 Shares and scores become 0 to 100 here; what was not measured is ``None``.
 """
@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vtlab.languages import UNSPACED
-from vtlab.metrics.sync import mean
+from vtlab.metrics.material import RECORD, Material
+from vtlab.metrics.metric import FileMetric
+from vtlab.metrics.timing import mean
+from vtlab.metrics.translation import chrf
 from vtlab.text.sentences import COMPARED_WORDS, copied_share, has_letters, is_looped
 
 LENGTH_RATIO = (0.5, 1.5)  # translation ÷ source characters beyond which something was lost or invented
@@ -19,7 +22,7 @@ FRAME_TOLERANCE = 1.0  # of duration_match
 
 @dataclass(frozen=True)
 class TranslationQuality:
-    """The score 0…100 and its parts, each a share of the lines with something to say."""
+    """The score 0…100 and its parts, each a share of the segments with something to say."""
 
     score: float
     round_trip: float | None
@@ -37,16 +40,16 @@ def translation_quality(
     target_language: str,
     back: Sequence[str] | None = None,
 ) -> TranslationQuality | None:
-    """How good parallel translations are, without a reference, 0 to 100; ``None`` where there is nothing to translate.
+    """Return how good parallel translations are, 0 to 100, without a reference; ``None`` without anything to translate.
 
-    A line passes where it (1) is there at all (completeness), (2) has 0.5 to 1.5 times its source's characters, from
+    A segment passes where it (1) is there at all (completeness), (2) has 0.5 to 1.5 times its source's characters, from
     three words on and between scripts with spaces, (3) repeats no phrase that its source does not repeat, and (4)
     leaves less than half of the source's lower-case words as they were. ``back`` are the translations translated back,
     where a model for that direction is there.
 
-    Score = 100 × Σ w·p·s ÷ Σ w over lines: ``w`` the source's characters, ``p`` 1 where the line passes all four and 0
-    where not, ``s`` chrF ÷ 100 of ``back`` against the source, or 1 without ``back``. So without a reverse model it is
-    the share of the text that nothing is wrong with, and 100 for most translations; with one, it is below 100 for
+    Score = 100 × Σ w·p·s ÷ Σ w over segments: ``w`` the source's characters, ``p`` 1 where the segment passes all four
+    and 0 where not, ``s`` chrF ÷ 100 of ``back`` against the source, or 1 without ``back``. So without a reverse model
+    it is the share of the text that nothing is wrong with, and 100 for most translations; with one, it is below 100 for
     every translation, and only scores of the same kind compare: ``signature`` says which.
 
     How far to trust it: Firefox translations of the clips of ``datasets/spoken`` and ``people`` between Portuguese and
@@ -80,7 +83,7 @@ def translation_quality(
 
 
 def length_ok(source: str, translation: str, source_language: str, target_language: str) -> bool:
-    """Whether the translation is about as long as its source; where lengths do not compare, it is."""
+    """Return whether the translation is about as long as its source; true where lengths do not compare."""
     if (source_language in UNSPACED) != (target_language in UNSPACED) or len(source.split()) < COMPARED_WORDS:
         return True
     low, high = LENGTH_RATIO
@@ -88,27 +91,50 @@ def length_ok(source: str, translation: str, source_language: str, target_langua
 
 
 def lip_sync_accuracy(sync_within_150ms: float | None) -> float | None:
-    """Share of lines that start on time, 0 to 100."""
+    """Return the share of segments that start on time, 0 to 100."""
     return None if sync_within_150ms is None else 100 * sync_within_150ms
 
 
 def voice_quality(voice_mos: float | None) -> float | None:
-    """DNSMOS (1 to 5) as 0 to 100."""
+    """Return DNSMOS (1 to 5) as 0 to 100."""
     return None if voice_mos is None else 25 * (voice_mos - 1)
 
 
 def duration_match(duration_error_frames: float | None) -> bool | None:
-    """Whether the dub is as long as its source, to the frame."""
+    """Return whether the dub is as long as its source, to the frame."""
     return None if duration_error_frames is None else duration_error_frames <= FRAME_TOLERANCE
 
 
 def segments_condensed(lines: Sequence[tuple[str, str]]) -> int:
-    """Lines spoken in a shorter translation than the best; each is (best translation, spoken text)."""
+    """Count the segments spoken in a shorter translation than the best; each is (best translation, spoken text)."""
     return sum(len(spoken.strip()) < len(best.strip()) for best, spoken in lines)
 
 
 def _similarity(source: str, back: str) -> float:
-    from vtlab.metrics.text import chrf
-
     value = chrf([source], [back]).value
     return 0.0 if value is None else value / 100
+
+
+def _measure(material: Material) -> tuple[float | None, str | None]:
+    if material.record is None:
+        return None, None
+    sources = [segment.text for segment in material.record.segments]
+    translations = [segment.translation for segment in material.record.segments]
+    back = None if material.translate_back is None else material.translate_back(translations)
+    found = translation_quality(sources, translations, material.source_language, material.target_language, back)
+    return (None, None) if found is None else (found.score, found.signature)
+
+
+METRICS = (
+    FileMetric(
+        "translation_quality",
+        "0-100",
+        "higher",
+        "translation judged without a reference",
+        group="text",
+        needs=(RECORD,),
+        nothing="the record has nothing to translate",
+        measure=_measure,
+        pool="mean",
+    ),
+)

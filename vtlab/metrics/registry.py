@@ -1,154 +1,111 @@
-"""The metrics by name, and the groups that a word stands for."""
+"""The metrics by name: those of this package, those that installed packages announce, and any by its dotted path.
+
+A package announces a metric by an entry point of the group ``vtlab.metrics``: its name is the metric's, its value is
+``module:attribute``. Without one, the dotted path itself, ``mypackage.pitch:Pitch``, is the name. The attribute is a
+``Metric``, or a class or function that makes one.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 
 from vtlab.errors import SettingsError, nearest
+from vtlab.metrics import cost, quality, recognition, sound, subtitles, timing, translation
 from vtlab.metrics.metric import Metric
 
-METRICS = {
-    # text
-    "wer": Metric("1", "lower", True, "word errors ÷ reference words"),
-    "cer": Metric("1", "lower", True, "character errors ÷ reference characters"),
-    "wer_sub": Metric("1", "lower", True, "words taken for others ÷ reference words"),
-    "wer_ins": Metric("1", "lower", True, "words nobody said ÷ reference words"),
-    "wer_del": Metric("1", "lower", True, "words missed ÷ reference words"),
-    "bleu": Metric("0-100", "higher", True, "corpus BLEU of the translation"),
-    "chrf": Metric("0-100", "higher", True, "corpus chrF2 of the translation"),
-    "bleu_gold_transcript": Metric("0-100", "higher", True, "corpus BLEU of the reference transcript, translated"),
-    "asr_bleu": Metric("0-100", "higher", True, "corpus BLEU of the dubbed speech, recognised again"),
-    "asr_chrf": Metric("0-100", "higher", True, "corpus chrF2 of the dubbed speech, recognised again"),
-    "tts_wer": Metric("1", "lower", False, "word errors of the dubbed speech against the text given to the voice"),
-    "length_compliance_10": Metric(
-        "1", "higher", False, "share of lines whose translation has 0.9 to 1.1 times the source's characters"
-    ),
-    "translation_quality": Metric("0-100", "higher", False, "translation judged without a reference", "time"),
-    # time
-    "sync_onset_ms": Metric("ms", "target", False, "mean of dubbed start − source start, per line in the table"),
-    "sync_offset_ms": Metric("ms", "target", False, "mean of dubbed end − source end, per line in the table"),
-    "sync_onset_mean_abs_ms": Metric(
-        "ms", "lower", False, "mean distance of line starts, dub to source", target=(None, 60.0)
-    ),
-    "sync_drift_mean_ms": Metric("ms", "lower", False, "mean over lines of the worse of onset and offset drift"),
-    "sync_drift_p95_ms": Metric("ms", "lower", False, "95th percentile of the same"),
-    "sync_drift_max_ms": Metric("ms", "lower", False, "largest of the same"),
-    "sync_within_150ms": Metric(
-        "1", "higher", False, "share of lines that start within ±150 ms of the source", target=(0.97, None)
-    ),
-    "speech_overlap": Metric("1", "higher", False, "time in which both or neither speak ÷ total", target=(0.92, None)),
-    "speech_iou": Metric(
-        "1", "higher", False, "time in which both speak ÷ time in which either does", target=(0.7, None)
-    ),
-    "uncovered_s": Metric("s", "lower", False, "time in which only the source speaks"),
-    "invented_lines": Metric(
-        "lines", "lower", False, "lines that the dub says while the source is silent", "sum", (None, 0.0)
-    ),
-    "duration_compliance_20": Metric("1", "higher", False, "share of lines 0.8 to 1.2 times as long as the source's"),
-    "speed_mean": Metric("1", "target", False, "mean speed of the voice, 1 = natural", target=(0.9, 1.1)),
-    "speed_p95": Metric("1", "lower", False, "95th percentile of the speed", target=(None, 1.2)),
-    "speed_min": Metric("1", "higher", False, "slowest line", target=(0.85, None)),
-    "speed_max": Metric("1", "lower", False, "fastest line", target=(None, 1.3)),
-    "speed_step_max": Metric("1", "lower", False, "largest ratio of speed between neighbouring lines"),
-    "overruns": Metric("lines", "lower", False, "lines that begin before an earlier one has ended", target=(None, 0.0)),
-    "truncated_words": Metric("words", "lower", False, "words missing from the ends of lines", target=(None, 0.0)),
-    "tail_cut_max_s": Metric(
-        "s", "lower", False, "most that the end of a line is heard too early, by its record", target=(None, 0.05)
-    ),
-    "completeness": Metric(
-        "1", "higher", False, "lines heard in the dub ÷ lines that have something to say", target=(1.0, None)
-    ),
-    "duration_error_frames": Metric(
-        "frames", "lower", False, "difference of length, dub to source", "worst", (None, 1.0)
-    ),
-    # sound
-    "loudness_lufs": Metric(
-        "LUFS", "target", False, "integrated loudness of the final mix, EBU R128", "worst", (-25.0, -21.0)
-    ),
-    "true_peak_dbtp": Metric("dBTP", "lower", False, "true peak of the final mix", "worst", (None, -1.0)),
-    "loudness_spread_db": Metric(
-        "dB", "lower", False, "standard deviation of the loudness of lines", "rows", (None, 2.0)
-    ),
-    "voice_mos": Metric("1-5", "higher", False, "DNSMOS of the dubbed speech, overall", "time"),
-    "source_leak_db": Metric(
-        "dB", "lower", False, "source speech left under the dub, relative to it", "worst", (None, -30.0)
-    ),
-    "background_loss_db": Metric(
-        "dB", "lower", False, "how much softer the background is than the source's", "worst", (None, 6.0)
-    ),
-    # subtitles
-    "suber": Metric(
-        "0-100", "lower", True, "edits that turn the subtitles into the reference's ÷ its words and breaks"
-    ),
-    "subtitle_cps_p95": Metric("1/s", "lower", False, "95th percentile of characters a second", target=(None, 17.0)),
-    "subtitle_max_line_chars": Metric("characters", "lower", False, "longest line", target=(None, 42.0)),
-    "subtitle_max_lines": Metric("lines", "lower", False, "most lines of a cue", target=(None, 2.0)),
-    "subtitle_overlaps": Metric(
-        "cues", "lower", False, "cues that begin before an earlier one ends", target=(None, 0.0)
-    ),
-    "subtitle_min_duration_s": Metric("s", "higher", False, "shortest cue", target=(1.0, None)),
-    "subtitle_incomplete_sentences": Metric("cues", "lower", False, "cues that break off inside a sentence"),
-    "srt_valid": Metric(
-        "1", "higher", False, "1 where the subtitle file reads back whole, else 0", "worst", (1.0, None)
-    ),
-    # cost
-    "wall_s": Metric("s", "lower", False, "time from start to end", "sum"),
-    "rtf": Metric("1", "lower", False, "wall time ÷ length of the source", "time"),
-    "cpu_s": Metric("s", "lower", False, "processor time of all stages", "sum"),
-    "peak_rss_mb": Metric("MB", "lower", False, "largest resident memory", "worst"),
-    "model_load_s": Metric("s", "lower", False, "loading of models, within the stages", "sum"),
-    "time_to_preview_s": Metric(
-        "s", "lower", False, "time until the first line was spoken: what a preview waits for", "worst"
-    ),
-    "cache_hits": Metric("results", "higher", False, "results taken from the store", "sum"),
-    "stage_initialization_s": Metric("s", "lower", False, "time of the stage; stages 3 to 5 overlap", "sum"),
-    "stage_audio_extraction_s": Metric("s", "lower", False, "time of the stage", "sum"),
-    "stage_transcription_s": Metric("s", "lower", False, "time of the stage", "sum"),
-    "stage_translation_s": Metric("s", "lower", False, "time of the stage", "sum"),
-    "stage_tts_s": Metric("s", "lower", False, "time of the stage", "sum"),
-    "stage_audio_sync_s": Metric("s", "lower", False, "time of the stage", "sum"),
-    "stage_subtitle_generation_s": Metric("s", "lower", False, "time of the stage", "sum"),
-    "stage_video_combination_s": Metric("s", "lower", False, "time of the stage", "sum"),
-}
+ENTRY_POINTS = "vtlab.metrics"
+MODULES = (recognition, translation, quality, timing, sound, subtitles, cost)
 
-# What a word stands for where metrics are named. Two are dear in a suite: for ``speech`` every dub is recognised again;
-# for ``cost`` it is made again by itself, from nothing, since the times of a dub that finds half of it in the store say
-# nothing.
-GROUPS: dict[str, tuple[str, ...]] = {
-    "text": ("wer", "cer", "wer_*", "bleu", "chrf", "length_compliance_10", "translation_quality"),
-    "speech": ("asr_bleu", "asr_chrf", "tts_wer"),
-    "sync": (
-        "sync_*", "speech_overlap", "speech_iou", "uncovered_s", "invented_lines", "duration_*", "speed_*", "overruns",
-        "truncated_words", "tail_cut_max_s", "completeness",
-    ),
-    "sound": ("loudness_*", "true_peak_dbtp", "voice_mos", "source_leak_db", "background_*"),
-    "subtitles": ("suber", "subtitle_*", "srt_valid"),
-    "cost": ("wall_s", "rtf", "stage_*_s", "cpu_s", "peak_rss_mb", "model_load_s", "time_to_preview_s", "cache_hits"),
-}  # fmt: skip
+METRICS: dict[str, Metric] = {metric.name: metric for module in MODULES for metric in module.METRICS}
+
+# Two are dear in a suite: for ``speech`` every dub is recognised again; for ``cost`` it is made again by itself, from
+# nothing, since the times of a dub that finds half of it in the store say nothing.
+GROUPS = ("text", "speech", "sync", "sound", "subtitles", "cost")
+
+
+@cache
+def announced() -> dict[str, EntryPoint]:
+    """Return the metrics that installed packages announce; a name of this package's own is not among them."""
+    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
+    return {point.name: point for point in points if point.name not in METRICS}
+
+
+def all_metrics() -> Iterator[Metric]:
+    """Yield the metrics of this package, then those that installed packages announce.
+
+    Raises:
+        SettingsError: A package announces what cannot be loaded.
+    """
+    yield from METRICS.values()
+    yield from map(find_metric, announced())
+
+
+def find_metric(name: str) -> Metric:
+    """Return the metric of that name or dotted path.
+
+    Raises:
+        SettingsError: There is none, or its package is missing; names the nearest.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    if name in announced():
+        return _load(name, announced()[name].value)
+    if ":" in name:
+        return _load(name, name)
+    known = [*METRICS, *announced()]
+    raise SettingsError(f"There is no metric {name!r}.{nearest(name, [*known, *GROUPS])} Groups: {', '.join(GROUPS)}.")
+
+
+def is_metric(name: str) -> bool:
+    """Return whether there is a metric of that name."""
+    try:
+        find_metric(name)
+    except SettingsError:
+        return False
+    return True
+
+
+@cache
+def _load(name: str, path: str) -> Metric:
+    module, _, attribute = path.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise SettingsError(f"The metric {name!r} cannot be loaded from {path!r}: {error}.") from error
+    try:
+        metric = found() if callable(found) else found
+    except TypeError as error:
+        raise SettingsError(f"The metric {name!r} cannot be loaded from {path!r}: {error}.") from error
+    if not isinstance(metric, Metric):
+        raise SettingsError(f"{path!r} is no metric but {type(metric).__name__}; make it a vtlab.metrics Metric.")
+    metric = copy(metric)
+    object.__setattr__(metric, "name", name)  # replace() would call an __init__ of the author's own
+    return metric
 
 
 def metrics_of(word: str) -> tuple[str, ...]:
-    """The metrics that a name or a group stands for; nothing where it is neither."""
-    if word in METRICS:
-        return (word,)
-    patterns = [re.compile(pattern.replace("*", r"\w+")) for pattern in GROUPS.get(word, ())]
-    return tuple(name for name in METRICS if any(pattern.fullmatch(name) for pattern in patterns))
+    """Return the names that a word stands for: a group's, or the one metric; nothing where it is neither."""
+    if word in GROUPS:
+        return tuple(name for name, metric in METRICS.items() if metric.group == word)
+    return (word,) if is_metric(word) else ()
 
 
 def chosen(words: Sequence[str] | None) -> list[str]:
-    """The metrics that names and groups stand for, in the order of the table; all where nobody chose.
+    """Return the metrics that names and groups stand for, in the table's order; all of this package for ``None``.
 
-    Raises ``SettingsError`` with the nearest name for a word that is neither.
+    Raises:
+        SettingsError: A word is neither; names the nearest.
     """
     if words is None:
         return list(METRICS)
-    found: set[str] = set()
-    for word in words:
-        names = metrics_of(word)
-        if not names:
-            raise SettingsError(
-                f"There is no metric {word!r}.{nearest(word, [*METRICS, *GROUPS])} Groups: {', '.join(GROUPS)}."
-            )
-        found |= set(names)
-    return [name for name in METRICS if name in found]
+    return in_order(name for word in words for name in (metrics_of(word) or (find_metric(word).name,)))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return the names once each: those of this package in the table's order, then others by name."""
+    wanted = set(names)
+    return [name for name in METRICS if name in wanted] + sorted(wanted - METRICS.keys())

@@ -74,6 +74,17 @@ class DubSegment(_Part):
     speed: float | None = Field(None, description="rate and stretching together, 1 = natural; null: not known")
     cut_s: float | None = Field(None, description="seconds that its end is heard too early, by the record")
     loudness_lufs: float | None = None
+    voice: str | None = Field(None, description="the voice that speaks it, by the record")
+
+    @property
+    def heard_s(self) -> float | None:
+        """How long it is heard."""
+        return None if self.heard_start is None or self.heard_end is None else self.heard_end - self.heard_start
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there is anything to say in it."""
+        return any(letter.isalnum() for letter in self.text)
 
 
 class CueMeasure(_Part):

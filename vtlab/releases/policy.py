@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from vtlab.errors import EngineError, SettingsError, UserError, nearest
 from vtlab.metrics.display import format_interval, format_p, format_value
-from vtlab.metrics.registry import METRICS
+from vtlab.metrics.registry import METRICS, is_metric
 from vtlab.releases.evidence import Contest, Evidence, Gate
+from vtlab.settings import read_yaml
 
 QUALITIES = ("asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms", "sync_onset_mean_abs_ms")
 """Metrics of quality, the one that says most first."""
@@ -44,7 +44,7 @@ def choose_metric(gates: Iterable[str], measured: Iterable[str], by: str | None 
     Raises:
         SettingsError: `by` is no metric.
     """
-    if by is not None and by not in METRICS:
+    if by is not None and not is_metric(by):
         raise SettingsError(f"--by {by!r} is no metric.{nearest(by, METRICS)}")
     gates = list(gates)
     chief = [name for known in (gates, list(measured)) for name in QUALITIES if name in known]
@@ -120,8 +120,8 @@ def read_gates(file: Path) -> dict[str, Gate]:
         SettingsError: The file cannot be read, is no such mapping, or names an unknown metric.
     """
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        data = read_yaml(file)
+    except (OSError, SettingsError) as error:
         raise SettingsError(f"Gates file {file} cannot be read: {error}") from error
     data = data.get("gates", data) if isinstance(data, dict) else data
     try:
@@ -134,6 +134,6 @@ def read_gates(file: Path) -> dict[str, Gate]:
             "such as 'wer: {max: 0.1}'."
         ) from error
     for metric in gates:
-        if metric not in METRICS:
+        if not is_metric(metric):
             raise SettingsError(f"Gates file {file}: unknown metric {metric!r}.{nearest(metric, METRICS)}")
     return gates

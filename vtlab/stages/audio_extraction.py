@@ -1,7 +1,8 @@
-"""Stage 2: which sound of the file is dubbed, and its speech as recognisers want it."""
+"""Stage 2: choose the sound that is dubbed, and decode it as recognisers want it."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from vtlab.events import Finding, Severity
 from vtlab.languages import language_name
 from vtlab.media import Extraction, MediaInfo, choose_audio, decode_speech
 from vtlab.settings import AudioExtractionSettings
+from vtlab.weights import content_hash
 
 STAGE = "audio_extraction"
 VERSION = 2
@@ -25,9 +27,20 @@ ENDS_EARLY_S = 1.0  # a picture that goes on this long after its sound is worth 
 def extract(
     info: MediaInfo, settings: AudioExtractionSettings, language: str | None, on_finding: Callable[[Finding], None]
 ) -> Extraction:
-    """The stream to dub: the one set, else one in the source language, else the default one, else the first.
+    """Return the stream to dub: the one set, else one in the source language, else the default one, else the first.
 
-    Raises ``InputError`` where the setting names a stream that is not there.
+    Raises:
+        InputError: The setting names a stream that is not there.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from vtlab import media
+        >>> from vtlab.settings import AudioExtractionSettings
+        >>> from vtlab.stages import audio_extraction
+        >>> info = media.probe(Path("talk.mp4"))
+        >>> extraction = audio_extraction.extract(info, AudioExtractionSettings(), "pt", print)
+        >>> extraction.stream.index, extraction.stream.channels
+        (0, 1)
     """
     stream = choose_audio(info, settings.stream, language)
     if len(info.audio) > 1:
@@ -41,9 +54,12 @@ def extract(
 
 
 def speech_of(extraction: Extraction, on_finding: Callable[[Finding], None]) -> Audio:
-    """The sound of the chosen stream: 16 kHz mono on the picture's clock, as long as the file.
+    """Return the sound of the chosen stream: 16 kHz mono on the picture's clock, as long as the file.
 
-    Raises ``InputError`` where much of it cannot be decoded; where a little cannot, that is silent and a finding.
+    Where a little cannot be decoded, that is silent and a finding.
+
+    Raises:
+        InputError: Much of it cannot be decoded.
     """
 
     def on_damage(packets: int) -> None:
@@ -53,6 +69,35 @@ def speech_of(extraction: Extraction, on_finding: Callable[[Finding], None]) -> 
     audio = decode_speech(extraction.info.path, extraction.stream, extraction.duration_s, on_damage)
     _check(audio, on_finding)
     return audio
+
+
+class SourceSound:
+    """The sound that is dubbed, its name by content, and its speech: 16 kHz mono, on the picture's clock."""
+
+    def __init__(self, extraction: Extraction) -> None:
+        self.extraction = extraction
+        self.sha256 = content_hash(extraction.info.path)
+        self.name = f"{self.sha256}:{extraction.stream.index}:{VERSION}"
+        self._lock = threading.Lock()
+        self._speech: Audio | None = None
+
+    def decode(self, on_finding: Callable[[Finding], None]) -> None:
+        """Decode and check the speech."""
+        self._speech = speech_of(self.extraction, on_finding)
+
+    @property
+    def speech(self) -> Audio:
+        """The speech, decoded now where no stage has needed it before."""
+        with self._lock:
+            if self._speech is None:
+                self.decode(lambda finding: None)
+            assert self._speech is not None
+            return self._speech
+
+    def release(self) -> None:
+        """Free the memory of the speech: 230 MB an hour."""
+        with self._lock:
+            self._speech = None
 
 
 def _check(audio: Audio, on_finding: Callable[[Finding], None]) -> None:

@@ -1,8 +1,8 @@
-"""Stage 6: every line at its place: where it starts, how fast it goes, how loud it is.
+"""Stage 6: place every segment: where it starts, how fast it goes, how loud it is.
 
-All lines are placed at once on the picture's clock (``vtlab.placement``). What the voice's own rate did not do is done
-by a pitch-keeping stretch; then each line is brought to one level, following the original's, and faded at its edges.
-No line is ever cut.
+All segments are placed at once on the picture's clock (``vtlab.placement``). What the voice's own rate did not do is
+done by a pitch-keeping stretch; then each segment is brought to one level, following the original's, and faded at its
+edges. No segment is ever cut.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from vtlab.settings import AudioSyncSettings
 STAGE = "audio_sync"
 VERSION = 2
 
-FOLLOWED_DB = 4.0  # a line gets at most this much louder or softer than the others by following the original
-STRETCH_HEARD = 0.005  # a stretch smaller than this is left to the silence after the line
+FOLLOWED_DB = 4.0  # a segment gets at most this much louder or softer than the others by following the original
+STRETCH_HEARD = 0.005  # a stretch smaller than this is left to the silence after the segment
 PEAK_DB = -1.0
 
 
@@ -30,42 +30,61 @@ def synchronise(
     original: Audio,
     total_s: float,
     settings: AudioSyncSettings,
-    on_finding: Callable[[Finding], None],
-    checkpoint: Callable[[], None],
+    on_finding: Callable[[Finding], None] = lambda finding: None,
+    checkpoint: Callable[[], None] = lambda: None,
 ) -> list[PlacedSegment]:
-    """All lines placed, stretched, levelled and faded, in order, ending within ``total_s`` seconds.
+    """Place, stretch, level and fade all segments; return them in order.
 
-    ``original`` is the source's sound (any rate, mono), read for the loudness of the lines there.
+    Args:
+        spoken: The segments, in the order of their sources.
+        original: The source's sound, mono, at any rate, read for the loudness of the segments there.
+        total_s: Length of the video; the last segment ends within it.
+        settings: Speeds, gaps, levels and fades.
+        on_finding: Gets ``rushed`` and ``off_onset``.
+        checkpoint: Called for each segment; may block or raise ``Cancelled``.
+
+    Example:
+        >>> import numpy as np
+        >>> from vtlab.audio import Audio, silence
+        >>> from vtlab.segments import Segment, SpokenSegment, TranslatedSegment
+        >>> from vtlab.settings import AudioSyncSettings
+        >>> from vtlab.stages import audio_sync
+        >>> translated = TranslatedSegment(Segment(0, 1.0, 2.0, "Bom dia."), "Good morning.", "en", "mine")
+        >>> speech = Audio(0.1 * np.sin(np.arange(24000) / 10).astype(np.float32), 24000)
+        >>> spoken = SpokenSegment(translated, "Good morning.", speech)
+        >>> (placed,) = audio_sync.synchronise([spoken], silence(3.0, 16000), 3.0, AudioSyncSettings())
+        >>> round(placed.start, 2), round(placed.end, 2), placed.speed
+        (1.0, 2.0, 1.0)
     """
-    audible = [line for line in spoken if not line.silent]
-    windows = [line.source.source.interval for line in audible]
-    natural = [line.audio.duration * line.rate for line in audible]
+    audible = [segment for segment in spoken if not segment.silent]
+    windows = [segment.source.source.interval for segment in audible]
+    natural = [segment.audio.duration * segment.rate for segment in audible]
     placements = dict(zip(map(id, audible), place(windows, natural, total_s, settings), strict=True))
     levels = _levels(audible, original, settings)
     placed = []
-    for line in spoken:
+    for segment in spoken:
         checkpoint()
-        if line.silent:
-            at = min(line.source.source.start, total_s)
-            placed.append(PlacedSegment(line, at, at, line.audio))
+        if segment.silent:
+            at = min(segment.source.source.start, total_s)
+            placed.append(PlacedSegment(segment, at, at, segment.audio))
             continue
-        placed.append(_render(line, placements[id(line)], levels[id(line)], settings))
+        placed.append(_render(segment, placements[id(segment)], levels[id(segment)], settings))
     _check(placed, settings, on_finding)
     return placed
 
 
-def _levels(lines: Sequence[SpokenSegment], original: Audio, settings: AudioSyncSettings) -> dict[int, float]:
-    """Wanted loudness of each line, LUFS: that of the original lines, each line moved by how loud its original is.
+def _levels(segments: Sequence[SpokenSegment], original: Audio, settings: AudioSyncSettings) -> dict[int, float]:
+    """Return the wanted loudness of each segment, LUFS, by its ``id``: the original's, moved by how loud its source is.
 
-    Lines at the original's level keep the balance with the background; the whole mix gets its loudness later.
+    Segments at the original's level keep the balance with the background; the whole mix gets its loudness later.
     """
-    heard = [loudness_lufs(cut(original, *_span(line.source.source.interval))) for line in lines]
+    heard = [loudness_lufs(cut(original, *_span(segment.source.source.interval))) for segment in segments]
     known = [level for level in heard if level is not None]
     middle = float(np.median(known)) if known else settings.loudness_lufs
     moved = [0.0 if level is None else settings.follow_loudness * (level - middle) for level in heard]
     return {
-        id(line): middle + float(np.clip(move, -FOLLOWED_DB, FOLLOWED_DB))
-        for line, move in zip(lines, moved, strict=True)
+        id(segment): middle + float(np.clip(move, -FOLLOWED_DB, FOLLOWED_DB))
+        for segment, move in zip(segments, moved, strict=True)
     }
 
 
@@ -73,9 +92,9 @@ def _span(interval: Interval) -> tuple[float, float]:
     return interval.start, interval.end
 
 
-def _render(line: SpokenSegment, placement: Placement, level: float, settings: AudioSyncSettings) -> PlacedSegment:
-    audio = line.audio
-    speed = placement.speed / line.rate
+def _render(segment: SpokenSegment, placement: Placement, level: float, settings: AudioSyncSettings) -> PlacedSegment:
+    audio = segment.audio
+    speed = placement.speed / segment.rate
     if abs(speed - 1) > STRETCH_HEARD:
         audio = stretch(audio, speed, int((placement.end - placement.start) * audio.rate))
     else:
@@ -87,11 +106,11 @@ def _render(line: SpokenSegment, placement: Placement, level: float, settings: A
         audio = gain(audio, min(level - loudness, room))
     audio = fade(audio, settings.fade_s)
     start = placement.start
-    return PlacedSegment(line, start, start + audio.duration, audio, speed, _heard(audio, start))
+    return PlacedSegment(segment, start, start + audio.duration, audio, speed, _heard(audio, start))
 
 
 def _heard(audio: Audio, start: float) -> Interval | None:
-    """From the first to the last frame within ``AUDIBLE_DB`` of the loudest."""
+    """Return the span from the first to the last frame within ``AUDIBLE_DB`` of the loudest."""
     levels = levels_db(audio)
     loud = np.flatnonzero(levels > levels.max(initial=-120.0) + AUDIBLE_DB)
     if len(loud) == 0:
@@ -100,15 +119,15 @@ def _heard(audio: Audio, start: float) -> Interval | None:
 
 
 def _check(placed: Sequence[PlacedSegment], settings: AudioSyncSettings, on_finding: Callable[[Finding], None]) -> None:
-    rushed = [line for line in placed if not line.spoken.silent and line.speed > settings.max_speed * 1.005]
-    for line in rushed:
-        message = f"Spoken at {line.speed:.2f} times its natural speed: the lines around it leave no more time."
-        number = line.spoken.source.source.id
-        on_finding(Finding(STAGE, "rushed", Severity.WARNING, message, number, line.speed, settings.max_speed))
-    for line in placed:
-        source = line.spoken.source.source
-        late = line.start - source.start
-        if not line.spoken.silent and abs(late) > settings.onset_tolerance_s + 0.001:
+    rushed = [segment for segment in placed if not segment.spoken.silent and segment.speed > settings.max_speed * 1.005]
+    for segment in rushed:
+        message = f"Spoken at {segment.speed:.2f} times its natural speed: the lines around it leave no more time."
+        number = segment.spoken.source.source.id
+        on_finding(Finding(STAGE, "rushed", Severity.WARNING, message, number, segment.speed, settings.max_speed))
+    for segment in placed:
+        source = segment.spoken.source.source
+        late = segment.start - source.start
+        if not segment.spoken.silent and abs(late) > settings.onset_tolerance_s + 0.001:
             message = f"Starts {abs(late):.2f} s {'after' if late > 0 else 'before'} its source."
             limit = settings.onset_tolerance_s
             on_finding(Finding(STAGE, "off_onset", Severity.INFO, message, source.id, late, limit))

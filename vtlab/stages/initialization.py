@@ -1,4 +1,4 @@
-"""Stage 1: everything a run needs is found, verified and hashed before any work; nothing is loaded yet."""
+"""Stage 1: check languages, disk and folders before any work; ``vtlab.engines.choice`` finds engines and weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ FIXED_MB = 50.0
 
 
 def target_language(settings: Settings) -> str:
-    """The language to dub into; ``SettingsError`` where none is set, ``LanguageError`` where it is the source's."""
+    """Return the language to dub into.
+
+    Raises:
+        SettingsError: None is set.
+        LanguageError: It is the source's.
+    """
     target = settings.target_language
     if target is None:
         raise SettingsError("No target language: say --to en, or set target_language.")
@@ -26,21 +31,21 @@ def target_language(settings: Settings) -> str:
 
 
 def check_pair(source: str | None, target: str) -> None:
-    """``LanguageError`` where source and target are one language."""
+    """Raise ``LanguageError`` where source and target are one language."""
     if source == target:
         name = language_name(target)
         raise LanguageError(f"The video is in {name} already ({target}): source and target language are the same.")
 
 
 def check_room(video: Path, seconds: float, out: Path, store: Path) -> None:
-    """``ResourceError`` where nothing can be written to ``out``, or the result or the store would not fit."""
+    """Raise ``ResourceError`` where nothing can be written to ``out``, or the result or the store would not fit."""
     _check_writable(out)
     check_disk(out, 1.2 * video.stat().st_size / 2**20 + FIXED_MB)
     check_disk(store, STORE_MB_PER_MINUTE * seconds / 60 + FIXED_MB)
 
 
 def _check_writable(folder: Path) -> None:
-    """Makes nothing: the folder is made when there is something to put into it."""
+    """Look at the nearest folder that exists: ``folder`` is made when there is something to put into it."""
     existing = folder.absolute()
     while not existing.exists():
         existing = existing.parent

@@ -1,15 +1,18 @@
 """Stage 3: what is said and when, cut into lines.
 
-Voice activity finds the speech; spans of up to 28 s go to the recogniser; what comes back is cut again into lines, at
-sentence ends and at the pauses that the voice activity shows, and each line's edges are snapped to the voice activity.
-Where lines are cut decides how well a dub keeps time, more than how they are placed later.
+Voice activity finds the speech, and spans of it of up to 28 s go to the recogniser. Batched decoding sometimes skips a
+whole sentence between two pauses, and the words beside it then stretch over the hole: speech that the words cannot fill
+goes to the recogniser once more, in smaller windows. The words are cut into lines, at sentence ends and at the pauses
+that the voice activity shows, and each line's edges are snapped to the voice activity. Where lines are cut decides how
+well a dub keeps time, more than how they are placed later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from itertools import pairwise
 
 import numpy as np
@@ -25,16 +28,31 @@ from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
 from vtlab.text.sentences import CLOSING, SENTENCE_ENDS, ends_sentence
 
 STAGE = "transcription"
-VERSION = 2
+VERSION = 3
+UNHEARD = "not_understood"  # the code of a finding about speech without words
 
 SPAN_S = 28.0  # Whisper's window is 30 s; the rest is room for padding
 SPAN_GAP_S = 3.0  # a longer silence inside a span invites invented text
 FINE_SILENCE_S = 0.1  # the shortest pause that is looked at as a place to cut
 FINE_SPEECH_S = 0.06
-MISSED_S = 1.5  # speech this long without a word is given to the recogniser once more
+PIECE_PAUSE_S = 0.4  # no word goes on across a pause this long; speech between two of them is a piece
+REDO_S = 10.0  # the longest window of the second look
+MISSED_S = 0.7  # so much speech in a row that no word fills calls for a second look …
+UNHEARD_S = 0.8  # … and is a finding where that did not help; "uh" is shorter
+CROSSING_S = 0.2  # a word with so much speech on both sides of a pause has swallowed others: 1 of 8,000 words
+EDGE_S = 0.15  # how far the words' times may be off
+WORD_S, UNSPACED_WORD_S = 0.2, 0.1  # the longest that one takes to say a word: this …
+LETTER_S, SYLLABLE_S, SIGN_S = 0.09, 0.2, 0.5  # … and so much for each letter, character of East Asia, figure or sign
+SPELT, FIRST_SYLLABLE = "%€$£", "\u2e80"  # the signs; where the characters of East Asia begin
+REPEATED = 4  # words beside a second look that are compared with its own
+CRAMMED = 0.25  # of the longest that one takes to say words: nobody says them in less
+LEAST_GAIN_S = 0.2  # so much more speech must have words after a second look
+BELIEVED = 0.4  # confidence below which a second look is not believed
+NO_SPEECH = 0.6  # probability above which Whisper takes it that nobody speaks (Radford et al. 2022, section 4.5)
 SEAM_REACH_S = 0.12  # how far from the word boundary two touching sentences may be parted
 WORD_OFF_S = 0.8  # how far the first and last word of a span may be from where its speech begins and ends
 GAP_REACH_S = 0.5  # a pause belongs to a gap between words no further away than this
+WIDE_GAP_S = 1.0  # a gap between words wide enough for speech that nobody understood
 SENTENCE_PULL_S, COMMA_PULL_S = 0.35, 0.15  # a pause goes that much further to find the end of a sentence or clause
 COMMA_PAUSE_SHARE = 0.6  # of the pause that cuts anywhere: enough to cut after a comma, or a line already long
 LONG_LINE_S = 5.0
@@ -137,11 +155,26 @@ def transcribe(
     """
     spans = spans_of(audio, speech, settings.voice_activity)
     cutter = _Cutter(audio, speech, settings, language, on_finding)
+
+    def listen_again(pieces: Sequence[_Piece]) -> list[list[Utterance]]:
+        windows = [(n, window) for n, piece in enumerate(pieces) for window in _packed(audio, piece.parts, REDO_S)]
+        bare = [window for _, window in windows]
+        pad_s = min(settings.voice_activity.pad_s, PIECE_PAUSE_S / 2)
+        padded = [_padded(window, n, bare, pad_s, audio.duration) for n, window in enumerate(bare)]
+        heard: list[list[Utterance]] = [[] for _ in pieces]
+        for (piece, _), utterances in zip(windows, engine.transcribe(audio, padded, language), strict=True):
+            heard[piece] += utterances
+        return heard
+
     count = 0
     for index, (span, utterances) in enumerate(zip(spans, engine.transcribe(audio, spans, language), strict=True)):
-        heard = [*utterances, *_missed(audio, span, speech, utterances, engine, language, on_finding)]
         following = spans[index + 1].start if index + 1 < len(spans) else None
-        for segment in cutter.lines(sorted(heard, key=_start), following):
+        if any(utterance.exact for utterance in utterances):
+            lines = cutter.exact(utterances)
+        else:
+            words = _completed(span, speech, utterances, listen_again, language, on_finding)
+            lines = cutter.lines(words, following)
+        for segment in lines:
             yield replace(segment, id=count)
             count += 1
     if count == 0:
@@ -151,28 +184,34 @@ def transcribe(
         )
 
 
+def unheard_s(findings: Iterable[Finding]) -> float:
+    """Return the seconds of speech that were not understood, as far as they make a dub incomplete."""
+    lost = [finding for finding in findings if finding.code == UNHEARD and finding.severity is Severity.DEGRADED]
+    return sum(finding.value or 0.0 for finding in lost)
+
+
 # ---------------------------------------------------------------- spans
 
 
-def _packed(audio: Audio, parts: Sequence[Interval]) -> list[Interval]:
+def _packed(audio: Audio, parts: Sequence[Interval], longest_s: float = SPAN_S) -> list[Interval]:
     """Parts of speech packed into as few spans as hold them, each cut at the longest pause of its second half."""
     spans: list[Interval] = []
     rest = list(parts)
     while rest:
         start = rest[0].start
-        if rest[-1].end - start <= SPAN_S:
+        if rest[-1].end - start <= longest_s:
             return [*spans, Interval(start, rest[-1].end)]
         pauses = [
             (rest[i + 1].start - rest[i].end, i)
             for i in range(len(rest) - 1)
-            if SPAN_S / 2 <= rest[i].end - start <= SPAN_S
+            if longest_s / 2 <= rest[i].end - start <= longest_s
         ]
         if pauses:
             _, last = max(pauses)
             spans.append(Interval(start, rest[last].end))
             rest = rest[last + 1 :]
         else:
-            at = _quietest(audio, start + SPAN_S * 0.75, start + SPAN_S)
+            at = _quietest(audio, start + longest_s * 0.75, start + longest_s)
             spans.append(Interval(start, at))
             rest = [Interval(max(part.start, at), part.end) for part in rest if part.end > at]
     return spans
@@ -194,58 +233,7 @@ def _quietest(audio: Audio, start: float, end: float) -> float:
     return start + (int(np.argmin(smooth)) + 1.5) * FRAME_S
 
 
-def _missed(
-    audio: Audio,
-    span: Interval,
-    speech: Sequence[Interval],
-    heard: Sequence[Utterance],
-    engine: Transcriber,
-    language: str,
-    on_finding: Callable[[Finding], None],
-) -> list[Utterance]:
-    """What the recogniser hears when speech it passed over is given to it alone."""
-    if any(utterance.exact for utterance in heard):
-        return []
-    words = sorted((word for utterance in heard for word in utterance.words), key=lambda word: word.start)
-    inside = [Interval(max(p.start, span.start), min(p.end, span.end)) for p in speech if p.overlap(span) > 0]
-    gaps = _without_words(merge_intervals(inside, 0.5), words)
-    found: list[Utterance] = []
-    for gap in gaps:
-        again = [u for batch in engine.transcribe(audio, [gap], language) for u in batch]
-        inside_gap = [u for u in again if u.words and _confidence(u.words, u.no_speech_probability) >= 0.4]
-        found += [_clipped(utterance, gap) for utterance in inside_gap]
-        if not inside_gap:
-            message = f"Speech from {gap.start:.1f} s to {gap.end:.1f} s was not understood."
-            on_finding(Finding(STAGE, "not_understood", Severity.WARNING, message, None, gap.duration, MISSED_S))
-    return [utterance for utterance in found if utterance.words]
-
-
-def _without_words(speech: Sequence[Interval], words: Sequence[Word]) -> list[Interval]:
-    """Stretches of speech of ``MISSED_S`` and more in which no word is."""
-    out = []
-    for stretch in speech:
-        edge = stretch.start
-        for word in words:
-            if word.end <= stretch.start or word.start >= stretch.end:
-                continue
-            if word.start - edge >= MISSED_S:
-                out.append(Interval(edge, word.start))
-            edge = max(edge, word.end)
-        if stretch.end - edge >= MISSED_S:
-            out.append(Interval(edge, stretch.end))
-    return out
-
-
-def _clipped(utterance: Utterance, span: Interval) -> Utterance:
-    words = tuple(word for word in utterance.words if span.start - 0.1 <= (word.start + word.end) / 2 <= span.end + 0.1)
-    return replace(utterance, words=words)
-
-
-def _start(utterance: Utterance) -> float:
-    return utterance.words[0].start if utterance.words else 0.0
-
-
-# ---------------------------------------------------------------- lines
+# ---------------------------------------------------------------- speech that no word accounts for
 
 
 @dataclass(frozen=True)
@@ -255,6 +243,210 @@ class _Heard:
     word: Word
     no_speech: float
     speaker: str | None
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Speech between two pauses that no word can span; ``parts`` are its voice activity, finer pauses left out."""
+
+    parts: tuple[Interval, ...]
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.parts[0].start, self.parts[-1].end)
+
+    def speech_s(self, span: Interval | Word) -> float:
+        return sum(part.overlap(Interval(span.start, span.end)) for part in self.parts)
+
+
+def _completed(
+    span: Interval,
+    speech: Sequence[Interval],
+    utterances: Sequence[Utterance],
+    listen_again: Callable[[Sequence[_Piece]], list[list[Utterance]]],
+    language: str,
+    on_finding: Callable[[Finding], None],
+) -> list[_Heard]:
+    """Return the words of a span in order, those of a second look where the first left speech without words.
+
+    Speech that has no words after it either is a finding with its times.
+    """
+    words = _words(utterances)
+    inside = [Interval(max(p.start, span.start), min(p.end, span.end)) for p in speech if p.overlap(span) > 0]
+    joint = merge_intervals(inside, PIECE_PAUSE_S)
+    pieces = [_Piece(tuple(part for part in inside if part.overlap(piece) > 0)) for piece in joint]
+    doubted = _doubted(pieces, words, language)
+    again: dict[int, list[Utterance]] = {}
+    for _ in range(2):
+        new = sorted(doubted - again.keys())
+        if new:
+            again |= zip(new, listen_again([pieces[index] for index in new]), strict=True)
+        doubted |= _displaced(pieces, words, {index: _words(_believed(found)) for index, found in again.items()})
+    for zone in _runs(sorted(again)):
+        words = _replaced(pieces, zone, words, _words(_believed(u for index in zone for u in again[index])), language)
+    for index in sorted(again):
+        unheard = _unfilled(pieces[index], pieces, words, language)
+        seconds = sum(pieces[index].speech_s(gap) for gap in unheard)
+        if seconds < UNHEARD_S:
+            continue
+        start, end = unheard[0].start, unheard[-1].end
+        nobody = bool(again[index]) and all(_says_nobody(utterance) for utterance in again[index])
+        severity = Severity.WARNING if nobody else Severity.DEGRADED
+        message = f"Speech from {start:.1f} s to {end:.1f} s was not understood."
+        on_finding(Finding(STAGE, UNHEARD, severity, message, None, seconds, UNHEARD_S, start, end))
+    return words
+
+
+def _words(utterances: Iterable[Utterance]) -> list[_Heard]:
+    """Return the words of all utterances in order of time."""
+    heard = [_Heard(word, u.no_speech_probability, u.speaker) for u in utterances for word in u.words]
+    return sorted(heard, key=lambda item: item.word.start)
+
+
+def _believed(utterances: Iterable[Utterance]) -> list[Utterance]:
+    return [u for u in utterances if u.words and _confidence(u.words, u.no_speech_probability) >= BELIEVED]
+
+
+def _doubted(pieces: Sequence[_Piece], words: Sequence[_Heard], language: str) -> set[int]:
+    """Return the indices of the pieces whose words cannot fill them, or are in another piece as well."""
+    crossed = {
+        index
+        for item in words
+        if _crosses(item.word, pieces)
+        for index, piece in enumerate(pieces)
+        if piece.speech_s(item.word) >= CROSSING_S
+    }
+    return crossed | {index for index, piece in enumerate(pieces) if _unfilled(piece, pieces, words, language)}
+
+
+def _crosses(word: Word, pieces: Sequence[_Piece]) -> bool:
+    return sum(piece.speech_s(word) >= CROSSING_S for piece in pieces) > 1
+
+
+def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_Heard], language: str) -> list[Interval]:
+    """Return the spans of a piece with ``MISSED_S`` of speech and more that none of the words fills.
+
+    A word fills no more than its letters take to say, and nothing where it is in another piece as well.
+    """
+    inside = [item.word for item in words if piece.speech_s(item.word) > 0 and not _crosses(item.word, pieces)]
+    filled = []
+    for number, word in enumerate(inside):
+        excess = piece.speech_s(word) - _longest_s(word.text, language)
+        before = inside[number - 1].end if number else 0.0
+        after = inside[number + 1].start if number + 1 < len(inside) else piece.interval.end
+        start = word.start + excess if excess > EDGE_S else max(word.start - EDGE_S, min(before, word.start))
+        filled.append(Interval(start, min(word.end + EDGE_S, max(after, word.end))))
+    gaps = _outside(piece.interval, merge_intervals(filled))
+    return [gap for gap in gaps if piece.speech_s(gap) >= MISSED_S]
+
+
+def _outside(span: Interval, others: Sequence[Interval]) -> Iterator[Interval]:
+    """Yield what is left of a span outside the others, which are in order and do not overlap."""
+    edge = span.start
+    for other in others:
+        if other.overlap(span) > 0:
+            if other.start > edge:
+                yield Interval(edge, other.start)
+            edge = max(edge, other.end)
+    if edge < span.end:
+        yield Interval(edge, span.end)
+
+
+def _longest_s(text: str, language: str) -> float:
+    """Return the longest that one takes to say a word, in seconds."""
+    letters = sum(_longest_letter_s(letter) for letter in text if letter.isalnum() or letter in SPELT)
+    return letters + (UNSPACED_WORD_S if language in UNSPACED else WORD_S)
+
+
+def _longest_letter_s(letter: str) -> float:
+    if letter.isdigit() or letter in SPELT:
+        return SIGN_S
+    return SYLLABLE_S if letter >= FIRST_SYLLABLE else LETTER_S
+
+
+def _displaced(pieces: Sequence[_Piece], words: Sequence[_Heard], again: Mapping[int, Sequence[_Heard]]) -> set[int]:
+    """Return the neighbours of pieces whose first words the second look has not: they may be said there."""
+    found: set[int] = set()
+    for zone in _runs(sorted(again)):
+        first = [item for item in words if _home(pieces, item.word) in zone]
+        second = [item for index in zone for item in again[index]]
+        if second and len(_common(first, second)) < len(first) / 2:
+            found |= {zone[0] - 1, zone[-1] + 1} & set(range(len(pieces)))
+    return found
+
+
+def _common(first: Sequence[_Heard], second: Sequence[_Heard]) -> list[str]:
+    """Return the words that both have in the same order."""
+    texts, others = ([_letters(item.word.text) for item in words] for words in (first, second))
+    blocks = SequenceMatcher(None, texts, others, autojunk=False).get_matching_blocks()
+    return [text for block in blocks for text in texts[block.a : block.a + block.size]]
+
+
+def _replaced(
+    pieces: Sequence[_Piece], zone: Sequence[int], words: list[_Heard], second: list[_Heard], language: str
+) -> list[_Heard]:
+    """Return the words with the second look's in the pieces of the zone, if those leave less speech without words."""
+
+    def unfilled_s(words: Sequence[_Heard]) -> float:
+        gaps = {index: _unfilled(pieces[index], pieces, words, language) for index in zone}
+        return sum(pieces[index].speech_s(gap) for index in zone for gap in gaps[index])
+
+    homes = [_home(pieces, item.word) for item in words]
+    before = [item for item, home in zip(words, homes, strict=True) if home < zone[0]]
+    after = [item for item, home in zip(words, homes, strict=True) if home > zone[-1]]
+    for count in range(REPEATED, 0, -1):
+        if _crammed(before[-count:], pieces, language) and _within(before[-count:], second):
+            del before[-count:]
+        if _crammed(after[:count], pieces, language) and _within(after[:count], second):
+            del after[:count]
+    replaced = [*before, *second, *after]
+    return replaced if unfilled_s(replaced) < unfilled_s(words) - LEAST_GAIN_S else words
+
+
+def _home(pieces: Sequence[_Piece], word: Word) -> int:
+    """Return the index of the piece that has most of a word, or is nearest to it."""
+    middle = (word.start + word.end) / 2
+
+    def nearness(index: int) -> tuple[float, float]:
+        span = pieces[index].interval
+        return pieces[index].speech_s(word), -max(span.start - middle, middle - span.end)
+
+    return max(range(len(pieces)), key=nearness)
+
+
+def _within(words: Sequence[_Heard], others: Sequence[_Heard]) -> bool:
+    """Whether the others say the words, one right after the other."""
+    sought, texts = ([_letters(item.word.text) for item in side] for side in (words, others))
+    return any(texts[at : at + len(sought)] == sought for at in range(len(texts) - len(sought) + 1))
+
+
+def _crammed(words: Sequence[_Heard], pieces: Sequence[_Piece], language: str) -> bool:
+    """Whether the words have less speech than it takes to say them."""
+    spoken = sum(piece.speech_s(item.word) for item in words for piece in pieces)
+    return spoken < CRAMMED * sum(_longest_s(item.word.text, language) for item in words)
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text.casefold() if c.isalnum())
+
+
+def _says_nobody(utterance: Utterance) -> bool:
+    """Whether the recogniser itself says that nobody speaks, or that somebody sings."""
+    return utterance.no_speech_probability >= NO_SPEECH or not any(map(_letters, (w.text for w in utterance.words)))
+
+
+def _runs(indices: Sequence[int]) -> list[list[int]]:
+    """Return the indices, in order, as runs without a gap."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return runs
+
+
+# ---------------------------------------------------------------- lines
 
 
 class _Cutter:
@@ -278,14 +470,9 @@ class _Cutter:
         self._said: list[str] = []
         self._last_end = 0.0
 
-    def lines(self, utterances: Sequence[Utterance], following: float | None) -> Iterator[Segment]:
+    def lines(self, heard: Sequence[_Heard], following: float | None) -> Iterator[Segment]:
         """Segments (ids not yet set) for one span; ``following`` is where the next span starts, if there is one."""
-        for utterance in utterances:
-            if utterance.exact:
-                yield from self._exact(utterance)
-                continue
-            self._waiting += [_Heard(w, utterance.no_speech_probability, utterance.speaker) for w in utterance.words]
-        words = self._waiting
+        words = [*self._waiting, *heard]
         if not words:
             return
         groups = self._groups(words)
@@ -303,18 +490,20 @@ class _Cutter:
             if segment is not None:
                 yield segment
 
-    def _exact(self, utterance: Utterance) -> Iterator[Segment]:
-        words = utterance.words
-        yield Segment(
-            0,
-            words[0].start,
-            words[-1].end,
-            _text(words, self._language),
-            words,
-            utterance.speaker,
-            self._language,
-            1.0,
-        )
+    def exact(self, utterances: Sequence[Utterance]) -> Iterator[Segment]:
+        """Segments (ids not yet set) of utterances that are lines already."""
+        for utterance in utterances:
+            words = utterance.words
+            yield Segment(
+                0,
+                words[0].start,
+                words[-1].end,
+                _text(words, self._language),
+                words,
+                utterance.speaker,
+                self._language,
+                1.0,
+            )
 
     def _groups(self, heard: list[_Heard]) -> list[_Group]:
         pauses = self._pauses([item.word for item in heard])
@@ -370,6 +559,13 @@ class _Cutter:
                     best, best_cost = index, cost
             if best is not None and (best not in found or found[best].duration < silence.duration):
                 found[best] = silence
+        for index, (before, after) in enumerate(pairwise(words), 1):
+            if after.start - before.end >= WIDE_GAP_S:
+                inside = [s for s in self._silences if before.end <= (s.start + s.end) / 2 <= after.start]
+                if len(inside) > 1:
+                    # speech without words: the lines beside it reach into none of it
+                    found = {at: pause for at, pause in found.items() if pause not in inside}
+                    found[index] = Interval(inside[0].start, inside[-1].end)
         return found
 
     def _without_scraps(self, groups: list[_Group]) -> list[_Group]:

@@ -4,7 +4,7 @@ Each segment becomes one ``TranslatedSegment``, in order and as soon as possible
 two are translated together and the translation is cut again; segments of several sentences are translated sentence by
 sentence. What has no letters passes unchanged; addresses, codes, numbers and glossary terms are kept
 (``vtlab.text.glossary``); the same sentence gets the same translation. What looks wrong is redone by
-clauses once, and is a finding where that does not help. A line that cannot be translated keeps its source text.
+clauses once, and is a finding where that does not help. A segment that cannot be translated keeps its source text.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ VERSION = 1
 MAX_JOINED_SEGMENTS = 3  # more of them cut again no longer fall where they were said
 MAX_JOINED_WORDS = 60
 BATCH_SENTENCES = 16  # translated in one call where all segments are there already
-BRIEF_WORDS = 2  # lines that models trained on sentences embroider
-LENGTH_SLACK_CHARS = 15  # a difference that no length ratio of a short line makes a fault
+BRIEF_WORDS = 2  # a text so short is embroidered by models trained on sentences
+LENGTH_SLACK_CHARS = 15  # a difference that no length ratio of a short segment makes a fault
 COPIED_SHARE = 0.7  # of the words left as they were: not translated
 
 
 def ignore(finding: Finding) -> None:
-    """The listener that drops findings."""
+    """Drop a finding."""
 
 
 def translate(
@@ -71,37 +71,62 @@ def translate(
     speech: Callable[[Segment], Audio] | None = None,
     on_finding: Callable[[Finding], None] = ignore,
 ) -> Iterator[TranslatedSegment]:
-    """One translated segment for each segment, ids and order kept, yielded as soon as its sentence is whole.
+    """Translate segments; yield one translated segment for each, in order, as soon as its sentence is whole.
 
-    ``glossary``: terms and their translations. ``speech`` gives a segment's sound, 16 kHz mono, to an engine that
-    listens. Given a list, sentences go to the engine in batches; given an iterator, each goes as it comes. What goes
-    wrong with a line is a finding: ``empty``, ``failed`` (both degraded: the line keeps its source text),
-    ``length_ratio``, ``repeats``, ``untranslated``, ``not_kept`` and ``split_around``.
+    Given a list, sentences go to the engine in batches; given an iterator, each goes as it comes.
+
+    Args:
+        segments: The source's segments, as they come.
+        engine: Translates from ``source`` to ``target``; a class of your own will do.
+        settings: Candidates, gaps that sentences are joined over, and limits of the checks.
+        source: Language of the segments, ISO 639-1.
+        target: Language wanted.
+        engine_name: Name for the record.
+        glossary: Terms and their translations.
+        speech: Returns a segment's sound, 16 kHz mono, for an engine that listens.
+        on_finding: Gets ``length_ratio``, ``repeats``, ``untranslated``, ``not_kept`` and ``split_around``; and
+            ``empty`` and ``failed``, which degrade the dub: the segment keeps its source text.
+
+    Example:
+        >>> from vtlab.segments import Segment
+        >>> from vtlab.settings import TranslationSettings
+        >>> from vtlab.stages import translation
+        >>> class Shout:
+        ...     listens = False
+        ...     def translate(self, sentences, candidates):
+        ...         return [(f"{sentence.text[:-1]}!",) for sentence in sentences]
+        >>> segments = [Segment(0, 0.0, 1.3, "Bom dia."), Segment(1, 2.0, 3.0, "Tudo bem 42.")]
+        >>> translated = translation.translate(
+        ...     segments, Shout(), TranslationSettings(), "pt", "en", engine_name="shout"
+        ... )
+        >>> [segment.text for segment in translated]
+        ['Bom dia!', 'Tudo bem 42!']
     """
-    lines = _Lines(engine, settings, source, target, glossary or {}, on_finding)
+    translator = _SegmentTranslator(engine, settings, source, target, glossary or {}, on_finding)
     if engine.listens:
         for segment in segments:
-            yield _finished(segment, lines.heard(segment, speech), target, engine_name)
+            yield _finish(segment, translator.translate_speech(segment, speech), target, engine_name)
         return
-    for batch in _batches(_groups(map(_prepared, segments), settings.join_gap_s), whole=isinstance(segments, Sequence)):
-        lines.prefetch([sentence for group in batch for sentence in split_sentences(_joined(group))])
+    groups = _group_sentences(map(_prepare, segments), settings.join_gap_s)
+    for batch in _batch(groups, whole=isinstance(segments, Sequence)):
+        translator.prefetch([sentence for group in batch for sentence in split_sentences(_join(group))])
         for group in batch:
-            for line, candidates in zip(group, lines.of_group(group), strict=True):
-                yield _finished(line.segment, candidates, target, engine_name)
+            for prepared, candidates in zip(group, translator.translate_group(group), strict=True):
+                yield _finish(prepared.segment, candidates, target, engine_name)
 
 
-def _finished(segment: Segment, candidates: Sequence[str], target: str, engine_name: str) -> TranslatedSegment:
-    """The best candidate as the text; its shorter form, if there is one, is one more candidate, the last choice."""
+def _finish(segment: Segment, candidates: Sequence[str], target: str, engine_name: str) -> TranslatedSegment:
+    """Return the segment with its best candidate; the shorter form of that, if there is one, is the last candidate."""
     short = shorten(candidates[0], target)
     every = candidates if short is None else (*candidates, short)
-    return TranslatedSegment(segment, candidates[0], target, engine_name, _unique(every))
+    return TranslatedSegment(segment, candidates[0], target, engine_name, _drop_repeats(every))
 
 
-# A line as it is translated ------------------------------------------------------------------------------------------
+# A segment as it is translated --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Line:
+class _PreparedSegment:
     """A segment's text as the engine sees it: without notes (``before``, ``after``), in sentence case if ``loud``."""
 
     segment: Segment
@@ -110,24 +135,24 @@ class _Line:
     after: str = ""
     loud: bool = False
 
-    def dressed(self, translation: str) -> str:
+    def with_notes(self, translation: str) -> str:
         return f"{self.before}{translation.upper() if self.loud else translation}{self.after}"
 
 
 _NOTES = re.compile(r"(?P<before>[♪♫🎵🎶#*\s]*)(?P<text>.*?)(?P<after>[♪♫🎵🎶*\s]*)", re.DOTALL)
 
 
-def _prepared(segment: Segment) -> _Line:
+def _prepare(segment: Segment) -> _PreparedSegment:
     text = " ".join(TAG.sub("", segment.text.replace(r"\N", " ")).split())
     if not has_letters(text):
-        return _Line(segment, text if text != " ".join(segment.text.split()) else segment.text)
+        return _PreparedSegment(segment, text if text != " ".join(segment.text.split()) else segment.text)
     match = _NOTES.fullmatch(text)
     if match is None or not has_letters(match["text"]) or not re.search(r"[♪♫🎵🎶]", match["before"] + match["after"]):
         before, after = "", ""
     else:
         before, text, after = match["before"], match["text"], match["after"]
     loud = _is_loud(text)
-    return _Line(segment, _sentence_case(text) if loud else text, before, after, loud)
+    return _PreparedSegment(segment, _sentence_case(text) if loud else text, before, after, loud)
 
 
 def _is_loud(text: str) -> bool:
@@ -141,7 +166,7 @@ def _sentence_case(text: str) -> str:
         return word.group() if keep else word.group().lower()
 
     lower = re.sub(r"\w+", quiet, text)
-    return " ".join(_capitalised(sentence) for sentence in _cut_as(text, lower))
+    return " ".join(_capitalise(sentence) for sentence in _cut_as(text, lower))
 
 
 def _cut_as(capitals: str, lower: str) -> Iterator[str]:
@@ -153,7 +178,7 @@ def _cut_as(capitals: str, lower: str) -> Iterator[str]:
         at += len(sentence)
 
 
-def _capitalised(text: str) -> str:
+def _capitalise(text: str) -> str:
     first = next((at for at, letter in enumerate(text) if letter.isalpha()), len(text))
     return text[:first] + text[first : first + 1].upper() + text[first + 1 :]
 
@@ -161,36 +186,36 @@ def _capitalised(text: str) -> str:
 # Segments that make up one sentence ----------------------------------------------------------------------------------
 
 
-def _groups(lines: Iterable[_Line], join_gap_s: float) -> Iterator[list[_Line]]:
-    """Lines that a sentence runs through, together; a line that ends its sentence is not held back."""
-    group: list[_Line] = []
-    for line in lines:
-        if group and not _continues(group, line, join_gap_s):
+def _group_sentences(lines: Iterable[_PreparedSegment], join_gap_s: float) -> Iterator[list[_PreparedSegment]]:
+    """Yield segments that a sentence runs through together; one that ends its sentence is not held back."""
+    group: list[_PreparedSegment] = []
+    for prepared in lines:
+        if group and not _continues(group, prepared, join_gap_s):
             yield group
             group = []
-        group.append(line)
-        if ends_sentence(line.text) or not has_letters(line.text) or line.after or line.loud:
+        group.append(prepared)
+        if ends_sentence(prepared.text) or not has_letters(prepared.text) or prepared.after or prepared.loud:
             yield group
             group = []
     if group:
         yield group
 
 
-def _continues(group: Sequence[_Line], line: _Line, join_gap_s: float) -> bool:
+def _continues(group: Sequence[_PreparedSegment], prepared: _PreparedSegment, join_gap_s: float) -> bool:
     last = group[-1].segment
-    first_letter = next((letter for letter in line.text if not letter.isspace()), "")
+    first_letter = next((letter for letter in prepared.text if not letter.isspace()), "")
     return (
         first_letter.islower()
-        and not (line.before or line.loud)
-        and line.segment.speaker == last.speaker
-        and line.segment.start - last.end <= join_gap_s
+        and not (prepared.before or prepared.loud)
+        and prepared.segment.speaker == last.speaker
+        and prepared.segment.start - last.end <= join_gap_s
         and len(group) < MAX_JOINED_SEGMENTS
-        and sum(word_count(other.text) for other in group) + word_count(line.text) <= MAX_JOINED_WORDS
+        and sum(word_count(other.text) for other in group) + word_count(prepared.text) <= MAX_JOINED_WORDS
     )
 
 
-def _batches(groups: Iterable[list[_Line]], whole: bool) -> Iterator[list[list[_Line]]]:
-    batch: list[list[_Line]] = []
+def _batch(groups: Iterable[list[_PreparedSegment]], whole: bool) -> Iterator[list[list[_PreparedSegment]]]:
+    batch: list[list[_PreparedSegment]] = []
     for group in groups:
         batch.append(group)
         if not whole or len(batch) >= BATCH_SENTENCES:
@@ -200,15 +225,15 @@ def _batches(groups: Iterable[list[_Line]], whole: bool) -> Iterator[list[list[_
         yield batch
 
 
-def _joined(group: Sequence[_Line]) -> str:
-    return " ".join(line.text for line in group)
+def _join(group: Sequence[_PreparedSegment]) -> str:
+    return " ".join(prepared.text for prepared in group)
 
 
 # Sentences -----------------------------------------------------------------------------------------------------------
 
 
-class _Lines:
-    """Translates lines with one engine, remembers every sentence, and reports what it finds."""
+class _SegmentTranslator:
+    """Translate segments with one engine, remember every sentence, and report findings."""
 
     def __init__(
         self,
@@ -228,35 +253,35 @@ class _Lines:
         self._known: dict[str, tuple[str, ...]] = {}
 
     def prefetch(self, sentences: Sequence[str]) -> None:
-        """Asks for many sentences in one call; where one of them fails, each is asked again by itself later."""
-        given = list(dict.fromkeys(_framed(sentence).given for sentence in sentences if has_letters(sentence)))
+        """Ask for many sentences in one call; where one of them fails, each is asked again by itself later."""
+        given = list(dict.fromkeys(_split_frame(sentence).given for sentence in sentences if has_letters(sentence)))
         if len(given) > 1:
             try:
                 self._ask(given)
             except LineError:
                 return
 
-    def of_group(self, group: Sequence[_Line]) -> list[tuple[str, ...]]:
-        """Candidates for each line of a group, best first, never empty for a line that has letters."""
+    def translate_group(self, group: Sequence[_PreparedSegment]) -> list[tuple[str, ...]]:
+        """Return candidates for each segment of a group, best first, none empty for a segment that has letters."""
         if len(group) == 1 and not has_letters(group[0].text):
             return [(group[0].text,)]
         if len(group) > 1:
             together = self._together(group)
             if together is not None:
                 return together
-        return [self._alone(line) for line in group]
+        return [self._alone(prepared) for prepared in group]
 
-    def _alone(self, line: _Line) -> tuple[str, ...]:
-        parts = [self._sentence(sentence, line.segment.id) for sentence in split_sentences(line.text)]
-        return _dressed(line, _combined(parts))
+    def _alone(self, prepared: _PreparedSegment) -> tuple[str, ...]:
+        parts = [self._sentence(sentence, prepared.segment.id) for sentence in split_sentences(prepared.text)]
+        return _with_notes(prepared, _combine(parts))
 
-    def _together(self, group: Sequence[_Line]) -> list[tuple[str, ...]] | None:
-        """Candidates per line of a group translated as one text; ``None`` where a line would be left with nothing."""
+    def _together(self, group: Sequence[_PreparedSegment]) -> list[tuple[str, ...]] | None:
+        """Return candidates of a group translated as one text; ``None`` where a segment would be left with nothing."""
         pieces: list[list[tuple[str, ...]]] = [[] for _ in group]
         ends = [0]
-        for line in group:
-            ends.append(ends[-1] + len(line.text) + 1)
-        text, at = _joined(group), 0
+        for prepared in group:
+            ends.append(ends[-1] + len(prepared.text) + 1)
+        text, at = _join(group), 0
         for sentence in split_sentences(text):
             start = text.index(sentence, at)
             at = start + len(sentence)
@@ -269,10 +294,10 @@ class _Lines:
                 return None
             for position, n in enumerate(within):
                 pieces[n].append(tuple(parts[position] for parts in whole))
-        return [_dressed(line, _combined(parts)) for line, parts in zip(group, pieces, strict=True)]
+        return [_with_notes(prepared, _combine(parts)) for prepared, parts in zip(group, pieces, strict=True)]
 
-    def heard(self, segment: Segment, speech: Callable[[Segment], Audio] | None) -> tuple[str, ...]:
-        """Candidates for a whole segment, from its sound; they are not touched, for they owe nothing to its text."""
+    def translate_speech(self, segment: Segment, speech: Callable[[Segment], Audio] | None) -> tuple[str, ...]:
+        """Return candidates for a whole segment, from its sound, as they are: they owe nothing to its text."""
         text = " ".join(segment.text.split())
         if not has_letters(text):
             return (segment.text,)
@@ -281,32 +306,32 @@ class _Lines:
             answers = self.engine.translate([Sentence(text, sound)], self.settings.candidates)[0]
         except LineError as error:
             return self._failed(text, segment.id, error)
-        candidates = _unique(answer.strip() for answer in answers if answer.strip())
+        candidates = _drop_repeats(answer.strip() for answer in answers if answer.strip())
         if not candidates:
             return self._empty(text, segment.id)
         self._check(text, candidates[0], segment.id)
         return candidates
 
     def _sentence(self, sentence: str, segment: int) -> tuple[str, ...]:
-        """Candidates for one sentence, checked; its own text where there is no translation."""
+        """Return candidates for one sentence, checked; its own text where there is no translation."""
         if not has_letters(sentence):
             return (sentence,)
-        framed = _framed(sentence)
+        frame = _split_frame(sentence)
         try:
-            candidates = self._kept(framed.given, segment)
+            candidates = self._kept(frame.given, segment)
         except LineError as error:
             return self._failed(sentence, segment, error)
         candidates = tuple(filter(has_letters, candidates))
         if not candidates:
             return self._empty(sentence, segment)
-        if len(candidates) == 1 and word_count(framed.body) <= BRIEF_WORDS:
-            candidates = self._brief(framed.given, candidates[0])
-        tidied = _unique(framed.framed(tidy(text, framed.body, self.target)) for text in candidates)
+        if len(candidates) == 1 and word_count(frame.body) <= BRIEF_WORDS:
+            candidates = self._brief(frame.given, candidates[0])
+        tidied = _drop_repeats(frame.put_back(tidy(text, frame.body, self.target)) for text in candidates)
         self._check(sentence, tidied[0], segment)
         return tidied
 
     def _brief(self, text: str, translation: str) -> tuple[str, ...]:
-        """Candidates for a line of a word or two, whose full stop small models translate too.
+        """Return candidates for a segment of a word or two, whose full stop small models translate too.
 
         Firefox makes ``Sim.`` "Yes, I's." and ``Sim`` "Yes"; ``Thanks.`` "Obrigado por uma mensagem." and ``Thanks!``
         "Obrigado!". So where the same words with another mark give the beginning of the translation, that is enough.
@@ -318,11 +343,11 @@ class _Lines:
             short = _words(answer)
             if short and len(short) < len(words) and words[: len(short)] == short:
                 mark = text[len(bare) :]
-                return _unique((answer.rstrip(" .,!;:(") + mark, translation))
+                return _drop_repeats((answer.rstrip(" .,!;:(") + mark, translation))
         return (translation,)
 
     def _kept(self, text: str, segment: int) -> tuple[str, ...]:
-        """Translations that keep what must be kept: as it stands, else by code words, else cut around the spans."""
+        """Return translations that keep protected spans: as they stand, else by code words, else cut around them."""
         spans = find_protected_spans(text, self.terms, self.source, self.target)
         answers = self._translations(text)
         if not spans:
@@ -347,9 +372,10 @@ class _Lines:
             # a number may be told in other words (two dozen), and a sentence cut around it reads badly
             for span in missing:
                 said = text[span.start : span.end]
-                self._find("not_kept", Severity.WARNING, f"{said} is not in the translation of {_short(text)}", segment)
+                message = f"{said} is not in the translation of {_abbreviate(text)}"
+                self._find("not_kept", Severity.WARNING, message, segment)
             return answers
-        self._find("split_around", Severity.INFO, f"translated in parts around {_named(missing)}", segment)
+        self._find("split_around", Severity.INFO, f"translated in parts around {_quote_all(missing)}", segment)
         return (self._around(text, [span for span in missing if span.kind != "number"]),)
 
     def _around(self, text: str, spans: Sequence[ProtectedSpan]) -> str:
@@ -388,7 +414,7 @@ class _Lines:
 
     def _check(self, text: str, translation: str, segment: int) -> None:
         if is_looped(text, translation):
-            self._find("repeats", Severity.WARNING, f"says itself over and over: {_short(translation)}", segment)
+            self._find("repeats", Severity.WARNING, f"says itself over and over: {_abbreviate(translation)}", segment)
         if word_count(text) < COMPARED_WORDS:
             return
         if (self.source in UNSPACED) == (self.target in UNSPACED):
@@ -396,11 +422,11 @@ class _Lines:
             low, high = self.settings.min_length_ratio, self.settings.max_length_ratio
             if not low <= ratio <= high and abs(len(translation) - len(text)) > LENGTH_SLACK_CHARS:
                 limit = low if ratio < low else high
-                message = f"the translation is {ratio:.2f} times as long as {_short(text)}"
+                message = f"the translation is {ratio:.2f} times as long as {_abbreviate(text)}"
                 self._find("length_ratio", Severity.WARNING, message, segment, value=ratio, limit=limit)
         share = copied_share(text, translation)
         if share is not None and share >= COPIED_SHARE:
-            message = f"still {language_name(self.source)}: {_short(translation)}"
+            message = f"still {language_name(self.source)}: {_abbreviate(translation)}"
             self._find("untranslated", Severity.WARNING, message, segment, value=share, limit=COPIED_SHARE)
 
     def _failed(self, text: str, segment: int, error: LineError) -> tuple[str, ...]:
@@ -408,7 +434,7 @@ class _Lines:
         return (text,)
 
     def _empty(self, text: str, segment: int) -> tuple[str, ...]:
-        message = f"the engine had no translation, so it keeps its own words: {_short(text)}"
+        message = f"the engine had no translation, so it keeps its own words: {_abbreviate(text)}"
         self._find("empty", Severity.DEGRADED, message, segment)
         return (text,)
 
@@ -425,28 +451,28 @@ class _Lines:
         self.on_finding(Finding(STAGE, code, severity, message, segment, value, limit))
 
 
-def _dressed(line: _Line, candidates: Iterable[str]) -> tuple[str, ...]:
-    return _unique(map(line.dressed, candidates))
+def _with_notes(prepared: _PreparedSegment, candidates: Iterable[str]) -> tuple[str, ...]:
+    return _drop_repeats(map(prepared.with_notes, candidates))
 
 
-def _combined(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Candidates of a text from those of its sentences: all the best ones, all the second ones, and so on."""
-    return _unique(" ".join(part[min(n, len(part) - 1)] for part in parts) for n in range(max(map(len, parts))))
+def _combine(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return candidates of a text from those of its sentences: all the best ones, all the second ones, and so on."""
+    return _drop_repeats(" ".join(part[min(n, len(part) - 1)] for part in parts) for n in range(max(map(len, parts))))
 
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def _unique(texts: Iterable[str]) -> tuple[str, ...]:
+def _drop_repeats(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(texts))
 
 
-def _short(text: str) -> str:
+def _abbreviate(text: str) -> str:
     return f"‘{text if len(text) <= 60 else text[:57] + '…'}’"
 
 
-def _named(spans: Sequence[ProtectedSpan]) -> str:
+def _quote_all(spans: Sequence[ProtectedSpan]) -> str:
     return ", ".join(span.wanted for span in spans)
 
 
@@ -454,7 +480,7 @@ def _named(spans: Sequence[ProtectedSpan]) -> str:
 
 
 @dataclass(frozen=True)
-class _Framed:
+class _Frame:
     """A sentence between marks that confuse models: ``lead`` (a dialogue dash) and ``tail`` (dots, or none at all).
 
     Models want a finished sentence: Firefox made ``Thank you so much`` into "Obrigado por enviar uma edição." and
@@ -466,7 +492,7 @@ class _Framed:
     tail: str
     given: str
 
-    def framed(self, translation: str) -> str:
+    def put_back(self, translation: str) -> str:
         if self.given != self.body:
             translation = translation.rstrip(".")
         return f"{self.lead}{translation}{self.tail}"
@@ -475,14 +501,14 @@ class _Framed:
 _FRAME = re.compile(r"(?P<lead>(?:[-–—…]|\.{2,})?\s*)(?P<body>.*?)(?P<tail>\s*(?:…|\.{2,})?)", re.DOTALL)
 
 
-def _framed(sentence: str) -> _Framed:
+def _split_frame(sentence: str) -> _Frame:
     match = _FRAME.fullmatch(sentence)
     if match is None or not has_letters(match["body"]):
-        return _Framed("", sentence, "", sentence)
+        return _Frame("", sentence, "", sentence)
     body = match["body"]
     last = body.rstrip(CLOSING)[-1:]
     open_end = body[-1].isalnum() or (match["tail"] and last.isalnum())
-    return _Framed(match["lead"], body, match["tail"], f"{body}." if open_end else body)
+    return _Frame(match["lead"], body, match["tail"], f"{body}." if open_end else body)
 
 
 def tidy(translation: str, text: str, target: str) -> str:
@@ -497,7 +523,7 @@ def tidy(translation: str, text: str, target: str) -> str:
     out = _ending(out, text)
     first, wanted = (next((letter for letter in side if letter.isalpha()), "") for side in (out, text))
     if wanted.isupper() and first.islower():
-        return _capitalised(out)
+        return _capitalise(out)
     if wanted.islower() and first.isupper() and target != "de" and not re.match(r"\W*I\b", out):
         at = out.index(first)
         word = re.match(r"\w+", out[at:])
@@ -507,7 +533,7 @@ def tidy(translation: str, text: str, target: str) -> str:
 
 
 def _ending(translation: str, text: str) -> str:
-    """Ends a question as a question and a call as a call; a voice reads them by their marks."""
+    """End a question as a question and a call as a call; a voice reads them by their marks."""
     asked, said = text.rstrip(CLOSING), translation.rstrip(f"{CLOSING}.")
     mark = re.search(r"[?!]+$", asked)
     if mark is None or not said or said[-1] in "?!？！;؟":

@@ -1,10 +1,10 @@
-"""Stage 5: every line spoken, once, at the rate that fits its slot.
+"""Stage 5: speak every segment, once, at the rate that fits its slot.
 
-How long a line will be is predicted first, from its phonemes and the lines spoken before it; the placement of the
-lines around it then says how fast it should go, and the voice is asked for that rate. What is left is small enough to
-stretch. Rates never depend on which thread was quicker: for line i only lines up to i − 4 count as spoken.
+The length of a segment is predicted first, from its phonemes and the segments spoken before it. The placement of the
+segments around it gives the rate, and the voice is asked for that; what is left is small enough to stretch. Rates never
+depend on which thread was quicker: for segment i only segments up to i − 4 count as spoken.
 
-No line is lost. A line that comes out wrong is tried once more another way, then goes to the next engine of the list,
+No segment is lost. One that comes out wrong is tried once more another way, then goes to the next engine of the list,
 as a finding; what none can speak is marked, and the dub is degraded.
 """
 
@@ -41,15 +41,15 @@ from vtlab.text.verbalization import spell_out
 STAGE = "tts"
 VERSION = 3
 
-LAG = 4  # lines before this one whose real length may not be known yet
-BEHIND, AHEAD = 3, 6  # lines around this one that the plan looks at
+LAG = 4  # segments before this one whose real length may not be known yet
+BEHIND, AHEAD = 3, 6  # segments around this one that the plan looks at
 LEARNT_S = 4.0  # speech after which what was measured of a voice outweighs what was assumed of it
 WORTH_SHORTER = 0.95  # a candidate must be this much shorter to be taken
-LEAST_NATURAL_S = 0.1  # no line is predicted to be shorter
+LEAST_NATURAL_S = 0.1  # no segment is predicted to be shorter
 JOIN_S = 0.15  # pause between pieces of a text that was split
 CLIPPED, CLIPPED_SHARE = 0.999, 0.01  # samples at full scale, and the share of them that is no longer a peak
-# seconds per character of the text as it is said, outside of which a line was cut off or fell into a loop; where words
-# are not spaced a character is a syllable or two
+# seconds per character of the text as it is said, outside of which a segment was cut off or fell into a loop; where
+# words are not spaced a character is a syllable or two
 LEAST_S_PER_CHAR, MOST_S_PER_CHAR = 0.02, 0.2
 LEAST_S_PER_SYLLABLE, MOST_S_PER_SYLLABLE = 0.06, 0.6
 DIGIT_LETTERS = 6  # a figure that was not spelt out takes as long as so many letters
@@ -60,12 +60,19 @@ EMPTY = Audio(np.zeros(0, np.float32), 24000)
 
 @dataclass(frozen=True)
 class VoiceEngine:
-    """An engine that speaks the language here, and the voice that it gives to a speaker."""
+    """An engine that speaks the target language, and the voice that it gives to a speaker.
+
+    Attributes:
+        name: The engine's name, for findings and records.
+        engine: Speaks; a class of your own will do.
+        voice_of: Returns the voice of a speaker; ``None`` is a speaker whom nobody told apart.
+        seconds_per_unit: What a unit of ``engine.units`` lasts, before anything is known of the voice.
+    """
 
     name: str
     engine: Synthesizer
     voice_of: Callable[[str | None], Voice]
-    seconds_per_unit: float  # before anything is known of the voice
+    seconds_per_unit: float
 
 
 def speak(
@@ -74,43 +81,77 @@ def speak(
     settings: TtsSettings,
     sync: AudioSyncSettings,
     total_s: float,
-    on_finding: Callable[[Finding], None],
+    on_finding: Callable[[Finding], None] = lambda finding: None,
 ) -> Iterator[SpokenSegment]:
-    """Every line with its speech, in order, spoken by as many threads as the first engine is worth.
+    """Speak segments, in order, with as many threads as the first engine is worth.
 
-    A line is taken up when the six after it have come or there are no more. ``total_s`` is the length of the video.
-    Raises what an engine raises besides ``TransientError`` and ``LineError``; stopping early stops the threads after
-    the request they are at.
+    A segment is taken up when the six after it have come or there are no more. Stopping early stops the threads after
+    the request they are at. What an engine raises besides ``TransientError`` and ``LineError`` is raised here.
+
+    Args:
+        segments: Translated segments, as they come.
+        engines: The engine that speaks, then those that stand in for it.
+        settings: Rates, tries and waits.
+        sync: Speeds that the placement will prefer.
+        total_s: Length of the video.
+        on_finding: Gets ``condensed``, ``respoken``, ``fallback_voice``, and ``not_spoken``, which degrades the dub.
+
+    Yields:
+        Each segment with its speech; with ``failed`` set where no engine could speak it.
+
+    Example:
+        >>> import numpy as np
+        >>> from vtlab.audio import Audio
+        >>> from vtlab.engines.tts import Voice
+        >>> from vtlab.segments import Segment, TranslatedSegment
+        >>> from vtlab.settings import AudioSyncSettings, TtsSettings
+        >>> from vtlab.stages import tts
+        >>> class Hum:
+        ...     network, parallel, max_chars, rates = False, 1, 200, (0.5, 2.0)
+        ...     def units(self, text, voice):
+        ...         return float(len(text))
+        ...     def speak(self, text, voice, rate):
+        ...         return Audio(np.full(int(1600 * len(text) / rate), 0.1, np.float32), 16000)
+        >>> voice = tts.VoiceEngine("hum", Hum(), lambda speaker: Voice("low", "en", "male"), seconds_per_unit=0.1)
+        >>> segments = [TranslatedSegment(Segment(0, 0.0, 1.3, "Bom dia."), "Good morning.", "en", "mine")]
+        >>> (spoken,) = tts.speak(segments, [voice], TtsSettings(), AudioSyncSettings(), total_s=2.0)
+        >>> spoken.voice, round(spoken.audio.duration, 2)
+        ('low', 1.3)
     """
-    script = _Script(engines, settings, sync, total_s)
+    plan = _SpeechPlan(engines, settings, sync, total_s)
     stopped = threading.Event()
-    mouth = _Mouth(engines, settings, stopped)
-    under_way: list[Future[_Said]] = []
+    worker = _SpeechWorker(engines, settings, stopped)
+    pending: list[Future[_Outcome]] = []
     given = iter(segments)
     yielded = 0
     threads = ThreadPoolExecutor(max(1, engines[0].engine.parallel), "tts")
     try:
-        while script.take(given, upto=len(under_way) + 1 + AHEAD) > len(under_way):
-            index = len(under_way)
+        while plan.take(given, upto=len(pending) + 1 + AHEAD) > len(pending):
+            index = len(pending)
             if index >= LAG:
-                script.learn(index - LAG, under_way[index - LAG].result().line)
-            line, rate = script.plan(index)
-            under_way.append(threads.submit(mouth.say, line, rate))
-            while yielded < len(under_way) and under_way[yielded].done():
-                yield under_way[yielded].result().told(on_finding)
+                plan.learn(index - LAG, pending[index - LAG].result().segment)
+            planned, rate = plan.next(index)
+            pending.append(threads.submit(worker.speak, planned, rate))
+            while yielded < len(pending) and pending[yielded].done():
+                yield pending[yielded].result().report(on_finding)
                 yielded += 1
-        for future in under_way[yielded:]:
-            yield future.result().told(on_finding)
+        for future in pending[yielded:]:
+            yield future.result().report(on_finding)
     finally:
         stopped.set()
         threads.shutdown(wait=True, cancel_futures=True)
 
 
 @dataclass
-class _Line:
-    """A line on its way: its ``text`` as written (the translation, or a shorter candidate) and as it is ``said``.
+class _PlannedSegment:
+    """A segment that is to be spoken.
 
-    ``leader`` is the engine that is to speak it, with ``voice``; the others stand in.
+    Attributes:
+        segment: The translated segment.
+        text: What is spoken, as written: the translation, or a shorter candidate.
+        said: The same as the voice is given it.
+        leader: The engine that is to speak it; the others stand in.
+        voice: Its voice.
     """
 
     segment: TranslatedSegment
@@ -120,7 +161,7 @@ class _Line:
     voice: Voice
 
     @property
-    def number(self) -> int:
+    def id(self) -> int:
         return self.segment.source.id
 
     @property
@@ -129,120 +170,121 @@ class _Line:
 
 
 @dataclass
-class _Said:
-    """A line that was spoken, and what was found on the way: told in the order of the lines, not of the threads."""
+class _Outcome:
+    """A spoken segment, and its findings, kept until the segments before it have reported theirs."""
 
-    line: SpokenSegment
+    segment: SpokenSegment
     findings: list[Finding] = field(default_factory=list)
 
-    def told(self, on_finding: Callable[[Finding], None]) -> SpokenSegment:
+    def report(self, on_finding: Callable[[Finding], None]) -> SpokenSegment:
         for finding in self.findings:
             on_finding(finding)
-        return self.line
+        return self.segment
 
 
 # ---------------------------------------------------------------- what is said, and how fast
 
 
-class _Script:
-    """The lines that came so far, what is said for each, and how long that takes: as measured, or as predicted."""
+class _SpeechPlan:
+    """The text and the rate of each segment, from measured and predicted lengths of those around it."""
 
     def __init__(
         self, engines: Sequence[VoiceEngine], settings: TtsSettings, sync: AudioSyncSettings, total_s: float
     ) -> None:
-        self._cast = _Cast(engines, settings)
+        self._casting = _Casting(engines, settings)
         self._settings, self._sync, self._total_s = settings, sync, total_s
-        self._lines: list[_Line] = []
+        self._segments: list[_PlannedSegment] = []
         self._ended = False
-        self._measured_s: dict[int, float] = {}  # natural seconds by line
+        self._measured_s: dict[int, float] = {}  # natural seconds by segment
         self._pace: dict[tuple[str, str], tuple[float, float]] = {}  # seconds and units spoken by each engine and voice
         self._units: dict[tuple[str, str, str], float] = {}
 
     def take(self, given: Iterator[TranslatedSegment], upto: int) -> int:
-        """Takes lines until there are ``upto`` or no more; returns how many there are."""
-        while not self._ended and len(self._lines) < upto:
+        """Read segments until there are ``upto`` or no more; return how many there are."""
+        while not self._ended and len(self._segments) < upto:
             segment = next(given, None)
             if segment is None:
                 self._ended = True
             else:
-                said = _said(segment.text, segment.language)
-                self._lines.append(_Line(segment, segment.text, said, *self._cast.role(segment.source.speaker)))
-        return len(self._lines)
+                said = _spoken_form(segment.text, segment.language)
+                role = self._casting.role(segment.source.speaker)
+                self._segments.append(_PlannedSegment(segment, segment.text, said, *role))
+        return len(self._segments)
 
     def learn(self, index: int, spoken: SpokenSegment) -> None:
-        """Takes in how long a line really was."""
+        """Note how long a segment really was."""
         if spoken.silent:
             return
         natural_s = spoken.audio.duration * spoken.rate
         self._measured_s[index] = natural_s
-        line = self._lines[index]
-        role = (line.leader.name, line.voice.name)
+        planned = self._segments[index]
+        role = (planned.leader.name, planned.voice.name)
         if role == (spoken.engine, spoken.voice):
             seconds, units = self._pace.get(role, (0.0, 0.0))
-            self._pace[role] = (seconds + natural_s, units + self._length(index, line.said))
+            self._pace[role] = (seconds + natural_s, units + self._length(index, planned.said))
 
-    def plan(self, index: int) -> tuple[_Line, float]:
-        """Line ``index`` with the text that it says, and the rate to ask of its voice."""
-        line = self._lines[index]
-        if not line.said:
-            return line, 1.0
+    def next(self, index: int) -> tuple[_PlannedSegment, float]:
+        """Return segment ``index`` with its text settled, and the rate to ask of its voice."""
+        planned = self._segments[index]
+        if not planned.said:
+            return planned, 1.0
         speed = self._speed(index)
         if max(speed, self._needed(index)) > self._fast:
             speed = self._condense(index, speed)
-        slowest, fastest = line.leader.engine.rates
+        slowest, fastest = planned.leader.engine.rates
         low, high = max(self._settings.min_rate, slowest), min(self._settings.max_rate, fastest)
-        return line, round(min(max(speed, low), high), 2)
+        return planned, round(min(max(speed, low), high), 2)
 
     @property
     def _fast(self) -> float:
         return self._sync.preferred_max_speed + 0.01
 
     def _condense(self, index: int, speed: float) -> float:
-        """Takes the longest candidate that needs no more than the preferred speed, or the shortest of all."""
-        line = self._lines[index]
-        enough = WORTH_SHORTER * self._length(index, line.said)
+        """Choose the longest candidate that needs no more than the preferred speed, or the shortest of all."""
+        planned = self._segments[index]
+        enough = WORTH_SHORTER * self._length(index, planned.said)
         options: dict[str, str] = {}
-        for candidate in line.segment.candidates:
-            said = _said(candidate, line.segment.language)
+        for candidate in planned.segment.candidates:
+            said = _spoken_form(candidate, planned.segment.language)
             if said and self._length(index, said) <= enough:
                 options.setdefault(said, candidate)
         for said in sorted(options, key=lambda option: (-self._length(index, option), option)):
-            line.text, line.said = options[said], said
+            planned.text, planned.said = options[said], said
             speed = self._speed(index)
             if max(speed, self._needed(index)) <= self._fast:
                 break
         return speed
 
     def _needed(self, index: int) -> float:
-        """The speed at which the line would end with its source; 0 where the source's span says nothing."""
-        seconds = self._lines[index].segment.source.duration
+        """Return the speed at which the segment would end with its source; 0 where the source's span is empty."""
+        seconds = self._segments[index].segment.source.duration
         return self._natural_s(index) / seconds if seconds > NO_WINDOW_S else 0.0
 
     def _speed(self, index: int) -> float:
-        around = range(max(0, index - BEHIND), min(len(self._lines), index + AHEAD + 1))
-        asked = [at for at in around if self._lines[at].said]
-        windows = [self._lines[at].segment.source.interval for at in asked]
-        total_s = self._total_s if self._ended and around.stop == len(self._lines) else None
+        around = range(max(0, index - BEHIND), min(len(self._segments), index + AHEAD + 1))
+        asked = [at for at in around if self._segments[at].said]
+        windows = [self._segments[at].segment.source.interval for at in asked]
+        total_s = self._total_s if self._ended and around.stop == len(self._segments) else None
         return plan_rates(windows, [self._natural_s(at) for at in asked], self._sync, total_s)[asked.index(index)]
 
     def _natural_s(self, index: int) -> float:
         if index in self._measured_s:
             return self._measured_s[index]
-        line = self._lines[index]
-        seconds, units = self._pace.get((line.leader.name, line.voice.name), (0.0, 0.0))
-        per_unit = (LEARNT_S + seconds) / (LEARNT_S / line.leader.seconds_per_unit + units)
-        return max(LEAST_NATURAL_S, per_unit * self._length(index, line.said))
+        planned = self._segments[index]
+        seconds, units = self._pace.get((planned.leader.name, planned.voice.name), (0.0, 0.0))
+        per_unit = (LEARNT_S + seconds) / (LEARNT_S / planned.leader.seconds_per_unit + units)
+        return max(LEAST_NATURAL_S, per_unit * self._length(index, planned.said))
 
     def _length(self, index: int, said: str) -> float:
-        leader, voice = self._lines[index].leader, self._lines[index].voice
+        leader, voice = self._segments[index].leader, self._segments[index].voice
         key = (leader.name, voice.name, said)
         if key not in self._units:
             self._units[key] = leader.engine.units(said, voice)
         return self._units[key]
 
 
-class _Cast:
-    """Who speaks for whom: the first engine, until it has no voice left that nobody has.
+class _Casting:
+    """Give each speaker an engine and a voice: of the first engine, until all its voices are taken.
 
     A second speaker with the voice of the first is worse than one of another engine of the list; but a robot's voice,
     or a service's, is not taken for that, and a voice that the settings name is everybody's.
@@ -255,7 +297,7 @@ class _Cast:
         self._roles: dict[str | None, tuple[VoiceEngine, Voice]] = {}
 
     def role(self, speaker: str | None) -> tuple[VoiceEngine, Voice]:
-        """The engine and voice of a speaker, the same for every line of theirs."""
+        """Return the engine and voice of a speaker, the same for every segment of theirs."""
         if speaker not in self._roles:
             taken = {(engine.name, voice.name) for engine, voice in self._roles.values()}
             first = self._engines[0]
@@ -268,34 +310,36 @@ class _Cast:
         return self._roles[speaker]
 
 
-def _said(text: str, language: str) -> str:
-    """What the voice is given: without notes and tags, numbers in words."""
+def _spoken_form(text: str, language: str) -> str:
+    """Return the text as a voice is given it: without notes and tags, numbers in words."""
     return spell_out(strip_markup(text), language)
 
 
-# ---------------------------------------------------------------- speaking a line
+# ---------------------------------------------------------------- speaking a segment
 
 
-class _Mouth:
-    """Speaks single lines: one engine after the other, each with its own patience. Used by several threads."""
+class _SpeechWorker:
+    """Speak single segments: one engine after the other, each with its own retry policy. Safe for threads."""
 
     def __init__(self, engines: Sequence[VoiceEngine], settings: TtsSettings, stopped: threading.Event) -> None:
         self._engines = engines
-        self._patience = {voice.name: _Patience(settings, voice.engine.network, stopped) for voice in engines}
+        self._retries = {voice.name: _RetryPolicy(settings, voice.engine.network, stopped) for voice in engines}
 
-    def say(self, line: _Line, rate: float) -> _Said:
-        if not line.said:
-            return _Said(SpokenSegment(line.segment, "", EMPTY))
+    def speak(self, planned: _PlannedSegment, rate: float) -> _Outcome:
+        if not planned.said:
+            return _Outcome(SpokenSegment(planned.segment, "", EMPTY))
         findings = []
-        if line.condensed:
-            findings.append(_finding("condensed", Severity.INFO, f"A shorter translation fits: {line.text!r}.", line))
+        if planned.condensed:
+            message = f"A shorter translation fits: {planned.text!r}."
+            findings.append(_finding("condensed", Severity.INFO, message, planned))
         tries, reasons = 0, []
-        for voice_engine in (line.leader, *(other for other in self._engines if other is not line.leader)):
-            voice = line.voice if voice_engine is line.leader else voice_engine.voice_of(line.segment.source.speaker)
+        for voice_engine in (planned.leader, *(other for other in self._engines if other is not planned.leader)):
+            speaker = planned.segment.source.speaker
+            voice = planned.voice if voice_engine is planned.leader else voice_engine.voice_of(speaker)
             slowest, fastest = voice_engine.engine.rates
             possible = min(max(rate, slowest), fastest)
-            for pieces in _ways(line.said, voice_engine.engine.max_chars):
-                attempt = _Attempt(voice_engine.engine, voice, possible, line, self._patience[voice_engine.name])
+            for pieces in _splits(planned.said, voice_engine.engine.max_chars):
+                attempt = _Attempt(voice_engine.engine, voice, possible, planned, self._retries[voice_engine.name])
                 try:
                     audio = attempt.speak(pieces)
                 except TransientError as error:
@@ -307,46 +351,47 @@ class _Mouth:
                 finally:
                     tries += attempt.tries
                 if reasons:
-                    findings.append(_recovered(voice_engine, voice, line, reasons))
+                    findings.append(_recovered(voice_engine, voice, planned, reasons))
                 spoken = SpokenSegment(
-                    line.segment, line.text, audio, possible, voice_engine.name, voice.name, attempts=tries
+                    planned.segment, planned.text, audio, possible, voice_engine.name, voice.name, attempts=tries
                 )
-                return _Said(spoken, findings)
+                return _Outcome(spoken, findings)
         reason = "; ".join(dict.fromkeys(reasons))
         findings.append(
-            _finding("not_spoken", Severity.DEGRADED, f"No voice could speak {line.said!r}: {reason}", line)
+            _finding("not_spoken", Severity.DEGRADED, f"No voice could speak {planned.said!r}: {reason}", planned)
         )
-        return _Said(SpokenSegment(line.segment, line.text, EMPTY, rate, attempts=tries, failed=reason), findings)
+        silent = SpokenSegment(planned.segment, planned.text, EMPTY, rate, attempts=tries, failed=reason)
+        return _Outcome(silent, findings)
 
 
-def _finding(code: str, severity: Severity, message: str, line: _Line) -> Finding:
-    return Finding(STAGE, code, severity, message, line.number)
+def _finding(code: str, severity: Severity, message: str, planned: _PlannedSegment) -> Finding:
+    return Finding(STAGE, code, severity, message, planned.id)
 
 
-def _recovered(spoke: VoiceEngine, voice: Voice, line: _Line, reasons: Sequence[str]) -> Finding:
-    if spoke is line.leader:
-        return _finding("respoken", Severity.INFO, f"Spoken at the second try: {reasons[0]}", line)
+def _recovered(spoke: VoiceEngine, voice: Voice, planned: _PlannedSegment, reasons: Sequence[str]) -> Finding:
+    if spoke is planned.leader:
+        return _finding("respoken", Severity.INFO, f"Spoken at the second try: {reasons[0]}", planned)
     message = f"Spoken by {spoke.name} ({voice.name}) instead: {reasons[0]}"
-    return _finding("fallback_voice", Severity.WARNING, message, line)
+    return _finding("fallback_voice", Severity.WARNING, message, planned)
 
 
 @dataclass
 class _Attempt:
-    """One way of speaking a line with one voice; ``tries`` counts requests."""
+    """One way of speaking a segment with one voice; ``tries`` counts requests."""
 
     engine: Synthesizer
     voice: Voice
     rate: float
-    line: _Line
-    patience: _Patience
+    planned: _PlannedSegment
+    retries: _RetryPolicy
     tries: int = 0
 
     def speak(self, pieces: Sequence[str]) -> Audio:
-        """The line, piece by piece, trimmed; ``LineError`` where it is not what was asked for."""
+        """Return the speech, piece by piece, trimmed; raise ``LineError`` where it is not what was asked for."""
         parts = []
         for piece in pieces:
-            part = trim(self.patience.ask(partial(self._request, piece), self.line.number))
-            wrong = _wrong(part, piece, self.rate, self.line.segment.language)
+            part = trim(self.retries.ask(partial(self._request, piece), self.planned.id))
+            wrong = _defect(part, piece, self.rate, self.planned.segment.language)
             if wrong is not None:
                 raise LineError(wrong)
             parts.append(part)
@@ -357,10 +402,10 @@ class _Attempt:
         return self.engine.speak(piece, self.voice, self.rate)
 
 
-class _Patience:
-    """How an engine is asked: again after a passing failure, with waits that double; a service with manners.
+class _RetryPolicy:
+    """Ask an engine again after a passing failure, with waits that double.
 
-    A service gets one request at a time, some seconds apart, and none at all after too many lines failed in a row.
+    A service gets one request at a time, some seconds apart, and none at all after too many segments failed in a row.
     """
 
     def __init__(self, settings: TtsSettings, network: bool, stopped: threading.Event) -> None:
@@ -370,7 +415,7 @@ class _Patience:
         self._failures = 0
 
     def ask(self, request: Callable[[], Audio], seed: int) -> Audio:
-        """The answer; ``TransientError`` when patience is at its end. ``seed`` makes the jitter repeatable."""
+        """Return the answer; raise ``TransientError`` after the last try. ``seed`` makes the jitter repeatable."""
         with self._turn:
             if self._network and self._failures >= self._settings.breaker:
                 raise TransientError(f"it failed on {self._failures} lines in a row and is left alone")
@@ -407,8 +452,8 @@ class _Patience:
 # ---------------------------------------------------------------- pieces, and whether they are right
 
 
-def _ways(said: str, most: int) -> Iterator[list[str]]:
-    """The ways to give a text to a voice: as it is; then clause by clause, or with plainer punctuation."""
+def _splits(said: str, most: int) -> Iterator[list[str]]:
+    """Yield the ways to give a text to a voice: as it is; then clause by clause, or with plainer punctuation."""
     pieces = _pieces(said, most)
     yield pieces
     parts = [part for clause in clauses(said) for part in _pieces(clause, most)]
@@ -419,7 +464,7 @@ def _ways(said: str, most: int) -> Iterator[list[str]]:
 
 
 def _pieces(text: str, most: int) -> list[str]:
-    """The text in pieces of at most ``most`` characters, cut at sentences, else at clauses, else between words."""
+    """Return pieces of at most ``most`` characters, cut at sentences, else at clauses, else between words."""
     if len(text) <= most:
         return [text]
     pieces: list[str] = []
@@ -450,8 +495,8 @@ def _joined(parts: Sequence[Audio], rate: float) -> Audio:
     return Audio(np.concatenate(samples[:-1]), hertz)
 
 
-def _wrong(audio: Audio, text: str, rate: float, language: str) -> str | None:
-    """Why this sound cannot be the text, or nothing."""
+def _defect(audio: Audio, text: str, rate: float, language: str) -> str | None:
+    """Return why this sound cannot be the text, or ``None``."""
     if len(audio.samples) == 0:
         return f"there is no sound for {text!r}"
     clipped = float(np.mean(np.abs(audio.samples) >= CLIPPED))

@@ -1,4 +1,4 @@
-"""Stage 8: the dub's lines and the background as one sound, and the picture with it.
+"""Stage 8: the dub's segments and the background as one sound, and the picture with it.
 
 The background is the original sound where nobody speaks in it; under the original's speech it is silent, so that the
 source is never heard under the dub. The mix gets its loudness as a whole (EBU R128); then the picture is copied beside
@@ -62,18 +62,27 @@ def mix(
     settings: VideoCombinationSettings,
     out: Path,
     work: Path,
-    checkpoint: Callable[[], None],
-    on_finding: Callable[[Finding], None],
+    checkpoint: Callable[[], None] = lambda: None,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
 ) -> MixReport:
-    """Writes the dub's sound to ``out`` (AAC in MP4), mono or stereo as the source is, exactly as long as it.
+    """Write the dub's sound to ``out`` (AAC in MP4), mono or stereo as the source is, exactly as long as it.
 
-    The rate is the source's, or the next one that AAC has. ``speech`` is where the original speaks. Memory stays the
-    same however long the file is: the mix lies in a file of ``work`` between the pass that measures it and the one
-    that sets its loudness. What comes out is decoded and measured; where the limiter cost loudness, or AAC added to a
-    peak, it is made again.
+    The rate is the source's, or the next one that AAC has. Memory stays the same however long the file is. What comes
+    out is decoded and measured; where the limiter cost loudness, or AAC added to a peak, it is made again.
+
+    Args:
+        extraction: The source and the stream that is dubbed.
+        placed: The segments at their places.
+        speech: Where the source speaks: the background is silent there.
+        sync: Loudness and true peak wanted.
+        settings: Which background, and the bit rate.
+        out: The file to write (``.m4a``).
+        work: A folder for the mix between the pass that measures it and the one that sets its loudness.
+        checkpoint: Called for each block of 10 s; may block or raise ``Cancelled``.
+        on_finding: Gets ``too_quiet``.
     """
     rate, channels = media.aac_rate(extraction.stream.rate), min(extraction.stream.channels, 2)
-    raw = _Raw(work / "mix.f32", rate, channels)
+    raw = _RawMix(work / "mix.f32", rate, channels)
     meter, found = LoudnessMeter(rate, channels), []
     with media.discard_on_failure(raw.path), raw.path.open("wb") as file:
         for block in _mixed(extraction, placed, speech, rate, channels, settings.background):
@@ -110,15 +119,15 @@ def mix(
 
 
 def speech_track(placed: Sequence[PlacedSegment], rate: int, duration_s: float) -> Iterator[Block]:
-    """The dubbed lines alone, mono, in blocks of 10 s, ``round(duration_s × rate)`` samples in all."""
+    """Yield the dubbed segments alone, mono, in blocks of 10 s, ``round(duration_s × rate)`` samples in all."""
     total, size = round(duration_s * rate), round(BLOCK_S * rate)
-    waiting = sorted((line for line in placed if len(line.audio.samples)), key=lambda line: line.start)
+    waiting = sorted((segment for segment in placed if len(segment.audio.samples)), key=lambda segment: segment.start)
     sounding: list[tuple[int, Block]] = []
     for first in range(0, total, size):
         last = min(first + size, total)
         while waiting and round(waiting[0].start * rate) < last:
-            line = waiting.pop(0)
-            sounding.append((round(line.start * rate), resample(line.audio, rate).samples))
+            segment = waiting.pop(0)
+            sounding.append((round(segment.start * rate), resample(segment.audio, rate).samples))
         block = np.zeros(last - first, np.float32)
         for at, samples in sounding:
             low, high = max(at, first), min(at + len(samples), last)
@@ -129,14 +138,14 @@ def speech_track(placed: Sequence[PlacedSegment], rate: int, duration_s: float) 
 
 
 def output_suffix(info: media.MediaInfo, settings: VideoCombinationSettings) -> str:
-    """``.mp4``; ``.mkv`` for a picture that MP4 does not hold; ``.m4a`` where there is no picture."""
+    """Return ``.mp4``; ``.mkv`` for a picture that MP4 does not hold; ``.m4a`` where there is no picture."""
     if info.video is None:
         return ".m4a"
     return ".mp4" if _encoded(info, settings) or info.video.codec in media.MP4_VIDEO else ".mkv"
 
 
 def encodes(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
-    """Whether a picture or a sound of the source is encoded again, which no store keeps."""
+    """Return whether a picture or a sound of the source is encoded again, which no store keeps."""
     picture = info.video is not None and _encoded(info, settings)
     return picture or settings.keep_original_audio
 
@@ -149,12 +158,38 @@ def combine(
     settings: VideoCombinationSettings,
     out: Path,
     work: Path,
-    checkpoint: Callable[[], None],
-    on_finding: Callable[[Finding], None],
+    checkpoint: Callable[[], None] = lambda: None,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
 ) -> None:
-    """Puts picture, dub and subtitles (SRT) into ``out``, and checks what came out.
+    """Put picture, dub and subtitles into ``out``, and check what came out.
 
-    Raises ``VtlabError`` (``E_OUTPUT``) where frames were lost or a stream is missing.
+    Args:
+        extraction: The source and the stream that is dubbed.
+        dub: The mix.
+        language: Language of the dub.
+        subtitles: SRT files; an empty one is left out.
+        settings: Soft or burned subtitles, the original as a second track, and how the picture is encoded.
+        out: The file to write, its suffix that of ``output_suffix``.
+        work: A folder for unfinished files.
+        checkpoint: Called again and again; may block or raise ``Cancelled``.
+        on_finding: Gets ``frames_off`` and ``duration_off``.
+
+    Raises:
+        VtlabError: ``E_OUTPUT``: frames were lost or a stream is missing.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from vtlab import media
+        >>> from vtlab.settings import AudioSyncSettings, VideoCombinationSettings
+        >>> from vtlab.stages import video_combination
+        >>> info, settings, here = media.probe(Path("talk.mp4")), VideoCombinationSettings(), Path()
+        >>> extraction, sound = media.Extraction(info, info.audio[0]), here / "mix.m4a"
+        >>> report = video_combination.mix(extraction, [], [], AudioSyncSettings(), settings, sound, here)
+        >>> round(report.loudness_lufs)
+        -23
+        >>> video_combination.combine(extraction, sound, "en", [], settings, here / "talk.en.mp4", here)
+        >>> media.probe(here / "talk.en.mp4").audio[0].language
+        'en'
     """
     info = extraction.info
     tracks = [track for track in subtitles if track.path.stat().st_size]  # ffmpeg opens no empty file
@@ -182,12 +217,12 @@ def combine(
 
 
 def _encoded(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
-    """Whether the picture is encoded again."""
+    """Return whether the picture is encoded again."""
     return settings.burn_subtitles or _unsafe(info, settings)
 
 
 def _unsafe(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
-    """Whether the picture must be encoded again for browsers."""
+    """Return whether the picture must be encoded again for browsers."""
     video = info.video
     return settings.browser_safe and video is not None and (video.codec, video.pixel_format) != ("h264", "yuv420p")
 
@@ -228,32 +263,34 @@ def _mixed(
     channels: int,
     background: str,
 ) -> Iterator[Block]:
-    """Lines over the background, blocks of shape ``(n, channels)``."""
+    """Yield segments over the background, blocks of shape ``(n, channels)``."""
     duration = extraction.duration_s
-    lines = speech_track(placed, rate, duration)
+    speech_blocks = speech_track(placed, rate, duration)
     if background == "none":
-        for line in lines:
-            yield np.repeat(line[:, None], channels, axis=1)
+        for block in speech_blocks:
+            yield np.repeat(block[:, None], channels, axis=1)
         return
     control = _background_gain(placed, speech, duration)
     at = 0
     original = media.decode_blocks(extraction.info.path, extraction.stream, rate, channels, duration, BLOCK_S)
-    for sound, line in zip(original, lines, strict=True):
+    for sound, block in zip(original, speech_blocks, strict=True):
         when = (at + np.arange(len(sound))) * (CONTROL_HZ / rate)
         gain = np.interp(when, np.arange(len(control)), control).astype(np.float32)
-        yield sound * gain[:, None] + line[:, None]
+        yield sound * gain[:, None] + block[:, None]
         at += len(sound)
 
 
 def _background_gain(
     placed: Sequence[PlacedSegment], speech: Sequence[Interval], duration: float
 ) -> NDArray[np.float64]:
-    """The background's gain every 10 ms: 0 around the original's speech, low under the dub, 1 elsewhere."""
+    """Return the background's gain every 10 ms: 0 around the original's speech, low under the dub, 1 elsewhere."""
     gain = np.ones(int(duration * CONTROL_HZ) + 2)
-    for line in placed:
-        if len(line.audio.samples):
-            gain[_frames(line.start - RAMP_S, line.end + RAMP_S)] = 10 ** (UNDER_DUB_DB / 20)
-    spoken = sorted([*speech, *(line.spoken.source.source.interval for line in placed)], key=lambda part: part.start)
+    for segment in placed:
+        if len(segment.audio.samples):
+            gain[_frames(segment.start - RAMP_S, segment.end + RAMP_S)] = 10 ** (UNDER_DUB_DB / 20)
+    spoken = sorted(
+        [*speech, *(segment.spoken.source.source.interval for segment in placed)], key=lambda part: part.start
+    )
     end = -np.inf
     for part in spoken:
         start = part.start - BEFORE_SPEECH_S
@@ -272,7 +309,7 @@ def _frames(start: float, end: float) -> slice:
 
 
 def _frame_peaks(block: Block, rate: int) -> NDArray[np.float64]:
-    """The highest sample of every 5 ms, of any channel."""
+    """Return the highest sample of every 5 ms, of any channel."""
     size = round(LIMIT_FRAME_S * rate) * block.shape[1]
     samples = np.abs(block).ravel()
     samples = np.pad(samples, (0, -len(samples) % size))
@@ -280,7 +317,7 @@ def _frame_peaks(block: Block, rate: int) -> NDArray[np.float64]:
 
 
 def _true_peaks(block: Block, rate: int, peaks: NDArray[np.float64], above: float) -> NDArray[np.float64]:
-    """The same between the samples too, where the highest sample is above ``above``."""
+    """Return the peaks between the samples too, where the highest sample is above ``above``."""
     from scipy.signal import resample_poly
 
     size = round(LIMIT_FRAME_S * rate)
@@ -296,7 +333,7 @@ def _true_peaks(block: Block, rate: int, peaks: NDArray[np.float64], above: floa
 
 
 def _limited(peaks: NDArray[np.float64], gain_db: float, limit_db: float) -> NDArray[np.float64]:
-    """The gain every 5 ms: ``gain_db``, less where a peak would pass the limit, with 20 ms to get there."""
+    """Return the gain every 5 ms: ``gain_db``, less where a peak would pass the limit, with 20 ms to get there."""
     gain, limit = 10 ** (gain_db / 20), 10 ** (limit_db / 20)
     if len(peaks) == 0 or gain * peaks.max() <= limit:
         return np.full(max(len(peaks), 1), gain)
@@ -308,7 +345,7 @@ def _limited(peaks: NDArray[np.float64], gain_db: float, limit_db: float) -> NDA
     return np.convolve(held, ramp / ramp.sum(), mode="same")[len(ramp) : -len(ramp)]
 
 
-class _Raw:
+class _RawMix:
     """The mix in a file of float32: written once, read block by block."""
 
     def __init__(self, path: Path, rate: int, channels: int) -> None:
@@ -349,7 +386,7 @@ class _Raw:
 
 
 def _measured(sound: Path, duration_s: float, checkpoint: Callable[[], None]) -> MixReport:
-    """Loudness and true peak of a sound file."""
+    """Return loudness and true peak of a sound file."""
     stream = media.probe(sound).audio[0]
     meter = LoudnessMeter(stream.rate, stream.channels)
     highest = 0.0

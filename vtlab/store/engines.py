@@ -1,8 +1,8 @@
-"""Engines whose answers are kept in the store.
+"""Keep engines' answers in the store.
 
-Each class here speaks the protocol of its engine, looks an answer up by key, and asks the real engine only where there
-is none; the real engine is built on the first such miss. A stage sees an engine like any other, a killed run finds all
-that was answered before, and a run that finds everything loads no model.
+Each class here has the protocol of its engine, looks an answer up by key, and asks the real engine only where there is
+none; the real engine is built on the first such miss. A stage sees an engine like any other, a killed dub finds all
+that was answered before, and a dub that finds everything loads no model.
 
 Keys are made of the engine's name, options and weights' hashes, and of what it was asked.
 """
@@ -39,13 +39,13 @@ class Identity:
     weights: tuple[Weights, ...] = ()
 
     def parts(self) -> list[Any]:
-        """The identity as plain data, for a key."""
+        """Return the identity as plain data, for a key."""
         return [self.name, self.options.model_dump(mode="json"), [weights.sha256 for weights in self.weights]]
 
 
 @dataclass
 class Tally:
-    """How often the store had the answer and how often it was computed, and the seconds that loading took."""
+    """Counts of answers that the store had and of those computed, and the seconds that loading took."""
 
     reused: int = 0
     computed: int = 0
@@ -53,6 +53,7 @@ class Tally:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def count(self, *, reused: int = 0, computed: int = 0, load_s: float = 0.0) -> None:
+        """Add to the counts."""
         with self._lock:
             self.reused += reused
             self.computed += computed
@@ -68,6 +69,7 @@ class OnFirstUse(Generic[Engine]):
         self._lock = threading.Lock()
 
     def __call__(self) -> Engine:
+        """Return the engine, borrowed now where it was not before."""
         with self._lock:
             if self._engine is None:
                 start = time.perf_counter()
@@ -76,7 +78,7 @@ class OnFirstUse(Generic[Engine]):
             return self._engine
 
     def release(self) -> None:
-        """Nobody needs it any more; it may be unloaded."""
+        """Give the engine back; it may be unloaded."""
         with self._lock:
             if self._engine is not None:
                 self._engine = None
@@ -92,6 +94,7 @@ class StoredVoiceActivity:
         self._engine, self._identity, self._store, self._tally, self._sound = engine, identity, store, tally, sound
 
     def speech(self, audio: Audio, threshold: float, min_speech_s: float, min_silence_s: float) -> list[Interval]:
+        """Return the spans of speech."""
         key = self._store.key(
             "voice_activity", 1, *self._identity.parts(), self._sound, threshold, min_speech_s, min_silence_s
         )
@@ -122,6 +125,7 @@ class StoredTranscriber:
         self._together = together
 
     def detect_language(self, audio: Audio) -> dict[str, float]:
+        """Return the probability by language code."""
         key = self._store.key("detect_language", 1, *self._identity.parts(), sound_hash(audio))
         known = self._store.get_json(key)
         if known is None:
@@ -130,6 +134,7 @@ class StoredTranscriber:
         return dict(known)
 
     def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
+        """Yield the utterances in each span."""
         if self._together:
             yield from self._transcribe_together(audio, spans, language)
             return
@@ -181,9 +186,11 @@ class StoredTranslator:
 
     @property
     def listens(self) -> bool:
+        """Whether the engine translates from the speech."""
         return self._listens
 
     def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
+        """Return the translations of each sentence, best first."""
         keys = [self._key(sentence, candidates) for sentence in sentences]
         answers = [self._store.get_json(key) for key in keys]
         missing = [index for index, answer in enumerate(answers) if answer is None]
@@ -201,7 +208,7 @@ class StoredTranslator:
 
 
 class StoredSynthesizer:
-    """Speech, kept line by line."""
+    """Speech, kept segment by segment."""
 
     def __init__(
         self,
@@ -216,22 +223,27 @@ class StoredSynthesizer:
 
     @property
     def network(self) -> bool:
+        """Whether the engine asks a service."""
         return bool(self._class.network)
 
     @property
     def parallel(self) -> int:
+        """How many texts at once are worth it."""
         return int(self._class.parallel)
 
     @property
     def max_chars(self) -> int:
+        """The longest text that the engine is given."""
         return int(self._class.max_chars)
 
     @property
     def rates(self) -> tuple[float, float]:
+        """Slowest and fastest native speaking rate."""
         slowest, fastest = self._class.rates
         return slowest, fastest
 
     def units(self, text: str, voice: Voice) -> float:
+        """Return the length of a text in the engine's own measure."""
         key = self._store.key("tts_units", 2, *self._identity(voice).parts(), voice.name, text)
         known = self._store.get_json(key)
         if known is None:
@@ -240,6 +252,7 @@ class StoredSynthesizer:
         return float(known)
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
+        """Return the speech of a text."""
         key = self._store.key("tts", 2, *self._identity(voice).parts(), voice.name, text, rate)
         known = self._store.get_audio(key)
         if known is not None:
@@ -252,7 +265,7 @@ class StoredSynthesizer:
 
 
 def sound_hash(audio: Audio) -> str:
-    """SHA-256 of samples and rate."""
+    """Return the SHA-256 of samples and rate."""
     return hashlib.sha256(audio.samples.tobytes() + str(audio.rate).encode()).hexdigest()
 
 

@@ -16,19 +16,18 @@ import hashlib
 import json
 import os
 import re
-import threading
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any
 
 import numpy as np
 
 from vtlab import resources
 from vtlab.audio import Audio
 from vtlab.errors import ResourceError
+from vtlab.files import atomic_writer, copy, sha256_of
 from vtlab.settings import StoreSettings
 
 FORMAT = 1  # of the entries on disk; part of every key, so that another format is another entry
@@ -50,7 +49,7 @@ class Entry:
 
 
 def store_folder(settings: StoreSettings, environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder of the settings, else ``$VTLAB_STORE``, else the user's cache."""
+    """Return the folder of the settings, else ``$VTLAB_STORE``, else the user's cache."""
     if settings.folder is not None:
         return settings.folder.expanduser()
     if environment.get("VTLAB_STORE"):
@@ -66,14 +65,21 @@ class Store:
 
     @classmethod
     def of(cls, settings: StoreSettings) -> Store:
-        """The store that the settings and the environment name."""
+        """Return the store that the settings and the environment name."""
         return cls(store_folder(settings))
 
     def key(self, stage: str, *parts: Any) -> str:
-        """The key of a result: ``stage`` and all that it depends on, the stage's version among it, as JSON-able parts.
+        """Return the key of a result.
 
-        Equal parts give equal keys in every process; tuples count as lists. Raises ``TypeError`` or ``ValueError`` for
-        what JSON cannot say (sets, NaN).
+        Equal parts give equal keys in every process; tuples count as lists.
+
+        Args:
+            stage: What made it.
+            parts: All that it depends on, the stage's version among it, as JSON can write it.
+
+        Raises:
+            TypeError: A part that JSON cannot write, such as a set.
+            ValueError: A part that is not a number (NaN), or a stage that is no word.
         """
         if not re.fullmatch(r"\w+", stage):
             raise ValueError(f"A stage is named by letters, digits and underscores, not {stage!r}")
@@ -81,18 +87,18 @@ class Store:
         return f"{stage}/{hashlib.sha256(canonical.encode()).hexdigest()}"
 
     def get_json(self, key: str) -> Any:
-        """What ``put_json`` kept, or ``None``."""
+        """Return what ``put_json`` kept, or ``None``."""
         content = self._read(self._path(key, "json"))
         return None if content is None else json.loads(content)
 
     def put_json(self, key: str, value: Any) -> None:
-        """Keeps a JSON-able value other than ``None``; tuples come back as lists, floats exactly."""
+        """Keep a value other than ``None`` that JSON can write; tuples come back as lists, floats exactly."""
         if value is None:
             raise ValueError("None stands for a result that is not there and cannot be kept")
         self._write(self._path(key, "json"), json.dumps(value, ensure_ascii=False).encode())
 
     def get_audio(self, key: str) -> Audio | None:
-        """What ``put_audio`` kept, exact to the bit, or ``None``."""
+        """Return what ``put_audio`` kept, exact to the bit, or ``None``."""
         content = self._read(self._path(key, "audio"))
         if content is None:
             return None
@@ -102,12 +108,13 @@ class Store:
         return Audio(np.frombuffer(samples, "<f4").reshape(about["shape"]).astype(np.float32), about["rate"])
 
     def put_audio(self, key: str, audio: Audio) -> None:
+        """Keep a sound."""
         head = json.dumps({"rate": audio.rate, "shape": audio.samples.shape})
         samples = np.ascontiguousarray(audio.samples, dtype="<f4")
         self._write(self._path(key, "audio"), head.encode() + b"\n" + samples.tobytes())
 
     def get_file(self, key: str) -> Path | None:
-        """The kept file, to be read and not changed, or ``None``."""
+        """Return the kept file, to be read and not changed, or ``None``."""
         path = self._path(key, "file")
         content = self._read(path)
         if content is None:
@@ -115,35 +122,32 @@ class Store:
         about = json.loads(content)
         kept: Path = path.parent / about["name"]
         try:
-            with kept.open("rb") as file:
-                sound = hashlib.file_digest(file, "sha256").hexdigest() == about["sha256"]
-            if sound:
+            if sha256_of(kept) == about["sha256"]:
                 os.utime(kept)
                 return kept
         except FileNotFoundError:
-            sound = False
+            pass
         path.unlink(missing_ok=True)
         kept.unlink(missing_ok=True)
         return None
 
     def put_file(self, key: str, source: Path, suffix: str) -> Path:
-        """Keeps a copy of ``source`` under a name that ends in ``suffix`` (``.flac``); returns the copy's path."""
+        """Keep a copy of ``source`` under a name that ends in ``suffix`` (``.flac``); return the copy's path."""
         path = self._path(key, "file")
-        unfinished = _unfinished(path)
-        with source.open("rb") as content:
-            try:
-                digest = _copy(content, unfinished)
-                # named by its content: when two processes put different files under one key, neither's is mixed with
-                # the other's entry
-                kept = path.parent / f"{path.stem}.{digest[:16]}{suffix}"
-                unfinished.replace(kept)
-            except OSError as error:
-                self._give_up(unfinished, error)
+        digest = sha256_of(source)
+        # named by its content: when two processes put different files under one key, neither's is mixed with the
+        # other's entry
+        kept = path.parent / f"{path.stem}.{digest[:16]}{suffix}"
+        try:
+            with atomic_writer(kept) as file:  # synced: one large result of a whole stage, worth the wait
+                copy(source, file)
+        except OSError as error:
+            raise self._unwritable(error) from error
         self._write(path, json.dumps({"name": kept.name, "sha256": digest}).encode())
         return kept
 
     def entries(self) -> Iterator[Entry]:
-        """All that is kept, in no particular order."""
+        """Yield all that is kept, in no particular order."""
         for shard in self.folder.glob("*/[0-9a-f][0-9a-f]"):
             by_digest: dict[str, list[Path]] = {}
             for path in _listed(shard):
@@ -158,7 +162,7 @@ class Store:
     def prune(
         self, older_than_s: float | None = None, max_bytes: int | None = None, now: float | None = None
     ) -> list[Entry]:
-        """Deletes what ``to_evict`` chooses, and what dead processes left unfinished; returns the entries deleted."""
+        """Delete what ``to_evict`` chooses, and what dead processes left unfinished; return the entries deleted."""
         now = time.time() if now is None else now
         evicted = to_evict(self.entries(), now, older_than_s, max_bytes)
         self._delete(evicted)
@@ -171,7 +175,7 @@ class Store:
         return evicted
 
     def clear(self) -> list[Entry]:
-        """Deletes every entry; returns them."""
+        """Delete every entry; return them."""
         entries = list(self.entries())
         self._delete(entries)
         return entries
@@ -203,32 +207,34 @@ class Store:
     def _write(self, path: Path, content: bytes) -> None:
         # not synced to the disk: that is 3 ms for each of hundreds of entries, and what a power cut loses or tears is
         # found by its hash and made again
-        unfinished = _unfinished(path)
         try:
-            with _created(unfinished) as file:
+            with atomic_writer(path, durable=False) as file:
                 file.write(_head(content))
                 file.write(content)
-            unfinished.replace(path)
         except OSError as error:
-            self._give_up(unfinished, error)
+            raise self._unwritable(error) from error
 
-    def _give_up(self, unfinished: Path, error: OSError) -> NoReturn:
-        with contextlib.suppress(OSError):  # what could not be made cannot be removed either
-            unfinished.unlink(missing_ok=True)
+    def _unwritable(self, error: OSError) -> ResourceError:
         if error.errno in resources.FULL:
-            raise ResourceError(
+            return ResourceError(
                 f"The disk of the store {self.folder} is full. Free some space, run 'vtlab store prune --max-size 1GB' "
                 "or choose another folder with VTLAB_STORE; what was kept so far is sound and will be used again."
-            ) from error
-        raise ResourceError(
+            )
+        return ResourceError(
             f"The store {self.folder} cannot be written: {error.strerror}. Choose another folder with VTLAB_STORE."
-        ) from error
+        )
 
 
 def to_evict(
     entries: Iterable[Entry], now: float, older_than_s: float | None = None, max_bytes: int | None = None
 ) -> list[Entry]:
-    """Entries to delete: unused for longer than ``older_than_s``, then the longest unused beyond ``max_bytes`` in all.
+    """Return the entries to delete: those unused for too long, and those unused longest beyond a size.
+
+    Args:
+        entries: All that is kept.
+        now: Seconds since 1970.
+        older_than_s: How long an entry may be unused.
+        max_bytes: The size that all others may have.
 
     What is kept was used later than all that goes for its size, so equal stores are pruned equally.
     """
@@ -244,29 +250,6 @@ def to_evict(
 
 def _head(content: bytes) -> bytes:
     return MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name[:16]}-{os.getpid()}-{threading.get_ident()}-{uuid.uuid4().hex}")
-
-
-def _copy(content: BinaryIO, into: Path) -> str:
-    digest = hashlib.sha256()
-    with _created(into) as file:
-        while block := content.read(1 << 20):
-            digest.update(block)
-            file.write(block)
-        file.flush()
-        os.fsync(file.fileno())  # one large result of a whole stage, worth the wait
-    return digest.hexdigest()
-
-
-def _created(path: Path) -> BinaryIO:
-    try:
-        return path.open("xb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
 
 
 def _listed(folder: Path) -> list[Path]:

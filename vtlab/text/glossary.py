@@ -47,7 +47,7 @@ CODE_WORDS = ("X{}", "Q{}Z")  # in the order tried; Firefox en↔pt copied each 
 
 @dataclass(frozen=True)
 class ProtectedSpan:
-    """One span of a sentence and what must stand for it in the translation."""
+    """One span of a sentence, and what must stand for it in the translation."""
 
     start: int
     end: int
@@ -56,7 +56,14 @@ class ProtectedSpan:
 
 
 def find_protected_spans(text: str, terms: Mapping[str, str], source: str, target: str) -> list[ProtectedSpan]:
-    """The spans of ``text`` that a translation must keep, in order and without overlap; terms before numbers."""
+    """Return the spans of ``text`` that a translation must keep, in order and without overlap; terms before numbers.
+
+    Args:
+        text: A sentence.
+        terms: The glossary: source term → target term.
+        source: Language of the sentence.
+        target: Language of the translation.
+    """
     spans: list[ProtectedSpan] = []
 
     def add(span: ProtectedSpan) -> None:
@@ -76,9 +83,9 @@ def find_protected_spans(text: str, terms: Mapping[str, str], source: str, targe
 
 
 def find_lost(spans: Sequence[ProtectedSpan], text: str, translation: str, target: str) -> list[ProtectedSpan]:
-    """The spans whose ``wanted`` form the translation does not hold, as often as the source holds it.
+    """Return the spans whose ``wanted`` form the translation lacks, or holds less often than the source does.
 
-    Literals byte for byte; terms in any case; numbers in any notation, or spelt out where that is a plain number.
+    Literals count byte for byte, terms in any case, numbers in any notation, or spelt out where that is a plain number.
     """
     missing = []
     for span in spans:
@@ -94,7 +101,13 @@ def find_lost(spans: Sequence[ProtectedSpan], text: str, translation: str, targe
 
 
 def mask(text: str, spans: Iterable[ProtectedSpan], form: str) -> tuple[str, dict[str, str]]:
-    """``text`` with each span replaced by a code word that it does not hold, and what each code word stands for."""
+    """Return ``text`` with each span replaced by a code word that it does not hold, and what each code word stands for.
+
+    Args:
+        text: A sentence.
+        spans: Those to replace, in order.
+        form: One of ``CODE_WORDS``, with a place for a number.
+    """
     words: dict[str, str] = {}
     number, at, out = 1, 0, ""
     for span in spans:
@@ -109,7 +122,7 @@ def mask(text: str, spans: Iterable[ProtectedSpan], form: str) -> tuple[str, dic
 
 
 def unmask(translation: str, words: Mapping[str, str]) -> str | None:
-    """The translation with its code words replaced by what they stand for; ``None`` unless each stands there once."""
+    """Return the translation with its code words replaced; ``None`` unless each of them stands there once."""
     for word, wanted in words.items():
         pattern = rf"(?<!\w){re.escape(word)}(?!\w)"
         if len(re.findall(pattern, translation)) != 1:
@@ -119,7 +132,10 @@ def unmask(translation: str, words: Mapping[str, str]) -> str | None:
 
 
 def localise_numbers(text: str, translation: str, source: str, target: str) -> str:
-    """Numbers that kept the notation of the source, or half of it (``1,299,00``), written as the target writes them."""
+    """Return the translation with numbers in the target's notation.
+
+    Some keep that of the source, or half of it (``1,299,00``).
+    """
     for match in _NUMBER.finditer(text):
         number = match["number"]
         if number is None or number.isdigit() or (value := _value(number, source)) is None:

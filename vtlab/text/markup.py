@@ -27,7 +27,7 @@ _DIALOGUE_DASH = re.compile(r"^(?:[-–—•>]\s*)+(?=[^\W\d])|^(?:[-–—•>
 
 
 def strip_markup(text: str) -> str:
-    """What is said of a line: without tags, ``[sounds]``, notes and emoji; empty where nothing is left to say.
+    """Return a text as it is spoken: without tags, ``[sounds]``, notes and emoji; empty where nothing is left to say.
 
     Text in round brackets is a stage direction at the start of a line, or where it names a sound; else it is speech.
     """

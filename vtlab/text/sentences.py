@@ -34,12 +34,12 @@ TRUNCATED_BELOW = 0.3  # a translation shorter than this share of its source has
 
 
 def has_letters(text: str) -> bool:
-    """Whether there is anything to translate: notes, dots, digits and emoji alone are not."""
+    """Return whether there is anything to translate: notes, dots, digits and emoji alone are not."""
     return any(letter.isalpha() for letter in text)
 
 
 def ends_sentence(text: str) -> bool:
-    """Whether ``text`` ends with the mark of a finished sentence (``.``, ``?!``, ``…”``); a colon ends none."""
+    """Return whether ``text`` ends with the mark of a finished sentence (``.``, ``?!``, ``…”``); a colon ends none."""
     stripped = text.rstrip().rstrip(CLOSING)
     if not stripped or stripped[-1] not in SENTENCE_ENDS:
         return False
@@ -47,7 +47,7 @@ def ends_sentence(text: str) -> bool:
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of ``text`` in order, stripped; joined with spaces they hold every word of it.
+    """Return the sentences of ``text`` in order, stripped; joined with spaces they hold every word of it.
 
     A mark ends a sentence when space follows and what comes after does not begin in lower case (``"Where?" he
     asked`` is one), except after titles (``Dr.``), initials (``J.``) and counted words (``no. 5``).
@@ -85,7 +85,7 @@ def _last_word(text: str) -> str:
 
 
 def word_count(text: str) -> int:
-    """Words of ``text``; where a script writes no spaces, every two characters count as one."""
+    """Return the number of words; where a script writes no spaces, every two characters count as one."""
     return sum(max(1, len(word) // 2 if _unspaced(word) else 1) for word in text.split())
 
 
@@ -96,9 +96,9 @@ def _unspaced(word: str) -> bool:
 
 
 def split_clauses(text: str, max_words: int) -> list[str]:
-    """``text`` in pieces of at most ``max_words``, cut after clauses where it has any and between words where not.
+    """Return ``text`` in pieces of at most ``max_words``, cut after clauses, or between words where there are none.
 
-    The cuts lie as evenly as the clauses allow; a short text comes back whole.
+    The cuts lie as evenly as the clauses allow; a short text stays in one piece.
     """
     words = word_count(text)
     if words <= max_words:
@@ -117,7 +117,10 @@ def split_clauses(text: str, max_words: int) -> list[str]:
 
 
 def clauses(text: str) -> list[str]:
-    """The clauses of a sentence, each of at least three words: the last resort for one that a model loops on."""
+    """Return the clauses of a sentence, each of at least three words.
+
+    The last resort for a sentence that a model loops on.
+    """
     joined: list[str] = []
     for clause in _clauses(text):
         if joined and (word_count(joined[-1]) < 3 or word_count(clause) < 3):
@@ -157,7 +160,7 @@ def _by_words(clause: str, max_words: int) -> list[str]:
 
 
 def is_looped(source: str, translation: str) -> bool:
-    """Whether the translation says a phrase of up to eight words over and over, which the source does not."""
+    """Return whether the translation repeats a phrase of up to eight words over and over, which the source does not."""
     runs = _longest_runs(translation)
     if all(count < RUN_LENGTH + (period == 1) for period, count in runs.items()):
         return False
@@ -178,9 +181,10 @@ def _longest_runs(text: str) -> dict[int, int]:
 
 
 def is_truncated(source: str, translation: str) -> bool:
-    """Whether a translation is so short that part of its source must be missing (texts of five words and more).
+    """Return whether a translation is so short that part of its source must be missing.
 
-    Not told between a script with spaces and one without, whose lengths do not compare.
+    Texts of under five words never are, nor is a pair of a script with spaces and one without, whose lengths do not
+    compare.
     """
     if word_count(source) < 5 or any(map(_unspaced, (source, translation))):
         return False
@@ -188,7 +192,7 @@ def is_truncated(source: str, translation: str) -> bool:
 
 
 def copied_share(text: str, translation: str) -> float | None:
-    """Share of the words of ``text`` that stand unchanged in the translation; names, numbers and codes aside.
+    """Return the share of words that stand unchanged in the translation; names, numbers and codes aside.
 
     ``None`` where fewer than three different words are left to compare: a title or a list of names is the same in any
     language.
@@ -201,5 +205,5 @@ def copied_share(text: str, translation: str) -> float | None:
 
 
 def count_columns(text: str) -> int:
-    """Characters, a wide one twice; a line break is the space that it stands for."""
+    """Return the number of characters, a wide one twice; a line break is the space that it stands for."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text.strip())

@@ -32,7 +32,7 @@ _PORTUGUESE = re.compile(
 
 
 def shorten(text: str, language: str) -> str | None:
-    """The text said shorter, or ``None`` where the rules of ``language`` find nothing."""
+    """Return the text in fewer words, or ``None`` where the rules of ``language`` find nothing."""
     if text.upper() == text:
         return None  # contractions would stand in lower case
     if language == "en":

@@ -7,7 +7,7 @@ from vtlab.engines.transcription.faster_whisper import FasterWhisper
 from vtlab.errors import EngineError, WeightsError
 from vtlab.evaluation.dataset import load_dataset
 from vtlab.media import choose_audio, decode_speech, probe
-from vtlab.metrics.text import error_rates
+from vtlab.metrics.recognition import error_rates
 from vtlab.segments import Interval
 
 ROOT = Path(__file__).parents[3]

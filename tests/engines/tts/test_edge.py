@@ -233,9 +233,9 @@ def test_voices_by_language() -> None:
 def test_names_of_voices_are_looked_at(name: str) -> None:
     with pytest.raises(ValueError, match="no full name of a voice"):
         EdgeOptions(voices=(name,))
-    assert Edge.named(name, "pt") is None
+    assert Edge.find_voice(name, "pt") is None
 
 
 def test_voices_that_are_not_listed() -> None:
-    assert Edge.named("pt-BR-ThalitaNeural", "pt") == Voice("pt-BR-ThalitaNeural", "pt", "neutral", "pt-BR")
-    assert Edge.named("xx-XX-ThalitaNeural", "pt") is None
+    assert Edge.find_voice("pt-BR-ThalitaNeural", "pt") == Voice("pt-BR-ThalitaNeural", "pt", "neutral", "pt-BR")
+    assert Edge.find_voice("xx-XX-ThalitaNeural", "pt") is None

@@ -11,17 +11,17 @@ from typer.testing import CliRunner
 
 from vtlab.cli import app
 from vtlab.errors import InputError, SettingsError
-from vtlab.evaluation.compare.bootstrap import each, units_of
 from vtlab.evaluation.compare.comparison import compare_systems, pareto_set
 from vtlab.evaluation.compare.listening import relate_votes
-from vtlab.evaluation.compare.losses import find_losses
 from vtlab.evaluation.compare.systems import System, from_results, shorten_names
 from vtlab.evaluation.compare.votes import Vote
-from vtlab.evaluation.sweep import results as counted
 from vtlab.evaluation.sweep.results import ClipResult, write_result
 from vtlab.evaluation.tracking.systems import load_system, load_systems
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.bootstrap import each
 from vtlab.metrics.pooling import pool
+from vtlab.metrics.rows import SegmentMeasure
+from vtlab.metrics.units import units_of
 
 SAMPLES = 200
 
@@ -60,7 +60,7 @@ def test_values_are_those_of_the_clips_both_have() -> None:
 def test_metrics_by_name_and_group() -> None:
     systems = [System("a", clips(1)), System("b", clips(1, tool=1))]
     found = compare_systems(systems, metrics=["wer", "speech"], samples=SAMPLES)
-    assert [one.metric for one in found.pairings[0].differences] == ["wer", "asr_bleu", "asr_chrf", "tts_wer"]
+    assert [one.metric for one in found.pairings[0].differences] == ["wer", "tts_wer", "asr_bleu", "asr_chrf"]
     with pytest.raises(SettingsError, match="Did you mean 'bleu'"):
         compare_systems(systems, metrics=["blue"])
 
@@ -95,20 +95,6 @@ def test_no_axis_where_a_candidate_lacks_every_cost() -> None:
     assert not any(one.best for one in found.systems)
 
 
-def test_losses_are_those_of_the_results() -> None:
-    own, transcript, translation = clips(3), clips(3, tool=1, mistakes=0.1), clips(3, tool=2, mistakes=0.02)
-    results = [
-        _result("base", clip, measured, gold_transcript=transcript[clip], gold_translation=translation[clip])
-        for clip, measured in own.items()
-    ]
-    found = {loss.name: loss for loss in find_losses(from_results("base", results), samples=SAMPLES)}
-    expected = {name: value for name, value in counted.losses(results).items() if name.startswith("loss_")}
-    assert {name: loss.value for name, loss in found.items()} == pytest.approx(expected)
-    assert set(found) == {"loss_transcription_bleu", "loss_translation_bleu", "loss_tts_bleu"}
-    for loss in found.values():
-        assert loss.low is not None and loss.high is not None and loss.low < loss.value < loss.high
-
-
 def test_names_are_as_short_as_can_be() -> None:
     def names(*given: tuple[str, str]) -> list[str]:
         return [one.name for one in shorten_names([System(name, {}, suite=suite) for name, suite in given])]
@@ -117,6 +103,21 @@ def test_names_are_as_short_as_can_be() -> None:
     assert names(("pt-en/a", "pt-en"), ("en-pt/a", "en-pt")) == ["pt-en/a", "en-pt/a"]
     assert names(("pt-en/a", "pt-en"), ("straight.json", "")) == ["a", "straight.json"]
     assert names(("pt-en/a", "pt-en"), ("pt-en/a", "pt-en")) == ["pt-en/a (1)", "pt-en/a (2)"]
+
+
+def test_stretches_of_speech_are_no_segments_of_the_reference() -> None:
+    def untimed(measured: Measurement) -> Measurement:
+        """The rows of a reference without times: its segments, then the stretches of speech of the source."""
+        said = [row.model_copy(update={"start": None, "end": None}) for row in measured.segments]
+        stretches = [
+            SegmentMeasure(index=len(said) + number, start=row.start, end=row.end)
+            for number, row in enumerate(measured.segments[:5])
+        ]
+        return measured.model_copy(update={"segments": (*said, *stretches)})
+
+    systems = [System(name, {"clip": untimed(measurement(1, tool=tool))}) for tool, name in enumerate("ab")]
+    (pairing,) = compare_systems(systems, metrics=["wer"], samples=SAMPLES).pairings
+    assert pairing.segments == 8
 
 
 def test_a_file_of_measure_stands_beside_a_folder_of_results(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.compare import listening
 from vtlab.evaluation.compare import votes as ballots
-from vtlab.evaluation.compare.bootstrap import MIN_UNITS
 from vtlab.evaluation.compare.listening import relate_votes
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import Pair, Ratings, Span, Vote
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result
 from vtlab.evaluation.tracking.listening import log_outcome
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.bootstrap import MIN_UNITS
 from vtlab.metrics.rows import SegmentMeasure
 
 SPAN = Span(Path("dub.mp4"), 0.0, 1.0, "k")

@@ -8,7 +8,7 @@ from vtlab.evaluation.sweep.results import (
     add_counts,
     clip_folder,
     load_results,
-    losses,
+    loss_values,
     pool_results,
     read_result,
     write_result,
@@ -21,11 +21,11 @@ REFERENCE = "the cat sat on the mat in the old house"
 HALF = "the cat sat on the mat in a new flat"
 
 
-def heard(text: str, translated: str = REFERENCE) -> Measurement:
-    """A clip of one line, of which ``text`` is heard in the dub."""
+def heard(text: str, translated: str = REFERENCE, gold_transcript: bool = False) -> Measurement:
+    """A clip of one segment, of which ``text`` is heard in the dub."""
     line = SegmentMeasure(
         index=0, start=0.0, end=2.0, text="o gato", recognised="o gato", translation=REFERENCE, translated=translated,
-        heard=text,
+        heard=text, gold_transcript=gold_transcript,
     )  # fmt: skip
     measured = Measurement(
         source_language="pt", target_language="en", seconds=2.0, values={}, signatures={}, segments=(line,)
@@ -48,10 +48,10 @@ def bleu(text: str) -> float:
 
 def test_losses_are_differences_of_what_is_heard() -> None:
     gold = {
-        "gold_transcript": heard("the cat sat on the mat in the old flat", HALF),
+        "gold_transcript": heard("the cat sat on the mat in the old flat", HALF, gold_transcript=True),
         "gold_translation": heard(REFERENCE),
     }
-    found = losses([result("a", measurement=heard(HALF), gold=gold)])
+    found = loss_values([result("a", measurement=heard(HALF), gold=gold)])
     transcript = bleu("the cat sat on the mat in the old flat")
     assert found["loss_transcription_bleu"] == pytest.approx(transcript - bleu(HALF))
     assert found["loss_translation_bleu"] == pytest.approx(100 - transcript)
@@ -63,9 +63,9 @@ def test_losses_are_differences_of_what_is_heard() -> None:
 def test_losses_are_taken_over_clips_that_have_both_sides() -> None:
     one = result("a", measurement=heard(HALF), gold={"gold_transcript": heard(REFERENCE)})
     without = result("b", measurement=heard("nothing of it"))
-    assert losses([one, without])["loss_transcription_bleu"] == pytest.approx(100 - bleu(HALF))
-    assert losses([without]) == {}
-    assert losses([]) == {}
+    assert loss_values([one, without])["loss_transcription_bleu"] == pytest.approx(100 - bleu(HALF))
+    assert loss_values([without]) == {}
+    assert loss_values([]) == {}
 
 
 def test_a_clip_that_failed_counts_in_no_value() -> None:

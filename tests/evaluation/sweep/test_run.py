@@ -10,9 +10,10 @@ import pytest
 import sweeping
 from sweeping import numbers, run, suite_data, write_dataset, write_suite
 
-from vtlab.errors import Cancelled, EngineError
+from vtlab.errors import Cancelled, EngineError, InputError
 from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.clip import Job, evaluate_clip, result_key
+from vtlab.evaluation.sweep.rescoring import rescore_results
 from vtlab.evaluation.sweep.results import clip_folder, read_result
 from vtlab.evaluation.sweep.run import Sweep
 from vtlab.evaluation.sweep.timing import time_dub
@@ -246,3 +247,31 @@ def test_errors_keep_their_kind(home: Path) -> None:
     data = suite_data(home / "data", name="unknown", settings={"tts.engines": ["nothing.here:Voice"]})
     with pytest.raises(EngineError, match="no module 'nothing"):
         load_suite(write_suite(home / "unknown.yaml", data))
+
+
+def test_kept_dubs_are_measured_with_new_metrics(undisturbed: Sweep, home: Path) -> None:
+    """Last: it changes the results of the small suite."""
+    out, metrics = home / "out", ["wer", "chrf", "sync_within_150ms", "sweeping:Loudest"]
+    file = write_suite(home / "rescored.yaml", suite_data(home / "data", name="small", metrics=metrics))
+    suite = load_suite(file)
+    place = clip_folder(out, "small", "wpm=150", "one")
+    before = read_result(place)
+    assert before is not None and before.measurement is not None
+    video = place / before.outputs["video"]
+    made = video.stat().st_mtime_ns
+    assert rescore_results(suite, out) == 4
+    after = read_result(place)
+    assert after is not None and after.measurement is not None
+    assert video.stat().st_mtime_ns == made and after.seconds == before.seconds
+    assert set(after.measurement.values) == {"wer", "chrf", "sync_within_150ms", "sweeping:Loudest"}
+    assert after.measurement.values["chrf"] == before.measurement.values["chrf"]
+    again, _ = run(file, out)
+    assert (again.made, again.found) == (0, 4)
+    assert again.outcomes[0].corpus.values["sweeping:Loudest"] < 0
+    assert rescore_results(suite, out) == 0
+
+    other = load_suite(write_suite(home / "slower.yaml", suite_data(home / "data", name="small", matrix={
+        "tts.options.espeak.wpm": [149]
+    })))  # fmt: skip
+    with pytest.raises(InputError, match=r"not in .* as the suite has them now: wpm=149/one, wpm=149/two"):
+        rescore_results(other, out)

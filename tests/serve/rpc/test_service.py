@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rpc_server import ENDED, LONG_S, STARTED, Remembered, Running, running
+from rpc_server import ENDED, LONG_S, STARTED, FakeSessions, Running, running
 
 from serve.rpc import translation_pb2 as pb
 from serve.rpc import translation_pb2_grpc as rpc
@@ -207,8 +207,8 @@ def test_a_fault_of_the_server_tells_nothing_of_it(
     def fault(*_: object) -> None:
         raise ZeroDivisionError("/secret/path")
 
-    monkeypatch.setattr(Remembered, "insights", fault)
-    monkeypatch.setattr(Remembered, "follow", fault)
+    monkeypatch.setattr(FakeSessions, "insights", fault)
+    monkeypatch.setattr(FakeSessions, "follow", fault)
     for method in ("GetAIInsights", "TranslateVideo"):
         code, why = client.refusal(method, client.request(method))
         assert code is grpc.StatusCode.INTERNAL

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 from pathlib import Path
 
@@ -46,11 +48,24 @@ def test_another_file_than_was_asked_for_is_refused(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize(("mode", "message", "code"), [(None, "not there any more", "E_NO_FILE")])
-def test_what_cannot_be_opened_says_why(tmp_path: Path, mode: int | None, message: str, code: str) -> None:
-    with (
-        pytest.raises(InputError, match=message) as refused,
-        opened(tmp_path / "gone.mp4", tmp_path / "work" / "gone.mp4"),
-    ):
+def test_a_file_that_is_gone_says_so(tmp_path: Path) -> None:
+    gone = tmp_path / "gone.mp4"
+    with pytest.raises(InputError, match="not there any more") as refused, opened(gone, tmp_path / "work" / "gone.mp4"):
         pass
-    assert refused.value.code == code
+    assert refused.value.code == "E_NO_FILE"
+
+
+def test_a_file_that_cannot_be_read_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.mp4"
+    file.touch()
+    real = os.open
+
+    def denied(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == file.name:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(InputError, match="Permission denied") as refused, opened(file, tmp_path / "work" / "a.mp4"):
+        pass
+    assert refused.value.code == "E_UNREADABLE"

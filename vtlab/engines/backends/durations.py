@@ -1,10 +1,10 @@
 """The part of a voice's model that decides how long each phoneme lasts, cut out of its ONNX file.
 
 VITS (Piper) and StyleTTS 2 (Kokoro) first decide, phoneme by phoneme, for how many frames it sounds, and only then make
-the sound, which is most of the work. The first part alone, some tenth of it, tells how long a line will be before it is
-spoken, exactly; and at which rate to ask for a line that shall last so long. The frames are rounded per phoneme, so the
-speed one asks for is not the speed one gets: at 1.25 times the rate, lines of these voices were 1.08 to 1.17 times as
-fast.
+the sound, which is most of the work. The first part alone, some tenth of it, tells exactly how long a segment will be
+before it is spoken, and at which rate to ask for one that shall last so long. The frames are rounded per phoneme, so
+the speed one asks for is not the speed one gets: at 1.25 times the rate, segments of these voices were 1.08 to 1.17
+times as fast.
 
 Protobuf's wire format is read here by hand (https://protobuf.dev/programming-guides/encoding): a dozen lines, against a
 package of 15 MB that nothing else needs. Field numbers are those of ``onnx.proto``.
@@ -36,9 +36,13 @@ BISECTIONS = 20
 
 
 def extract_before(model: Path, operator: str) -> tuple[bytes, str]:
-    """The model that computes what the only node of ``operator`` in an ONNX file takes in, and the name of that output.
+    """Return the part of an ONNX model that computes the input of its only node of ``operator``.
 
-    Raises ``WeightsError`` where there is none or more than one of them.
+    Returns:
+        The model as bytes, and the name of its output.
+
+    Raises:
+        WeightsError: There is no such node, or more than one.
     """
     with model.open("rb") as file:
         whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))  # most of it is not wanted
@@ -73,7 +77,12 @@ def extract_before(model: Path, operator: str) -> tuple[bytes, str]:
 
 
 def find_rate(wanted: float, frames_at: Callable[[float], float]) -> float:
-    """The rate at which ``frames_at`` comes nearest to ``wanted`` frames; it falls as the rate grows, in steps."""
+    """Return the rate at which a text comes nearest to the frames wanted.
+
+    Args:
+        wanted: Frames.
+        frames_at: Returns the frames at a rate; they get fewer in steps as the rate grows.
+    """
     low, high = SLOWEST, FASTEST
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
@@ -82,9 +91,12 @@ def find_rate(wanted: float, frames_at: Callable[[float], float]) -> float:
 
 
 def load_session(model: Path | bytes) -> InferenceSession:
-    """A session of one thread: callers run in it side by side, which is faster than one caller on several threads.
+    """Return a session of one thread.
 
-    Raises ``WeightsError`` where this is no model.
+    Callers run in it side by side, which is faster than one caller on several threads.
+
+    Raises:
+        WeightsError: This is no model.
     """
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf

@@ -21,6 +21,7 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 def main(library: str, data: str, voice: str, wpm: int) -> None:
+    """Speak the text on standard input, and write a WAV file to standard output."""
     espeak = ctypes.CDLL(library)
     sounds: list[bytes] = []
 

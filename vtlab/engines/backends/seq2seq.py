@@ -30,6 +30,8 @@ INSTALL = "pip install 'vtlab[opus]'"
 
 
 class Seq2SeqOptions(Section):
+    """Options that OPUS-MT and NLLB share."""
+
     folder: Path | None = Field(
         None, description="a folder with the model as published (config.json, weights, tokenizer)"
     )
@@ -48,10 +50,13 @@ class Seq2SeqOptions(Section):
 
 @dataclass(frozen=True)
 class Languages:
-    """How a model is told its languages.
+    """How a model is given its languages.
 
-    ``source`` is the tokenizer's ``src_lang``, ``target`` the token a translation begins with (NLLB); ``prefix`` makes
-    the text put before the source out of the tokenizer (Marian models of several target languages: ``>>por<<``).
+    Attributes:
+        source: The tokenizer's ``src_lang``.
+        target: The token that a translation begins with (NLLB).
+        prefix: Makes the text before the source out of the tokenizer (Marian models of several target languages:
+            ``>>por<<``).
     """
 
     source: str | None = None
@@ -60,13 +65,15 @@ class Languages:
 
 
 class Runtime(Protocol):
+    """What runs a loaded model: transformers or CTranslate2."""
+
     def generate(self, texts: Sequence[str], candidates: int) -> list[tuple[str, ...]]:
-        """For each text its hypotheses, best first."""
+        """Return the hypotheses of each text, best first."""
         ...
 
 
 class Seq2Seq:
-    """A loaded model: texts in, n-best translations out. Built and used in one thread."""
+    """A loaded model that translates texts, with n-best; built and used in one thread."""
 
     def __init__(self, found: Weights, options: Seq2SeqOptions, languages: Languages, threads: int) -> None:
         self._tokenizer = _tokenizer(found, languages)
@@ -79,7 +86,10 @@ class Seq2Seq:
         self._runtime: Runtime = kind(found, options, self._tokenizer, languages, device, threads)
 
     def translate(self, texts: Sequence[str], candidates: int) -> list[tuple[str, ...]]:
-        """At most ``candidates`` translations for each text; long texts are cut, translated in batches and joined."""
+        """Return at most ``candidates`` translations of each text.
+
+        Long texts are cut, translated in batches and joined.
+        """
         pieces = [self._pieces(text) for text in texts]
         answers = iter(self._generate([piece for parts in pieces for piece in parts], candidates))
         joined = [_together([next(answers) for _ in parts]) for parts in pieces]
@@ -194,10 +204,13 @@ class _CTranslate2:
 
 
 def convert(found: Weights, compute_type: str) -> Path:
-    """The folder of a model converted into CTranslate2's format, made on first use and kept.
+    """Return the folder of a model in CTranslate2's format, converted on first use and kept.
 
-    Written under a name of its own and renamed, so that processes that convert at once do no harm. Named by the hash
-    of the original: other weights are another folder.
+    Processes may convert at once. The folder is named by the hash of the original: other weights are another folder.
+
+    Raises:
+        EngineError: A package that converts is missing.
+        WeightsError: The model cannot be converted.
     """
     from ctranslate2.converters import TransformersConverter
 
@@ -217,7 +230,16 @@ def convert(found: Weights, compute_type: str) -> Path:
 
 
 def find_model(options: Seq2SeqOptions, repositories: Iterable[str], setting: str) -> Weights:
-    """The first of some hub models that is found: given folder, package, hub cache, hub. ``WeightsError`` names all."""
+    """Return the first of some models that is found: in the folder given, a package, the hub cache, or on the hub.
+
+    Args:
+        options: Name a folder, a model, and whether the hub may be asked.
+        repositories: Models on the hub, the preferred one first.
+        setting: The setting that would name another, for the error.
+
+    Raises:
+        WeightsError: None is found; names every place tried.
+    """
     tried = []
     if options.folder is not None:
         if (options.folder / "config.json").is_file():
@@ -239,7 +261,7 @@ def find_model(options: Seq2SeqOptions, repositories: Iterable[str], setting: st
 
 
 def find_local(repository: str) -> tuple[Path, str] | None:
-    """Path and place of a model that needs no download."""
+    """Return path and place of a model that needs no download, or ``None``."""
     packaged = weights.find_packaged(repository)
     if packaged is not None:
         return packaged, "package"
@@ -250,7 +272,7 @@ def find_local(repository: str) -> tuple[Path, str] | None:
 
 @cache
 def is_on_hub(repository: str) -> bool:
-    """Whether the hub can be reached and has this model. Asked once per process and model."""
+    """Return whether the hub can be reached and has this model; asked once per process and model."""
     if find_spec("huggingface_hub") is None:
         return False
     from huggingface_hub import HfApi
@@ -263,7 +285,7 @@ def is_on_hub(repository: str) -> bool:
 
 
 def missing_package() -> str | None:
-    """What is missing to run such models, or ``None``."""
+    """Return what is missing to run such models, or ``None``."""
     missing = [name for name in ("transformers", "torch", "sentencepiece") if find_spec(name) is None]
     return f"missing packages: {', '.join(missing)}" if missing else None
 

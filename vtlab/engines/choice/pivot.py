@@ -8,7 +8,10 @@ from vtlab.engines.translation import Sentence, Translator
 
 
 class Pivot:
-    """A translator made of two. It listens where the first one does; the second reads what the first one wrote."""
+    """Translate by two translators in a row.
+
+    It listens where the first one does; the second one reads what the first one wrote.
+    """
 
     def __init__(self, first: Translator, second: Translator) -> None:
         self.first = first
@@ -16,9 +19,10 @@ class Pivot:
         self.listens = first.listens
 
     def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
-        """The translations of the first translator's best answers; its other answers are not followed.
+        """Return the translations of the first translator's best answers.
 
-        Errors add up along two models, so only the likeliest way is taken; the second one's n-best is passed on.
+        Its other answers are not followed: errors add up along two models, so only the likeliest way is taken. The
+        second one's n-best is passed on.
         """
         middle = [answers[0] if answers else "" for answers in self.first.translate(sentences, 1)]
         wanted = [at for at, text in enumerate(middle) if text.strip()]

@@ -34,6 +34,7 @@ class Cast:
 
     @property
     def lead(self) -> Voice:
+        """The voice of the first speaker whom the settings do not name."""
         return _free(self.voices, self.named)[0]
 
     def voice_of(self, speaker: str | None) -> Voice:

@@ -19,10 +19,15 @@ ENGINES = {
 
 @dataclass(frozen=True)
 class Utterance:
-    """What a recogniser heard in one stretch; the stage cuts it into sentences.
+    """The words that a recogniser found in one stretch; the stage cuts them into sentences.
 
-    ``no_speech_probability`` and ``compression_ratio`` as Whisper defines them. ``exact`` is true where the
-    utterance already is one line with exact times (a reference transcript) and must not be cut or moved.
+    Attributes:
+        words: The words, their times on the whole sound.
+        no_speech_probability: As Whisper defines it.
+        compression_ratio: As Whisper defines it.
+        speaker: Who speaks, where that is known.
+        exact: Whether the utterance is one segment with exact times already (a reference transcript), and must not be
+            cut or moved.
     """
 
     words: tuple[Word, ...]

@@ -23,6 +23,8 @@ SETTING = "transcription.options.reference"
 
 
 class ReferenceOptions(Section):
+    """Options of ``transcription.reference``."""
+
     file: Path | None = Field(None, description="a data set's manifest.jsonl, or a JSON list of {start, end, text}")
     clip: str | None = Field(None, description="which clip of the manifest; not needed where it has one")
 
@@ -41,7 +43,7 @@ class _Clip(BaseModel):
 
 
 class Reference(TranscriptionEngine):
-    """Lines with their exact times and speakers, which the stage neither cuts nor moves."""
+    """Replay a transcript's segments with their exact times and speakers, which the stage neither cuts nor moves."""
 
     Options = ReferenceOptions
     licence = "that of the data set"
@@ -72,13 +74,17 @@ class Reference(TranscriptionEngine):
             )
 
     def detect_language(self, audio: Audio) -> dict[str, float]:
-        """The clip's own language; ``SettingsError`` where the file does not name it."""
+        """Return the clip's own language.
+
+        Raises:
+            SettingsError: The file does not name it.
+        """
         if self._clip.source_language is None:
             raise SettingsError(f"{SETTING}.file names no language; set source_language.")
         return {self._clip.source_language: 1.0}
 
     def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
-        """Every line of the clip, each with the span nearest to its middle."""
+        """Yield every segment of the clip with the span nearest to its middle."""
         heard: list[list[Utterance]] = [[] for _ in spans]
         for line in self._clip.segments:
             assert line.start is not None

@@ -29,6 +29,8 @@ _worker = threading.local()  # the translator of a worker thread; freed by that 
 
 
 class FirefoxOptions(Section):
+    """Options of ``translation.firefox``."""
+
     folder: Path | None = Field(
         None, description="a folder of one Firefox model, or of subfolders named by pair (en-pt, enpt, pten-1693087646)"
     )
@@ -36,7 +38,7 @@ class FirefoxOptions(Section):
 
 
 class Firefox(TranslationEngine):
-    """One pair of languages on one Firefox model; one candidate per sentence."""
+    """Translate one pair of languages by a Firefox model; one candidate per sentence."""
 
     Options = FirefoxOptions
     licence = "MPL-2.0 (engine), MPL-2.0 or CC-BY-SA (models)"
@@ -70,7 +72,7 @@ class Firefox(TranslationEngine):
         if found is None:
             raise weights.missing_weights(name, _places(options, source, target), _fix(source, target))
         path, place = found
-        _files(path)  # an incomplete folder is told now rather than when the first line is translated
+        _files(path)  # an incomplete folder is told now rather than when the first segment is translated
         return (weights.hash_weights(name, path, place),)
 
     def __init__(self, options: FirefoxOptions, source: str, target: str, threads: int) -> None:
@@ -80,7 +82,11 @@ class Firefox(TranslationEngine):
         self._thread.submit(_load, files, found.name).result()
 
     def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
-        """One translation per text; a text of several sentences is answered whole. Raises ``LineError``."""
+        """Return one translation per text; a text of several sentences is translated sentence by sentence.
+
+        Raises:
+            LineError: The model fails on a sentence.
+        """
         return [(self._text(sentence.text),) for sentence in sentences]
 
     def _text(self, text: str) -> str:
@@ -100,7 +106,7 @@ class Firefox(TranslationEngine):
         except ValueError as error:
             raise LineError(f"The Firefox model refused {piece[:60]!r}: {error}") from error
         except BaseException as error:
-            # a Rust panic is a BaseException that would end the whole run for one line
+            # a Rust panic is a BaseException that would end the whole dub for one segment
             if type(error).__module__ != "pyo3_runtime":
                 raise
             raise LineError(f"The Firefox model broke on {piece[:60]!r}: {error}") from error

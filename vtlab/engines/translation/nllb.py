@@ -45,11 +45,11 @@ FLORES_200 = {
 
 
 class NllbOptions(Seq2SeqOptions):
-    pass
+    """Options of ``translation.nllb``."""
 
 
 class Nllb(TranslationEngine):
-    """One pair of languages on an NLLB-200 model, with n-best."""
+    """Translate one pair of languages by an NLLB-200 model, with n-best."""
 
     Options = NllbOptions
     licence = "CC-BY-NC-4.0 (model: not for commercial use), Apache-2.0 (transformers), MIT (ctranslate2)"
@@ -87,7 +87,11 @@ class Nllb(TranslationEngine):
 
 
 def flores_code(language: str) -> str:
-    """``hye_Armn`` for ``hy``; ``LanguageError`` for a language that NLLB-200 was not trained on."""
+    """Return the FLORES-200 code of a language: ``hye_Armn`` for ``hy``.
+
+    Raises:
+        LanguageError: NLLB-200 was not trained on the language.
+    """
     if language not in FLORES_200:
         raise LanguageError(f"NLLB does not speak {language_name(language)} ({language}).")
     return FLORES_200[language]

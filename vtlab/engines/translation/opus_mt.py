@@ -32,6 +32,8 @@ SETTING = "translation.options.opus_mt"
 
 
 class OpusMtOptions(Seq2SeqOptions):
+    """Options of ``translation.opus_mt``."""
+
     prefix: str | None = Field(
         None,
         description="text before each source for models of several targets, such as >>por<<; empty: by the tokenizer",
@@ -39,7 +41,7 @@ class OpusMtOptions(Seq2SeqOptions):
 
 
 class OpusMt(TranslationEngine):
-    """One pair of languages on one Marian model, with n-best."""
+    """Translate one pair of languages by a Marian model, with n-best."""
 
     Options = OpusMtOptions
     licence = "CC-BY-4.0 (models), Apache-2.0 (transformers), MIT (ctranslate2)"
@@ -56,7 +58,10 @@ class OpusMt(TranslationEngine):
 
     @classmethod
     def speaks(cls, options: OpusMtOptions, source: str, target: str) -> bool:
-        """A folder or model named in the options speaks whatever pair it is used for: its user knows which."""
+        """Return whether a model for the pair is found.
+
+        A folder or model named in the options speaks whatever pair it is used for: its user knows which.
+        """
         if missing_package() is not None:
             return False
         if options.folder is not None:
@@ -81,7 +86,7 @@ class OpusMt(TranslationEngine):
 
 
 def repositories(options: OpusMtOptions, source: str, target: str) -> list[str]:
-    """Names on the hub of the models for a pair, the one to prefer first."""
+    """Return the names on the hub of the models for a pair, the preferred one first."""
     if options.model is not None:
         return [options.model]
     names = [f"{source}-{target}", f"tc-big-{source}-{target}"]
@@ -101,7 +106,7 @@ def _cached_pairs() -> set[str]:
 
 
 def target_prefix(tokenizer: Any, target: str) -> str:
-    """``>>por<<`` where the tokenizer's model speaks several languages and this is the token of ``target``."""
+    """Return ``>>por<<`` where the tokenizer's model has several targets and this is the token of ``target``."""
     known = getattr(tokenizer, "supported_language_codes", None) or []
     for code in (target, three_letters(target)):
         if f">>{code}<<" in known:

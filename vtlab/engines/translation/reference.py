@@ -19,6 +19,8 @@ SETTING = "translation.options.reference.file"
 
 
 class ReferenceOptions(Section):
+    """Options of ``translation.reference``."""
+
     file: Path | None = Field(
         None, description="a data set's manifest.jsonl, or a JSON list of {text, translation} for the pair at hand"
     )
@@ -36,14 +38,14 @@ class _Clip(BaseModel):
 
 
 class Reference(TranslationEngine):
-    """Translations looked up by their whole text, case and spacing aside; nothing is guessed.
+    """Look translations up by their whole text, case and spacing aside; nothing is guessed.
 
     A text that the file translates in several ways has them all as candidates, in the order of the file.
     """
 
     Options = ReferenceOptions
     licence = "that of the data set"
-    listens = True  # not that it hears: lines come to it whole and as they are, as to engines that do
+    listens = True  # not that it hears: segments come to it unsplit, as to engines that do
 
     @classmethod
     def status(cls, options: ReferenceOptions) -> Status:
@@ -78,7 +80,11 @@ class Reference(TranslationEngine):
             raise SettingsError(f"{options.file} holds no translation from {source} to {target}.")
 
     def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
-        """The data set's translations; ``LineError`` names the nearest text where one is not in it."""
+        """Return the data set's translations.
+
+        Raises:
+            LineError: A text is not in the data set; names the nearest one.
+        """
         return [self._found(sentence.text)[:candidates] for sentence in sentences]
 
     def _found(self, text: str) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ WHISPER_CODES = {"nb": "no"}
 
 
 class WhisperTranslateOptions(Section):
+    """Options of ``translation.whisper_translate``."""
+
     model: str = Field(
         "base", description="a multilingual Whisper: a faster-whisper name (large-v3), a hub id, a folder"
     )
@@ -40,7 +42,10 @@ class WhisperTranslateOptions(Section):
 
 
 class WhisperTranslate(TranslationEngine):
-    """Speech of one language into English text; one candidate per line. One call at a time; others wait."""
+    """Translate speech of one language into English text; one candidate per segment.
+
+    One call at a time; others wait.
+    """
 
     Options = WhisperTranslateOptions
     licence = "MIT"
@@ -88,7 +93,11 @@ class WhisperTranslate(TranslationEngine):
         self._lock = threading.Lock()
 
     def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
-        """One translation per line, heard in its ``speech``; ``LineError`` for a line without any."""
+        """Return one translation of the ``speech`` of each sentence.
+
+        Raises:
+            LineError: A sentence has no speech.
+        """
         return [(self._heard(sentence),) for sentence in sentences]
 
     def _heard(self, sentence: Sentence) -> str:
@@ -106,7 +115,7 @@ class WhisperTranslate(TranslationEngine):
                 language=self._language,
                 task="translate",
                 beam_size=self._beam_size,
-                condition_on_previous_text=False,  # lines are told apart already, and it is what makes Whisper loop
+                condition_on_previous_text=False,  # segments are independent, and it is what makes Whisper loop
                 vad_filter=False,
             )
             return " ".join(segment.text.strip() for segment in segments).strip()

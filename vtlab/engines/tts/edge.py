@@ -63,6 +63,8 @@ BROKE_OFF = 0.7  # share of the text's letters and digits that the word boundari
 
 
 class EdgeOptions(Section):
+    """Options of ``tts.edge``."""
+
     voices: tuple[str, ...] = Field((), description="further voices by their full names, such as pt-BR-ThalitaNeural")
     connect_timeout_s: int = Field(10, ge=1, description="longest wait for a connection, seconds")
     receive_timeout_s: float = Field(20.0, gt=0, description="longest silence on an open connection, seconds")
@@ -81,7 +83,7 @@ class EdgeOptions(Section):
 
 
 class Edge(TtsEngine):
-    """Edge's voices; one request at a time."""
+    """Speak with the voices of Microsoft Edge; one request at a time."""
 
     Options = EdgeOptions
     licence = "LGPL-3.0 (edge-tts); the service is Microsoft's, under its terms"
@@ -105,7 +107,7 @@ class Edge(TtsEngine):
 
     @classmethod
     def find_voice(cls, name: str, language: str) -> Voice | None:
-        """A voice that the table above lacks, where its name is spelt as the service's are and it speaks the language.
+        """Return a voice that ``VOICES`` lacks, where its name is spelt as the service's and it speaks the language.
 
         The service has some 300 and adds more; whether it has this one is seen when it speaks.
         """
@@ -123,18 +125,23 @@ class Edge(TtsEngine):
         return ()  # the service has them
 
     def __init__(self, options: EdgeOptions, threads: int) -> None:
-        import edge_tts  # noqa: F401  # a missing package is known before the first line
+        import edge_tts  # noqa: F401  # a missing package is known before the first segment
 
         self._options = options
         self._one_at_a_time = threading.Lock()
         self._unheard: set[tuple[str, str]] = set()
 
     def units(self, text: str, voice: Voice) -> float:
-        """Letters and digits: nobody tells the phonemes of this voice."""
+        """Return the number of letters and digits, since the phonemes of this voice are unknown."""
         return float(sum(letter.isalnum() for letter in text))
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
-        """Mono speech, 24 kHz. A text that got no sound twice is given up with ``LineError``."""
+        """Return mono speech, 24 kHz.
+
+        Raises:
+            TransientError: The service refused, was silent, or broke off.
+            LineError: It gave no sound for this text twice.
+        """
         with self._one_at_a_time, _endpoint(self._options.endpoint):
             mp3, words = asyncio.run(self._asked(text, voice, rate))
         if words and _weight("".join(words)) < BROKE_OFF * _weight(text):

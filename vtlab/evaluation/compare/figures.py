@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from vtlab import plots
 from vtlab.evaluation.compare.comparison import ComparisonData, Pairing, pareto_set
-from vtlab.evaluation.compare.losses import Loss
 from vtlab.evaluation.suite.losses import LOSSES
+from vtlab.evaluation.sweep.losses import Loss
 from vtlab.metrics.display import format_interval, format_unit, format_value
-from vtlab.metrics.registry import METRICS
+from vtlab.metrics.registry import find_metric
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ def plot_differences(pairing: Pairing) -> Figure | None:
     for one in pairing.differences:
         if one.low is None or one.high is None:
             continue
-        sign = {"higher": 1, "lower": -1, "target": 0}[METRICS[one.metric].better]
+        sign = {"higher": 1, "lower": -1, "target": 0}[find_metric(one.metric).better]
         text = f"{format_value(one.metric, one.difference, signed=True)} {format_unit(one.metric)}".strip()
         text += f"  {format_interval(one.metric, one.low, one.high, signed=True)}"
         changes.append(plots.Change(one.metric, one.difference, one.low, one.high, sign, text))
@@ -52,7 +52,7 @@ def plot_quality_and_cost(values: dict[str, tuple[float, float]], quality: str, 
     """
     best = pareto_set([{quality: good, cost: dear} for good, dear in values.values()], quality, cost)
     points = [plots.Point(name, *both, place in best) for place, (name, both) in enumerate(values.items())]
-    return plots.pareto(points, quality, cost, lower_is_better=METRICS[quality].better == "lower")
+    return plots.pareto(points, quality, cost, lower_is_better=find_metric(quality).better == "lower")
 
 
 def plot_losses(found: Sequence[Loss]) -> Figure | None:

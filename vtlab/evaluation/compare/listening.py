@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from vtlab.errors import InputError
-from vtlab.evaluation.compare import bootstrap
-from vtlab.evaluation.compare.bootstrap import LEVEL, MIN_UNITS, SEED
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import SCALES, Vote, Which, current_votes, hash_results
-from vtlab.metrics.registry import METRICS
+from vtlab.metrics import bootstrap
+from vtlab.metrics.bootstrap import LEVEL, MIN_UNITS, SEED
+from vtlab.metrics.registry import find_metric
+from vtlab.metrics.units import units_of
 
 RESAMPLES = 1000
 PERMUTATIONS = 9999  # of a rank correlation; up to seven pairs have fewer, and there all are taken
@@ -101,13 +102,13 @@ def relate_votes(
     if one.keys and other.keys:
         both = one.keys.keys() & other.keys.keys()
         votes = current_votes(votes, {clip: hash_results(one.keys[clip], other.keys[clip]) for clip in both})
-    ours, theirs = (bootstrap.units_of(system.clips, "segments") for system in systems)
-    table = bootstrap.estimators()
+    ours, theirs = (units_of(system.clips, "segments") for system in systems)
     agreements = []
     for name in wanted:
-        if name not in table or table[name].over != "segments" or METRICS[name].better == "target":
+        metric = find_metric(name)
+        if not metric.drawn or metric.over != "segments" or metric.better == "target":
             continue
-        up = 1 if METRICS[name].better == "higher" else -1
+        up = 1 if metric.better == "higher" else -1
         better_a = {
             f"{unit.clip}:{unit.segment.index}": up * (a - b)  # as in votes.Pair
             for unit, a, b in bootstrap.each(name, ours, theirs)
@@ -117,10 +118,10 @@ def relate_votes(
         if found is not None:
             pairs = len(better_a.keys() & {vote.pair for vote in votes})
             agreements.append(Agreement(name, *found, pairs))
-    said = describe_outcome(one.name, other.name, summarize_votes(votes)) if votes else []
+    sentences = describe_outcome(one.name, other.name, summarize_votes(votes)) if votes else []
     if len(votes) < given:
-        said.append(describe_earlier(given - len(votes)))
-    return Listening(tuple(said), tuple(sorted(agreements, key=lambda agreement: -agreement.rho)))
+        sentences.append(describe_earlier(given - len(votes)))
+    return Listening(tuple(sentences), tuple(sorted(agreements, key=lambda agreement: -agreement.rho)))
 
 
 def describe_earlier(number: int) -> str:
@@ -195,23 +196,23 @@ def correlation(votes: Iterable[Vote], better_a: Mapping[str, float], seed: int 
 def describe_outcome(run_a: str, run_b: str, outcome: ListeningOutcome) -> list[str]:
     """Return the outcome in sentences."""
     votes, listeners = count_noun(outcome.votes, "vote"), count_noun(outcome.listeners, "listener")
-    said = [f"{votes} of {listeners} on {count_noun(outcome.pairs, 'pair')}."]
+    sentences = [f"{votes} of {listeners} on {count_noun(outcome.pairs, 'pair')}."]
     if outcome.preferred_a is None or outcome.p is None:
-        return [*said, "No pair was decided for either run: no difference shown."]
+        return [*sentences, "No pair was decided for either run: no difference shown."]
     share = outcome.preferred_a
-    said.append(
+    sentences.append(
         f"{run_a} is preferred in {share.value:.0%} of {count_noun(outcome.pairs - outcome.undecided, 'decided pair')} "
         f"(95 % interval {share.low:.0%} to {share.high:.0%}, p = {outcome.p:.3g})."
     )
     if share.low <= 0.5 <= share.high:
-        said.append("No difference shown.")
+        sentences.append("No difference shown.")
     else:
-        said.append(f"Listeners prefer {run_a if share.value > 0.5 else run_b}.")
+        sentences.append(f"Listeners prefer {run_a if share.value > 0.5 else run_b}.")
     for scale in SCALES:
         a, b = outcome.ratings["a"].get(scale), outcome.ratings["b"].get(scale)
         if a is not None and b is not None:
-            said.append(f"{scale}: {run_a} {a.value:.2f}{a.spread}, {run_b} {b.value:.2f}{b.spread}.")
-    return said
+            sentences.append(f"{scale}: {run_a} {a.value:.2f}{a.spread}, {run_b} {b.value:.2f}{b.spread}.")
+    return sentences
 
 
 def outcome_values(outcome: ListeningOutcome, run: Which) -> dict[str, float]:
@@ -232,21 +233,23 @@ def describe_values(values: Mapping[str, float], other: str) -> list[str]:
     if not values:
         return []
     listeners, pairs = round(values["listen_listeners"]), round(values["listen_pairs"])
-    said = [f"{count_noun(listeners, 'listener')} heard it against {other}, on {count_noun(pairs, 'pair')} of lines."]
+    sentences = [
+        f"{count_noun(listeners, 'listener')} heard it against {other}, on {count_noun(pairs, 'pair')} of lines."
+    ]
     if "listen_preferred" in values:
         low, high = values["listen_preferred_low"], values["listen_preferred_high"]
         verdict = "no difference shown" if low <= 0.5 <= high else "a difference is shown"
-        said.append(
+        sentences.append(
             f"It is preferred in {values['listen_preferred']:.0%} of the decided pairs "
             f"(95 % interval {low:.0%} to {high:.0%}, p = {values['listen_p']:.3g}): {verdict}."
         )
     else:
-        said.append("No pair was decided for either run: no difference shown.")
+        sentences.append("No pair was decided for either run: no difference shown.")
     for scale in SCALES:
         if (name := f"listen_{scale}") in values:
             mark = MeanRating(values[name], values.get(f"{name}_low"), values.get(f"{name}_high"))
-            said.append(f"{scale}: {mark.value:.2f} of 5{mark.spread}.")
-    return said
+            sentences.append(f"{scale}: {mark.value:.2f} of 5{mark.spread}.")
+    return sentences
 
 
 def count_noun(number: int, what: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from vtlab.errors import InputError
 from vtlab.evaluation.suite.losses import Gold
-from vtlab.evaluation.sweep.results import RESULT, ClipResult
+from vtlab.evaluation.sweep.results import RESULT, ClipResult, gold_measurements, measurements
 from vtlab.measurement.results import Measurement
 
 _RESULTS = TypeAdapter(list[ClipResult])
@@ -41,15 +41,11 @@ class System:
 def from_results(name: str, results: Iterable[ClipResult]) -> System:
     """Return the system of a configuration, from the results of its clips."""
     results = list(results)
-    gold: dict[Gold, dict[str, Measurement]] = {}
-    for result in results:
-        for kind, measured in result.gold.items():
-            gold.setdefault(kind, {})[result.clip] = measured
     return System(
         name=name,
-        clips={result.clip: result.measurement for result in results if result.measurement is not None},
+        clips=measurements(results),
         failed={result.clip: result.error or result.status for result in results if result.measurement is None},
-        gold=gold,
+        gold=gold_measurements(results),
         suite=results[0].suite if results else "",
         dataset_digest=results[0].dataset_digest if results else "",
         keys={result.clip: result.key for result in results},

@@ -7,8 +7,6 @@ the results it is about: a run whose results were made again is listened to agai
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.sweep.results import load_results
-from vtlab.files import check_kind
+from vtlab.files import check_kind, locked
 from vtlab.metrics.rows import SegmentMeasure
 
 Which = Literal["a", "b"]
@@ -237,9 +235,7 @@ def add_vote(file: Path, made: Vote) -> None:
     check_kind(file, "a file of votes", [b'{"listener"'])
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a+b") as out:
-            with contextlib.suppress(OSError):  # file systems without locks
-                fcntl.flock(out, fcntl.LOCK_EX)
+        with locked(file), file.open("a+b") as out:
             out.seek(0)
             content = out.read()
             if not content.endswith(b"\n"):  # the last one was cut off by a crash

@@ -5,7 +5,7 @@ data sets, ``faults`` checks them.
 """
 
 from vtlab.evaluation.dataset.creation import AddedClip, NewClip, new
-from vtlab.evaluation.dataset.faults import Fault, Report, check
+from vtlab.evaluation.dataset.faults import Fault, LostMetrics, Report, check
 from vtlab.evaluation.dataset.manifest import (
     DATASETS,
     MANIFEST,
@@ -17,6 +17,6 @@ from vtlab.evaluation.dataset.manifest import (
 )
 
 __all__ = [
-    "DATASETS", "MANIFEST", "AddedClip", "Clip", "Dataset", "Fault", "NewClip", "Report", "check", "clip_digest",
-    "find_datasets", "load_dataset", "new",
+    "DATASETS", "MANIFEST", "AddedClip", "Clip", "Dataset", "Fault", "LostMetrics", "NewClip", "Report", "check",
+    "clip_digest", "find_datasets", "load_dataset", "new",
 ]  # fmt: skip

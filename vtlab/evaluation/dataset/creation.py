@@ -87,18 +87,12 @@ def new(folder: Path | str, clips: Sequence[NewClip], *, link: bool = False, exa
     """
     folder = Path(folder)
     made = [_prepared(clip, exact) for clip in clips]
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        _refuse_taken(folder, made)
-        with ExitStack() as undo:
-            for given, added in zip(clips, made, strict=True):
-                _place(given.video, folder / added.clip.file, link)
-                undo.callback((folder / added.clip.file).unlink)
-            manifest = folder / MANIFEST
-            before = manifest.read_text(encoding="utf-8-sig") if manifest.is_file() else ""
-            lines = [*before.splitlines(), *(added.clip.model_dump_json(exclude_none=True) for added in made)]
-            atomic_write(manifest, "\n".join(lines) + "\n")
-            undo.pop_all()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            _write(folder, clips, made, link)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
     return [
         AddedClip(added.clip.model_copy(update={"path": folder / added.clip.file}), added.warnings) for added in made
     ]
@@ -191,7 +185,7 @@ def _trimmed(
 ) -> list[ReferenceSegment]:
     if all(segment.start is None for segment in segments):
         return segments
-    from vtlab.measurement.inspection import voice_activity
+    from vtlab.measurement.activity import voice_activity
     from vtlab.media.decoding import decode_speech
     from vtlab.media.streams import choose_audio, probe
 
@@ -208,7 +202,22 @@ def _trimmed(
 # ---------------------------------------------------------------- writing
 
 
-def _refuse_taken(folder: Path, made: Sequence[AddedClip]) -> None:
+def _write(folder: Path, clips: Sequence[NewClip], made: Sequence[AddedClip], link: bool) -> None:
+    _refuse_taken(folder, clips, made)
+    with ExitStack() as undo:
+        for given, added in zip(clips, made, strict=True):
+            file = folder / added.clip.file
+            if not _is_there(given.video, file):
+                _place(given.video, file, link)
+                undo.callback(file.unlink)
+        manifest = folder / MANIFEST
+        before = manifest.read_text(encoding="utf-8-sig") if manifest.is_file() else ""
+        lines = [*before.splitlines(), *(added.clip.model_dump_json(exclude_none=True) for added in made)]
+        atomic_write(manifest, "\n".join(lines) + "\n")
+        undo.pop_all()
+
+
+def _refuse_taken(folder: Path, clips: Sequence[NewClip], made: Sequence[AddedClip]) -> None:
     taken = set()
     if (folder / MANIFEST).is_file():
         for line in read_manifest(folder):
@@ -218,13 +227,18 @@ def _refuse_taken(folder: Path, made: Sequence[AddedClip]) -> None:
                     code="E_DATASET",
                 )
             taken.add(line.clip.id)
-    for added in made:
+    for given, added in zip(clips, made, strict=True):
         clip = added.clip
         if clip.id in taken:
             raise InputError(f"{folder} has a clip {clip.id!r} already; give this one another id.", code="E_DATASET")
-        if os.path.lexists(folder / clip.file):
+        if os.path.lexists(folder / clip.file) and not _is_there(given.video, folder / clip.file):
             raise InputError(f"{folder / clip.file} is there already; give the clip another id.", code="E_DATASET")
         taken.add(clip.id)
+
+
+def _is_there(video: Path, file: Path) -> bool:
+    """Return whether the video lies in the data set already."""
+    return file.exists() and file.samefile(video)
 
 
 def _place(video: Path, into: Path, link: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,14 @@ from vtlab.evaluation.dataset.manifest import (
     dataset_folder,
     read_manifest,
 )
+from vtlab.metrics.material import REFERENCE, TIMED_TRANSLATION, TRANSLATION
+
+# what a metric may need of a clip's reference, by the part without which it is not there
+LOST_NEEDS = {
+    "segments": frozenset({REFERENCE, TRANSLATION, TIMED_TRANSLATION}),
+    "translation": frozenset({TRANSLATION, TIMED_TRANSLATION}),
+    "times": frozenset({TIMED_TRANSLATION}),
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,24 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class LostMetrics:
+    """Metrics that cannot be measured on some clips.
+
+    Attributes:
+        missing: What the clips lack: `segments`, `translation` or `times`.
+        clips: The ids of those clips.
+        metrics: The names of the metrics.
+    """
+
+    missing: str
+    clips: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"no {self.missing} in {', '.join(self.clips)}: not measured there: {', '.join(self.metrics)}"
+
+
+@dataclass(frozen=True)
 class Report:
     """What ``check`` found.
 
@@ -49,11 +75,13 @@ class Report:
         folder: The data set's folder.
         clips: The clips that could be read.
         faults: What is wrong, in the manifest's order.
+        lost: The metrics that missing parts cost.
     """
 
     folder: Path
     clips: tuple[Clip, ...]
     faults: tuple[Fault, ...]
+    lost: tuple[LostMetrics, ...]
 
     @property
     def sound(self) -> bool:
@@ -91,7 +119,25 @@ def check(folder_or_name: Path | str) -> Report:
     if not clips and not faults:
         faults.append(Fault(manifest, None, None, "error", "it lists no clips; write one JSON object a line."))
     faults += [Fault(manifest, None, None, "warning", message) for message in _unlisted(folder, clips)]
-    return Report(folder, tuple(clips), tuple(faults))
+    return Report(folder, tuple(clips), tuple(faults), tuple(_lost(clips)))
+
+
+def _lost(clips: Sequence[Clip]) -> Iterator[LostMetrics]:
+    from vtlab.metrics.registry import METRICS
+
+    for missing, needs in LOST_NEEDS.items():
+        lacking = tuple(clip.id for clip in clips if _first_missing(clip) == missing)
+        if lacking:
+            names = tuple(name for name, metric in METRICS.items() if not needs.isdisjoint(metric.needs))
+            yield LostMetrics(missing, lacking, names)
+
+
+def _first_missing(clip: Clip) -> str | None:
+    if not clip.segments:
+        return "segments"
+    if not any(segment.translation for segment in clip.segments):
+        return "translation"
+    return None if clip.timed else "times"
 
 
 def _errors(line: Line) -> Iterator[str]:
@@ -122,12 +168,15 @@ def _warnings(clip: Clip) -> Iterator[str]:
     if not count:
         yield "it has no segments; add what is said, or nothing that needs a reference is measured."
         return
-    for part, number in (
-        ("translation", sum(not segment.translation for segment in clip.segments)),
-        ("times", sum(segment.start is None for segment in clip.segments)),
-    ):
-        if number:
-            yield f"{number} of {count} segments have no {part}."
+    untranslated = sum(not segment.translation for segment in clip.segments)
+    if untranslated:
+        yield f"{untranslated} of {count} segments have no translation."
+    untimed = sum(segment.start is None for segment in clip.segments)
+    if untimed:
+        yield (
+            f"{untimed} of {count} segments have no times: sync is measured against voice activity in the source, and "
+            "there are no losses per stage."
+        )
 
 
 def _unlisted(folder: Path, clips: list[Clip]) -> Iterator[str]:

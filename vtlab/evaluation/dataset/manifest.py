@@ -18,6 +18,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import ErrorDetails
 
 from vtlab.errors import InputError, LanguageError, nearest
+from vtlab.files import sha256_of
 from vtlab.languages import language_code
 from vtlab.metrics.rows import ReferenceSegment
 
@@ -305,5 +306,4 @@ def _digest(clips: list[Clip]) -> str:
 
 
 def _content(clip: Clip) -> bytes:
-    with clip.path.open("rb") as file:
-        return clip.model_dump_json().encode() + hashlib.file_digest(file, "sha256").digest()
+    return clip.model_dump_json().encode() + bytes.fromhex(sha256_of(clip.path))

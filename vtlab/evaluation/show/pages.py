@@ -18,7 +18,6 @@ from vtlab.errors import InputError
 from vtlab.evaluation.show.words import describe_basis, describe_method, summarize_pairing
 from vtlab.files import atomic_write, check_kind
 from vtlab.metrics import display
-from vtlab.metrics.registry import METRICS
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -75,7 +74,7 @@ def _environment() -> Environment:
     )
     environment.filters["breakable"] = _breakable
     environment.globals.update(
-        metrics=METRICS,
+        describe=display.describe,
         format_value=display.format_value,
         format_unit=display.format_unit,
         format_target=display.format_target,

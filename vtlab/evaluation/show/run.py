@@ -17,21 +17,20 @@ import yaml
 from vtlab import media, plots
 from vtlab.audio import Audio, cut, fade
 from vtlab.errors import InputError
-from vtlab.evaluation.compare.bootstrap import intervals
 from vtlab.evaluation.compare.figures import plot_losses
 from vtlab.evaluation.compare.listening import describe_values
-from vtlab.evaluation.compare.losses import find_losses
 from vtlab.evaluation.compare.sounds import FADE_S, decode_sound
 from vtlab.evaluation.compare.systems import System, from_results
 from vtlab.evaluation.show.pages import draw, embed_page, render_page, write_page
 from vtlab.evaluation.show.worst import WorstSegment, worst_segments
+from vtlab.evaluation.sweep.losses import find_losses
 from vtlab.evaluation.sweep.results import RESULT, ClipResult, Corpus, add_counts, pool_results, read_result
 from vtlab.evaluation.tracking.lookup import load_run as load_tracked_run
 from vtlab.evaluation.tracking.systems import load_system
 from vtlab.languages import language_name
-from vtlab.metrics.display import format_interval, format_target, format_unit, format_value, format_verdict
+from vtlab.metrics.bootstrap import intervals
+from vtlab.metrics.display import describe, format_interval, format_target, format_unit, format_value, format_verdict
 from vtlab.metrics.pooling import pool
-from vtlab.metrics.registry import METRICS
 from vtlab.record import Record
 from vtlab.releases.evidence import Gate
 
@@ -101,7 +100,7 @@ class Run:
                 "unit": format_unit(name),
                 "target": format_target(name),
                 "verdict": format_verdict(name, corpus.values[name]),
-                "means": METRICS[name].means if name in METRICS else "",
+                "means": describe(name),
                 "signature": corpus.signatures.get(name, ""),
             }
             for name in dict.fromkeys([*HEADLINES, *corpus.values])
@@ -149,7 +148,7 @@ class Run:
 
     def plot_losses(self) -> Figure | None:
         """Draw the losses per stage; `None` without any."""
-        return plot_losses(find_losses(self.system))
+        return plot_losses(find_losses(self.name, self.system.clips, self.system.gold))
 
     def page(self) -> str:
         """Return the run as one HTML page."""
@@ -210,9 +209,9 @@ def load_run(run: str | Path, results: str | Path = RESULTS, *, uri: str | None 
 
     Example:
         >>> import vtlab
-        >>> run = vtlab.load_run("pt-en/base")  # doctest: +SKIP
-        >>> run.to_frame().loc["wer", "value"]  # doctest: +SKIP
-        '0.061'
+        >>> run = vtlab.load_run("smoke/beam_size=1")
+        >>> run.to_frame().loc["completeness", "value"]
+        '1'
     """
     path = Path(run)
     if not path.exists():

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vtlab import plots
-from vtlab.evaluation.compare import bootstrap
-from vtlab.evaluation.compare.bootstrap import Unit
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.registry import METRICS
+from vtlab.metrics.units import Unit, units_of
 
 MOST = 10
 LATE_MS = plots.ONSET_MS
@@ -27,7 +27,7 @@ class WorstSegment:
 
 def worst_segments(clips: Mapping[str, Measurement], most: int = MOST) -> list[WorstSegment]:
     """Return the segments with most faults, worst first; segments without a fault are left out."""
-    found = [_judge(unit) for unit in bootstrap.units_of(clips, "segments")]
+    found = [_judge(unit) for unit in units_of(clips, "segments")]
     bad = [segment for segment in found if segment.reasons]
     return sorted(bad, key=lambda segment: -segment.badness)[:most]
 
@@ -51,20 +51,20 @@ def _judge(unit: Unit) -> WorstSegment:
         side = "late" if row.offset_ms > 0 else "early"
         add(f"ends {abs(row.offset_ms):.0f} ms {side}", abs(row.offset_ms) / LATE_MS / 3)
     if row.text and row.recognised is not None:
-        errors = bootstrap.sample("wer", [unit], 1)
-        if errors is not None and errors.value > MISHEARD:
-            add(f"misheard: {errors.value:.0%} of the words", 4 * errors.value)
+        errors = METRICS["wer"].value([unit])
+        if errors is not None and errors > MISHEARD:
+            add(f"misheard: {errors:.0%} of the words", 4 * errors)
     for name, said in (("chrf", "translated unlike the reference"), ("asr_chrf", "heard unlike the reference")):
-        score = bootstrap.sample(name, [unit], 1)
-        if score is not None and score.value < UNLIKE and (name == "chrf" or row.heard):
-            add(f"{said}: chrF {score.value:.0f}", (UNLIKE - score.value) / 15)
+        score = METRICS[name].value([unit])
+        if score is not None and score < UNLIKE and (name == "chrf" or row.heard):
+            add(f"{said}: chrF {score:.0f}", (UNLIKE - score) / 15)
     low, high = plots.BEARABLE
     for line in unit.dub_segments:
         if line.speed is not None and not low - 1e-9 <= line.speed <= high + 1e-9:
             add(
                 f"spoken at {line.speed:.2f} times the natural speed", 2 + 10 * max(line.speed - high, low - line.speed)
             )
-    lost = bootstrap.sample("truncated_words", [unit], 1)
-    if lost is not None and lost.value > 0:
-        add(f"{lost.value:.0f} word{'s' * (lost.value > 1)} missing at the end", 2 * lost.value)
+    lost = METRICS["truncated_words"].value([unit])
+    if lost:
+        add(f"{lost:.0f} word{'s' * (lost > 1)} missing at the end", 2 * lost)
     return WorstSegment(unit.clip, unit, tuple(reasons), badness)

@@ -24,9 +24,9 @@ from vtlab.evaluation.suite.model import (
     is_setting,
     merge,
 )
-from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS, is_metric, metrics_of
 from vtlab.releases.evidence import Gate
-from vtlab.settings import Settings, settings_from_dict
+from vtlab.settings import Settings, parse_yaml, settings_from_dict
 
 NAME = re.compile(r"[\w.=,+-][\w.=,+ -]*")
 LANGUAGES = ("source_language", "target_language")
@@ -55,11 +55,10 @@ def load_suite(path: Path | str) -> Suite:
         known = sorted(str(other) for other in file.parent.glob("*.yaml"))
         raise _fault(f"Suite {file} cannot be read: {reason}.{nearest(str(file), known)}") from error
     try:
-        data, lines = yaml.safe_load(text), _lines(text, file)
-    except yaml.YAMLError as error:
-        marked = error if isinstance(error, yaml.MarkedYAMLError) else None
-        at = f"{file}, line {marked.problem_mark.line + 1}" if marked and marked.problem_mark else str(file)
-        raise _fault(f"{at}: this is no YAML: {(marked and marked.problem) or error}.") from error
+        data = parse_yaml(text, f"{file}")
+    except SettingsError as error:
+        raise _fault(str(error)) from error
+    lines = _lines(text)
     if not isinstance(data, dict):
         raise _fault(f"{file} holds no mapping; write 'dataset:', 'matrix:', 'metrics:' at its top.")
     where = _Where(file, lines)
@@ -93,19 +92,14 @@ class _Where:
         return f"{self.file}, line {self.lines[path]}" if path else str(self.file)
 
 
-def _lines(text: str, file: Path) -> dict[KeyPath, int]:
-    """Return the line of every key, from 1; a repeated key is an error, since YAML would silently keep the last."""
+def _lines(text: str) -> dict[KeyPath, int]:
+    """Return the line of every key, from 1."""
     lines: dict[KeyPath, int] = {}
 
     def visit(node: yaml.Node, path: KeyPath) -> None:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 below = (*path, key.value if isinstance(key, yaml.ScalarNode) else "")
-                if below in lines:
-                    raise _fault(
-                        f"{file}, line {key.start_mark.line + 1}: {below[-1]!r} is given a second time (first in line "
-                        f"{lines[below]}); remove or rename one."
-                    )
                 lines[below] = key.start_mark.line + 1
                 visit(value, below)
         elif isinstance(node, yaml.SequenceNode):
@@ -139,12 +133,12 @@ def _explained(error: ValidationError, where: _Where) -> SettingsError:
     name = ".".join(str(part) for part in place)
     if problem["type"] == "extra_forbidden":
         known = PARTS.get(str(place[0]), Suite).model_fields
-        said = f"unknown key {name!r}.{nearest(str(place[-1]), known)} There may be: {', '.join(known)}."
+        sentence = f"unknown key {name!r}.{nearest(str(place[-1]), known)} There may be: {', '.join(known)}."
     elif problem["type"] == "missing":
-        said = f"{name!r} is missing; add it."
+        sentence = f"{name!r} is missing; add it."
     else:
-        said = f"{name + ': ' if name else ''}{plain_message(problem)}."
-    return _fault(f"{where(place)}: {said}")
+        sentence = f"{name + ': ' if name else ''}{plain_message(problem)}."
+    return _fault(f"{where(place)}: {sentence}")
 
 
 def _check_names(suite: Suite, where: _Where) -> None:
@@ -185,7 +179,7 @@ def _check_metrics(suite: Suite, where: _Where) -> None:
                 f"Groups: {', '.join(GROUPS)}."
             )
     for name in suite.gates:
-        if name not in METRICS and name not in LOSS_VALUES:
+        if name not in LOSS_VALUES and not is_metric(name):
             raise _fault(
                 f"{where(['gates', name])}: there is no metric {name!r}.{nearest(name, [*METRICS, *LOSS_VALUES])}"
             )

@@ -188,13 +188,13 @@ class Suite(_Part):
     def configurations(self) -> list[Configuration]:
         """Return every configuration in the order of the file; the last axis of a matrix changes fastest."""
         base = self.base_settings()
-        made = []
+        found = []
         for name, overrides, _ in self.variants():
             data = json.loads(json.dumps(base))
             merge(data, overrides)
             settings = settings_from_dict(data)
-            made.append(Configuration(name, settings, overrides, fingerprint(settings)))
-        return made
+            found.append(Configuration(name, settings, overrides, fingerprint(settings)))
+        return found
 
     def configuration(self, name: str) -> Configuration:
         """Return the configuration of that name; raise `SettingsError` (`E_SUITE`) that names the nearest one."""
@@ -215,8 +215,8 @@ class Suite(_Part):
 
     def digest(self) -> str:
         """Return 12 hexadecimal digits that identify the suite's content, whatever its path."""
-        said = self.model_dump_json() + json.dumps(self.base_settings(), sort_keys=True, default=str)
-        return hashlib.sha256(said.encode()).hexdigest()[:12]
+        content = self.model_dump_json() + json.dumps(self.base_settings(), sort_keys=True, default=str)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def base_settings(self) -> dict[str, Any]:
         """Return the settings that all configurations share, as nested plain data."""

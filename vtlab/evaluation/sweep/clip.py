@@ -28,11 +28,12 @@ from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, stage_counts, write_result
 from vtlab.evaluation.sweep.timing import time_dub, with_costs_of
 from vtlab.events import ignore
-from vtlab.files import atomic_write
+from vtlab.files import atomic_write, sha256_of
 from vtlab.metrics.registry import metrics_of
 from vtlab.outputs import Dub
-from vtlab.pipeline import dub, memory_budget_mb
+from vtlab.pipeline import dub
 from vtlab.record import Record
+from vtlab.run import memory_budget_mb
 from vtlab.settings import Settings, fingerprint
 from vtlab.stages import (
     audio_extraction,
@@ -129,7 +130,20 @@ def failed_result(job: Job, configuration: Configuration, clip: Clip, key: str, 
 
 
 def result_key(job: Job, configuration: Configuration, clip: Clip) -> str:
-    """Return a hash of all that a result depends on: settings, weights, glossary, clip, metrics, versions of code."""
+    """Return a hash of all that a result depends on: what its dub does, the clip's reference, metrics, losses."""
+    return _hash(
+        {
+            "dub": dub_key(configuration, clip),
+            "measuring": hash_of_measuring_code(),
+            "clip": clip_digest(clip),
+            "metrics": sorted(job.suite.wanted_metrics()),
+            "losses": job.suite.losses,
+        }
+    )
+
+
+def dub_key(configuration: Configuration, clip: Clip) -> str:
+    """Return a hash of all that a dub depends on: settings, weights, glossary, the clip's file, versions of code."""
     settings = configuration.for_clip(clip)
     versions = [module.VERSION for module in (
         audio_extraction, transcription, translation, tts, audio_sync, subtitle_generation, video_combination
@@ -138,13 +152,14 @@ def result_key(job: Job, configuration: Configuration, clip: Clip) -> str:
         "run": VERSION,
         "vtlab": __version__,
         "stages": versions,
-        "measuring": hash_of_measuring_code(),
         "settings": fingerprint(settings),
         "engines": _hashes_of_engines(settings),
-        "clip": clip_digest(clip),
-        "metrics": sorted(job.suite.wanted_metrics()),
-        "losses": job.suite.losses,
+        "file": sha256_of(clip.path),
     }
+    return _hash(depends)
+
+
+def _hash(depends: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
 
 
@@ -223,6 +238,7 @@ def _origin(job: Job, configuration: Configuration, clip: Clip, key: str) -> dic
         "dataset_digest": job.dataset.digest,
         "clip": clip.id,
         "key": key,
+        "dub_key": dub_key(configuration, clip),
     }
 
 
@@ -251,14 +267,10 @@ def _measure(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], benc
     if bench.recognizer is None:
         bench.recognizer = Recognizer(threads=bench.threads)
     return measure(
-        made.media,
+        made,
         clip.path,
-        clip.source_language,
-        clip.target_language,
-        reference=clip.segments,
+        reference=clip,
         record=record,
-        speech_track=made.speech_track,
-        subtitles=made.subtitles[clip.target_language],
         metrics=sorted(wanted),
         recognizer=bench.recognizer,
     )

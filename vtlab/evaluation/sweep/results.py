@@ -13,11 +13,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vtlab.evaluation.suite.losses import GOLD_BLEU, LOSS_METRIC, LOSSES, PERFECT_BLEU, Gold
+from vtlab.evaluation.suite.losses import GOLD_BLEU, Gold
+from vtlab.evaluation.sweep.losses import find_losses
 from vtlab.events import STAGES
 from vtlab.files import atomic_write
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.pooling import pool
+from vtlab.metrics.pooling import pool, score
 from vtlab.record import Record
 
 RESULT = "result.json"
@@ -47,6 +48,7 @@ class ClipResult(_Part):
     dataset_digest: str
     clip: str
     key: str = Field(description="hash of all the result depends on; another key, another result")
+    dub_key: str | None = Field(None, description="hash of all the dub depends on; null: of before this was kept")
     status: Literal["finished", "degraded", "failed"]
     error: str | None = Field(None, description="why it failed, one sentence")
     error_code: str | None = None
@@ -163,33 +165,24 @@ def pool_results(results: Sequence[ClipResult]) -> Corpus:
     """Return the values over all clips that were measured, with the losses per stage."""
     measured = list(measurements(results).values())
     scores = pool(measured)
-    values = {**scores.values, **losses(results)}
+    values = scores.values | loss_values(results)
     return Corpus(values, scores.signatures, len(measured), sum(result.status == "failed" for result in results))
 
 
-def losses(results: Sequence[ClipResult]) -> dict[str, float]:
-    """Return the losses per stage, each over the clips that have both of its sides; without any it is absent."""
-
-    def dubbed_from(gold: Gold | None) -> list[Measurement | None]:
-        return [result.measurement if gold is None else result.gold.get(gold) for result in results]
-
-    found = {GOLD_BLEU: _pooled("bleu", dubbed_from("gold_transcript"))}
-    for name, loss in LOSSES.items():
-        before = dubbed_from(loss.before)
-        if loss.after is None:
-            reached = _pooled(LOSS_METRIC, before)
-            found[name] = None if reached is None else PERFECT_BLEU - reached
-        else:
-            found[name] = _gained(dubbed_from(loss.after), before)
-    return {name: value for name, value in found.items() if value is not None}
+def gold_measurements(results: Iterable[ClipResult]) -> dict[Gold, dict[str, Measurement]]:
+    """Return the measurements with the reference in place of a stage's output, by clip."""
+    found: dict[Gold, dict[str, Measurement]] = {}
+    for result in results:
+        for kind, measured in result.gold.items():
+            found.setdefault(kind, {})[result.clip] = measured
+    return found
 
 
-def _pooled(metric: str, measurements: Iterable[Measurement | None]) -> float | None:
-    measured = [one for one in measurements if one is not None]
-    return pool(measured).values.get(metric)
-
-
-def _gained(after: Sequence[Measurement | None], before: Sequence[Measurement | None]) -> float | None:
-    both = [(one, other) for one, other in zip(after, before, strict=True) if one is not None and other is not None]
-    high, low = (_pooled(LOSS_METRIC, [pair[side] for pair in both]) for side in (0, 1))
-    return None if high is None or low is None else high - low
+def loss_values(results: Sequence[ClipResult]) -> dict[str, float]:
+    """Return the losses per stage, and the BLEU of gold transcripts; what no clip was dubbed again for is absent."""
+    gold = gold_measurements(results)
+    transcripts = list(gold.get("gold_transcript", {}).values())
+    translated = score(transcripts, [GOLD_BLEU]).values.get(GOLD_BLEU)
+    found = {} if translated is None else {GOLD_BLEU: translated}
+    lost = find_losses("", measurements(results), gold, samples=1)  # intervals are not asked for
+    return found | {loss.name: loss.value for loss in lost}

@@ -9,12 +9,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from vtlab import resources
@@ -206,10 +208,25 @@ class _WorkerGroup:
         process = self._context.Process(
             target=_work, args=(theirs, self._stop, self._job, self._jobs), name="vtlab-worker"
         )
-        process.start()
+        with _main_hidden():
+            process.start()
         theirs.close()  # else the end of the process would not close the connection
         self._workers.append(_Worker(process, ours))
         return self._workers[-1]
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Hide the caller's main module from a new process, which would run it again.
+
+    So a script that calls `vtlab.evaluate` needs no `if __name__ == "__main__"`.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _work(connection: Connection, stop: Event, job: Job, jobs: int) -> None:

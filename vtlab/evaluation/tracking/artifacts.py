@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from vtlab import media, plots
-from vtlab.evaluation.compare.bootstrap import intervals
 from vtlab.evaluation.compare.comparison import COSTS, first_shared
 from vtlab.evaluation.compare.figures import plot_losses, plot_quality_and_cost
-from vtlab.evaluation.compare.losses import find_losses
 from vtlab.evaluation.compare.sounds import alternate_segments
 from vtlab.evaluation.compare.systems import from_results
 from vtlab.evaluation.dataset import Dataset
 from vtlab.evaluation.suite.model import Configuration, Suite
-from vtlab.evaluation.sweep.results import ClipResult, add_counts, measurements, pool_results
+from vtlab.evaluation.sweep.losses import find_losses
+from vtlab.evaluation.sweep.results import ClipResult, add_counts, gold_measurements, measurements, pool_results
+from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.pooling import pool
 from vtlab.metrics.rows import SegmentMeasure
 from vtlab.releases.evidence import Gate, judge_gates
@@ -89,7 +89,7 @@ def write_run(
     (folder / PLOTS).mkdir()
     speeds = [line.speed for clip in clips.values() for line in clip.dub_segments if line.speed is not None]
     drawn = {"drift": plots.drift(clips), "speeds": plots.speed_histogram({configuration.name: speeds})}
-    losses = plot_losses(find_losses(from_results(configuration.name, results)))
+    losses = plot_losses(find_losses(configuration.name, clips, gold_measurements(results)))
     if losses is not None:
         drawn["losses"] = losses
     for name, figure in drawn.items():

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from vtlab.errors import InputError, nearest
 from vtlab.evaluation.sweep.results import ClipResult
 from vtlab.evaluation.tracking.connection import connect, search_runs, tracking_uri, translate_errors
-from vtlab.metrics.registry import METRICS
+from vtlab.metrics.registry import is_metric
 from vtlab.releases.evidence import Gate
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _load(client: MlflowClient, address: str, run: Run) -> TrackedRun:
         **_facts(run),
         settings=yaml.safe_load(settings),
         results=_RESULTS.validate_json(results),
-        values={name: value for name, value in run.data.metrics.items() if name in METRICS or name.startswith("loss_")},
+        values={name: value for name, value in run.data.metrics.items() if name.startswith("loss_") or is_metric(name)},
         intervals={name: (low, high) for name, (low, high) in intervals.items()},
         gates=_GATES.validate_python(gates),
         engines={key.removeprefix("engine."): value for key, value in tags.items() if key.startswith("engine.")},

@@ -92,7 +92,7 @@ def log_configuration(
             _log_dataset(client, parent, dataset)
             _log(
                 client, parent, _parameters(configuration), numbers.metrics(),
-                {f"signature.{name}": said for name, said in numbers.signatures.items()},
+                {f"signature.{name}": signature for name, signature in numbers.signatures.items()},
             )  # fmt: skip
             _log_load(client, parent, load)
             client.log_artifacts(parent, str(written / "run"))
@@ -249,11 +249,11 @@ def _log(
 ) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
-    said = {_name(key): _text(value) for key, value in parameters.items()}
-    if any(len(text) > PARAMETER_CHARS for text in said.values()):
+    texts = {_name(key): _text(value) for key, value in parameters.items()}
+    if any(len(text) > PARAMETER_CHARS for text in texts.values()):
         client.log_dict(run_id, dict(parameters), "parameters.json")
     now = _now_ms()
-    params = [Param(key, _cut(text, PARAMETER_CHARS, "parameters.json")) for key, text in said.items()]
+    params = [Param(key, _cut(text, PARAMETER_CHARS, "parameters.json")) for key, text in texts.items()]
     metrics = [
         Metric(_name(key), value, now, 0) for key, value in values.items() if value is not None and math.isfinite(value)
     ]

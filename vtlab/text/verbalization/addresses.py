@@ -34,7 +34,7 @@ def spell_addresses(text: str, language: str, words: Words, numbers: Numbers) ->
 
 
 def spell_phones(text: str, language: str, words: Words, numbers: Numbers) -> str:
-    """Telephone numbers figure by figure, with a pause between their groups."""
+    """Return ``text`` with telephone numbers figure by figure, a pause between their groups."""
 
     def said(match: re.Match[str]) -> str:
         groups = re.findall(r"\d+", match.group())
@@ -48,6 +48,8 @@ def spell_phones(text: str, language: str, words: Words, numbers: Numbers) -> st
 
 
 def spell_versions(text: str, language: str, words: Words, numbers: Numbers) -> str:
+    """Return ``text`` with versions (``3.11.2``) in words, part by part."""
+
     def said(match: re.Match[str]) -> str:
         parts = match.group().split(".")
         if words.decimal_comma and all(len(part) == 3 for part in parts[1:]):

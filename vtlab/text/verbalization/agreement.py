@@ -16,7 +16,16 @@ LAST_WORD = re.compile(r"([^\W\d_]+)\.?[ \u00a0]$")
 
 @dataclass(frozen=True)
 class Agreement:
-    """One language: endings of feminine nouns by number, nouns that break the rule, and how the number changes."""
+    """The agreement of numbers in one language.
+
+    Attributes:
+        one: Regular expression of a feminine noun in the singular.
+        many: The same in the plural.
+        masculine: Nouns with such an ending that are not feminine, and words that are no nouns.
+        numbered: Words whose number stands after them.
+        feminine_forms: Regular expression and replacement, for a number before a feminine noun.
+        masculine_forms: The same before a masculine noun.
+    """
 
     one: str  # regular expression of a feminine noun in the singular
     many: str  # the same in the plural
@@ -99,9 +108,13 @@ MILLIONS = re.compile(r"lh(?:ão|ões)|ll[oó]n|lion[ei]|liard")
 
 
 def agree(said: str, language: str, before: str, after: str) -> str:
-    """The number ``said`` in words, in the form that the noun at the start of ``after`` asks for.
+    """Return a number in words in the form that the noun after it asks for.
 
-    ``before`` is the text in front of the number, whose last word may be one that is numbered ("capítulo").
+    Args:
+        said: The number in words, as one counts.
+        language: Code of the language.
+        before: The text in front of the number, whose last word may be one that is numbered ("capítulo").
+        after: The text behind it, which may begin with a noun.
     """
     agreement = AGREEMENTS.get(language)
     noun, numbered = WORD.match(after), LAST_WORD.search(before)

@@ -20,6 +20,8 @@ _RATIO = re.compile(r"(?<![\d:])(\d{1,3}):(\d{1,3})(?![\d:])")
 
 
 def spell_dates(text: str, language: str, words: Words, numbers: Numbers) -> str:
+    """Return ``text`` with dates in words."""
+
     def said(match: re.Match[str], year: int, month: int, day: int) -> str:
         if not (1 <= month <= 12 and 1 <= day <= 31):
             return match.group()
@@ -46,6 +48,8 @@ def _german_ordinal(ordinal: str, before: str) -> str:
 
 
 def spell_clocks(text: str, language: str, words: Words, numbers: Numbers) -> str:
+    """Return ``text`` with times of the day in words."""
+
     def said(match: re.Match[str]) -> str:
         hour = int(match[1] or match[5])
         minute, second = int(match[2] or match[6] or 0), int(match[3] or 0)
@@ -68,7 +72,10 @@ def spell_clocks(text: str, language: str, words: Words, numbers: Numbers) -> st
 
 
 def spell_years(text: str, language: str, words: Words, numbers: Numbers) -> str:
-    """English and German read years in pairs; English has decades and days of a month in the ordinal, too."""
+    """Return ``text`` with years in pairs, as English and German read them.
+
+    English also has decades, and days of a month as ordinals; German has ordinals written with a full stop.
+    """
     if language == "en":
         text = re.sub(
             r"(?<![\w.,])['’]?((?:1[1-9]|20)?\d0)['’]?s\b", lambda match: _decade(numbers.year(int(match[1]))), text

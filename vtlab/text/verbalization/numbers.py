@@ -24,13 +24,13 @@ SPACED_THOUSANDS = frozenset({
 
 @cache
 def digits_pattern(language: str) -> str:
-    """Regular expression of a number in figures, with the marks between thousands and before decimals."""
+    """Return the regular expression of a number in figures, with the marks between thousands and before decimals."""
     space = " " if language in SPACED_THOUSANDS else ""
     return rf"(?:\d{{1,3}}(?:[.,\u00a0\u202f'{space}]\d{{3}})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)?)"
 
 
 class Numbers:
-    """Numbers of one language in words."""
+    """Write numbers of one language in words."""
 
     def __init__(self, language: str) -> None:
         self._language = language
@@ -41,7 +41,7 @@ class Numbers:
         self.known = self._code in _languages()
 
     def parse(self, written: str) -> Decimal | None:
-        """The number, by the separators of the language: ``1.299,50`` or ``1,299.50``; nothing where it is none."""
+        """Return the number by the separators of the language: ``1.299,50`` or ``1,299.50``; ``None`` for no number."""
         digits = re.sub(r"[ \u00a0\u202f']", "", written)
         point, group = (",", ".") if self._comma else (".", ",")
         if digits.count(group) == 1 and point not in digits and len(digits.rpartition(group)[2]) != 3:
@@ -50,7 +50,7 @@ class Numbers:
         return Decimal(digits) if re.fullmatch(r"-?\d+(?:\.\d+)?", digits) else None
 
     def say(self, written: str) -> str:
-        """The number in words; figures of telephone numbers and the like one by one; else as it is written."""
+        """Return the number in words, telephone numbers and the like figure by figure; else as it is written."""
         bare = written.lstrip("-")
         if bare.isdigit() and (len(bare) > 9 or (len(bare) > 1 and bare[0] == "0")):
             return " ".join(self.cardinal(int(figure)) for figure in bare)
@@ -58,6 +58,7 @@ class Numbers:
         return written if value is None else self.decimal(value, written)
 
     def decimal(self, value: Decimal, written: str = "") -> str:
+        """Return a number in words, its decimals too; ``written`` where the language has none."""
         if value == value.to_integral_value():
             return self.cardinal(int(value))
         if self._words is None:
@@ -72,10 +73,11 @@ class Numbers:
         return f"{sign}{self.cardinal(int(whole))} {self._words.point} {' '.join(after)}"
 
     def cardinal(self, value: int) -> str:
+        """Return a cardinal in words; in figures where the language has none."""
         return self._asked(value, "cardinal") or str(value)
 
     def counted(self, value: Decimal, one: str, many: str) -> str:
-        """So many of a thing that has this singular and plural."""
+        """Return so many of a thing that has this singular and plural, in words."""
         noun = one if value == 1 else many
         said = self.decimal(value)
         if value == value.to_integral_value():
@@ -83,14 +85,16 @@ class Numbers:
         return f"{said} {noun}"
 
     def ordinal(self, value: int) -> str:
+        """Return an ordinal in words; in figures where the language has none."""
         return self._asked(value, "ordinal") or str(value)
 
     def year(self, value: int) -> str:
+        """Return a year in words."""
         said = self._asked(value, "year") if self._code in ("en", "de") else None
         return said or self.cardinal(value)
 
     def feminine(self, value: int) -> str:
-        """The cardinal before a feminine noun, such as hours."""
+        """Return the cardinal before a feminine noun, such as hours."""
         said = self.cardinal(value)
         for masculine, feminine in (
             ("um", "uma"),
@@ -120,7 +124,7 @@ def _languages() -> frozenset[str]:
 
 
 def apart(match: re.Match[str], said: str) -> str:
-    """The words, kept apart from letters that touch the digits (``4K``)."""
+    """Return the words of a match with spaces where letters touch its digits (``4K``)."""
     before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
     return f"{' ' if _latin(before) else ''}{said}{' ' if _latin(after) else ''}"
 

@@ -15,6 +15,7 @@ _SIGN = re.compile(r"(?<=\d)\s?([+=×±*x])\s?(?=[\d+±])|(?<![\w+])([+±])(?=\d
 
 
 def spell_money(text: str, language: str, words: Words, numbers: Numbers) -> str:
+    """Return ``text`` with amounts of money in words."""
     signs = "|".join(re.escape(sign) for sign in sorted(words.money, key=len, reverse=True))
     short = "|".join(re.escape(sign) for sign in words.short_magnitudes)
     digits, magnitude = digits_pattern(language), rf"(?:\s?({'|'.join(words.magnitudes)}|{short})(?!\w))?"
@@ -39,6 +40,8 @@ def spell_money(text: str, language: str, words: Words, numbers: Numbers) -> str
 
 
 def spell_ranges(text: str, language: str, words: Words, numbers: Numbers) -> str:
+    """Return ``text`` with the word between the ends of a range (``5-7``)."""
+
     def said(match: re.Match[str]) -> str:
         phone = len(match[1]) == 3 and len(match[2]) == 4
         return f"{match[1]} {words.to} {match[2]}" if int(match[1]) < int(match[2]) and not phone else match.group()
@@ -47,6 +50,8 @@ def spell_ranges(text: str, language: str, words: Words, numbers: Numbers) -> st
 
 
 def spell_fractions(text: str, language: str, words: Words, numbers: Numbers) -> str:
+    """Return ``text`` with fractions in words."""
+
     def said(match: re.Match[str]) -> str:
         written = VULGAR_FRACTIONS[match[2]] if match[2] else f"{match[3]}/{match[4]}"
         fraction = words.fractions.get(written)
@@ -58,6 +63,8 @@ def spell_fractions(text: str, language: str, words: Words, numbers: Numbers) ->
 
 
 def spell_signs(text: str, language: str, words: Words, numbers: Numbers) -> str:
+    """Return ``text`` with signs of arithmetic in words."""
+
     def said(match: re.Match[str]) -> str:
         sign = match[1] or match[2]
         return f"{' ' if match[1] else ''}{words.signs['×' if sign in 'x*' else sign]} "
@@ -66,6 +73,8 @@ def spell_signs(text: str, language: str, words: Words, numbers: Numbers) -> str
 
 
 def spell_ordinals(text: str, language: str, words: Words, numbers: Numbers) -> str:
+    """Return ``text`` with ordinals (``3rd``, ``1º``) and signs of a number (``№ 5``) in words."""
+
     def said(match: re.Match[str]) -> str:
         ordinal = numbers.ordinal(int(match[1]))
         feminine = (match.lastindex or 0) > 1 and match[2] == "ª"
@@ -80,6 +89,7 @@ def spell_ordinals(text: str, language: str, words: Words, numbers: Numbers) -> 
 
 
 def spell_measures(text: str, language: str, words: Words, numbers: Numbers) -> str:
+    """Return ``text`` with percentages and measures (``20 °C``) in words."""
     units = "|".join(re.escape(unit) for unit in sorted(words.units, key=len, reverse=True))
     text = re.sub(r"(?<=\d)\s?%", f" {words.percent}", text)
 

@@ -17,7 +17,7 @@ class Money:
 
 @dataclass(frozen=True)
 class Words:
-    """The words of one language that ``num2words`` lacks. Money by sign, units by sign, months in order."""
+    """The words of one language that ``num2words`` lacks: money by sign, units by sign, months in order."""
 
     point: str
     percent: str
@@ -45,5 +45,6 @@ class Words:
 
 
 def units(**words: tuple[str, str]) -> dict[str, tuple[str, str]]:
+    """Return units by their signs, of which some cannot stand as keyword arguments (``kmh`` for ``km/h``)."""
     signs = {"kmh": "km/h", "ms_": "m/s", "degc": "°C", "degf": "°F", "m2": "m²", "km2": "km²", "m3": "m³", "deg": "°"}
     return {signs.get(sign, sign): pair for sign, pair in words.items()}

@@ -1,7 +1,7 @@
-"""Which sound of a dub is which line: when each line is really heard, and what it says of the source.
+"""Match the sound of a dub with segments: when each is really heard, and which segment of the source it says.
 
-Edges are those of the sound; a plan only says which sound is which line. Recogniser and dub cut lines where they like,
-so the reference's own lines are looked up in theirs.
+Edges are those of the sound; a plan only tells which sound is which segment. Recogniser and dub cut segments where they
+like, so the reference's own segments are looked up in theirs.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
     Levels = NDArray[np.float64]
 
-SILENT_DBFS = -80.0  # a line that never gets louder than this is not there …
-MIN_HEARD_S = 0.05  # … nor is one of which less than this is heard in its planned time: the neighbour's last breath
-REACH_S = 0.3  # how far from its plan the edges of a line are looked for
-SENTENCE_PAUSE_S = 0.08  # a shorter silence inside a line does not part two sentences
-SHARED = 0.5  # a dubbed line says a source line when they share this much of either's time
+SILENT_DBFS = -80.0  # a segment that never gets louder than this is not heard
+MIN_HEARD_S = 0.05  # ignore segments heard for less in their planned time: it is the last breath of the neighbour
+REACH_S = 0.3  # how far from its plan the edges of a segment are looked for
+SENTENCE_PAUSE_S = 0.08  # a shorter silence inside a segment does not part two sentences
+SHARED = 0.5  # a dubbed segment says a source segment when they share this much of either's time
 NOTHING_DB = -120.0  # level of digital silence
 
 
 @dataclass(frozen=True)
-class DubbedLine:
-    """A line as a tool planned it: where the ``source`` says it, where the dub should, ``speed`` 1 = natural."""
+class PlannedSegment:
+    """A segment as a tool planned it: where the ``source`` says it, where the dub should, ``speed`` 1 = natural."""
 
     source: Interval
     planned: Interval
@@ -40,16 +40,19 @@ class DubbedLine:
 
 
 def heard_lines(levels: Levels, planned: Sequence[Interval]) -> list[Interval | None]:
-    """First to last audible moment of each planned line, in order of their starts; ``None`` where all is silent.
+    """Return the first to last audible moment of each planned segment; ``None`` where all is silent.
 
-    ``levels`` of the dub in dBFS per ``FRAME_S``. Looked for within ``REACH_S`` of the plan, but not where the
-    neighbouring line should be.
+    It is looked for within ``REACH_S`` of the plan, but not where the neighbouring segment should be.
+
+    Args:
+        levels: Levels of the dub, dBFS per ``FRAME_S``.
+        planned: The segments in order of their starts.
     """
     ends_before = [-1.0, *np.maximum.accumulate([line.end for line in planned])][: len(planned)]
     starts_after = [line.start for line in planned[1:]] + [len(levels) * FRAME_S + 1.0] * bool(planned)
     found = []
     for line, before, after in zip(planned, ends_before, starts_after, strict=True):
-        # lines on top of each other cannot be told apart by ear: the plan's edge is taken
+        # segments on top of each other cannot be told apart by their sound: the plan's edge is taken
         first = line.start if before > line.start else max(before, line.start - REACH_S)
         last = line.end if after < line.end else min(after, line.end + REACH_S)
         found.append(_audible(levels, line, first, last))
@@ -59,11 +62,16 @@ def heard_lines(levels: Levels, planned: Sequence[Interval]) -> list[Interval | 
 def match_lines(
     reference: Sequence[Interval], sources: Sequence[Interval], heard: Sequence[Interval | None], levels: Levels
 ) -> list[Interval | None]:
-    """When the dub says each line of the reference; ``None`` where that cannot be heard.
+    """Return when the dub says each segment of the reference; ``None`` where that cannot be heard.
 
-    ``sources`` is where the tool's lines are said in the source, ``heard`` where in the dub, ``levels`` of the dub per
-    ``FRAME_S``. A tool's line that holds several lines of the reference is parted at its longest pauses; without such
-    pauses it counts for the first of them only.
+    A tool's segment that holds several segments of the reference is parted at its longest pauses; without such pauses
+    it counts for the first of them only.
+
+    Args:
+        reference: When the source says the reference's segments.
+        sources: When the source says the tool's segments.
+        heard: When the dub says the tool's segments.
+        levels: Levels of the dub, dBFS per ``FRAME_S``.
     """
     parts: list[list[Interval]] = [[] for _ in reference]
     for source, span in zip(sources, heard, strict=True):
@@ -79,7 +87,7 @@ def match_lines(
 
 
 def within(levels: Levels, speech: Sequence[Interval]) -> Levels:
-    """The levels where somebody speaks, ``NOTHING_DB`` elsewhere: of a mix, what its background must not blur."""
+    """Return the levels where somebody speaks, ``NOTHING_DB`` elsewhere: a mix without its background."""
     kept = np.full_like(levels, NOTHING_DB)
     for span in speech:
         first, last = round(span.start / FRAME_S), round(span.end / FRAME_S)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vtlab.audio import Audio, levels_db
-from vtlab.metrics.lines import NOTHING_DB, heard_lines, match_lines, within
+from vtlab.measurement.matching import NOTHING_DB, heard_lines, match_lines, within
 from vtlab.segments import Interval
 
 RATE = 16_000

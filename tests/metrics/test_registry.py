@@ -1,0 +1,134 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from evaluation.made_up import clips
+from typer.testing import CliRunner
+
+from vtlab.cli import app
+from vtlab.errors import SettingsError
+from vtlab.evaluation.compare.comparison import compare_systems
+from vtlab.evaluation.compare.systems import System
+from vtlab.evaluation.suite.loader import load_suite
+from vtlab.measurement.inspection import measure
+from vtlab.metrics.bootstrap import intervals
+from vtlab.metrics.pooling import pool, score
+from vtlab.metrics.registry import GROUPS, METRICS, announced, chosen, find_metric, in_order, is_metric, metrics_of
+
+PEOPLE = Path(__file__).parents[2] / "datasets" / "people"
+
+# what a stranger writes to add two metrics: one from rows, one from files
+PITCH = """
+from vtlab.metrics.material import TIMES
+from vtlab.metrics.metric import FileMetric, SumMetric, summed
+
+
+def pauses(unit):
+    row = unit.segment
+    return None if row is None or row.dubbed_start is None else [row.dubbed_start - row.start]
+
+
+lag = SumMetric("lag_s", "s", "lower", "mean delay of segments", needs=(TIMES,), counts=summed(pauses))
+
+
+class Length(FileMetric):
+    def __init__(self):
+        super().__init__(
+            "length_s", "s", "target", "length of the dub", pool="sum",
+            measure=lambda material: (material.dubbed_info.duration_s, "by its container"),
+        )
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed package with metrics, which announces one of them."""
+    (tmp_path / "strangers_pitch.py").write_text(PITCH, encoding="utf-8")
+    installed = tmp_path / "strangers_pitch-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: strangers-pitch\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[vtlab.metrics]\nlag_s = strangers_pitch:lag\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    announced.cache_clear()
+    yield
+    announced.cache_clear()
+
+
+LAG, LENGTH = "strangers_pitch:lag", "strangers_pitch:Length"
+
+
+@pytest.mark.usefixtures("package")
+def test_a_metric_by_its_dotted_path_is_measured_pooled_and_compared() -> None:
+    clip = PEOPLE / "clips" / "hello_video_en.mp4"
+    found = measure(clip, clip, "en", "pt", metrics=[LAG, LENGTH, "wer"])
+    assert abs(found[LAG].value or 0) < 0.05 and found.values[LENGTH] == pytest.approx(9.967, abs=0.05)
+    assert found.signatures[LENGTH] == "by its container"
+    assert found["wer"].value is None and "--reference" in (found["wer"].why_absent or "")
+    assert pool([found, found]).values[LENGTH] == pytest.approx(2 * found.values[LENGTH])
+
+    def scored(tool: int) -> dict[str, object]:
+        made = clips(3, tool=tool, late_ms=20.0 + 200 * tool)
+        return {
+            name: clip.model_copy(update={"values": clip.values | score([clip], [LAG]).values})
+            for name, clip in made.items()
+        }
+
+    one, other = System("one", scored(0)), System("other", scored(1))
+    assert LAG in intervals(one.clips)
+    compared = compare_systems([one, other], metrics=[LAG]).pairings[0].differences
+    assert [(each.metric, each.verdict) for each in compared] == [(LAG, "worse")]
+    assert LAG in {
+        each.metric for each in compare_systems([one, other]).pairings[0].differences
+    }  # also where nobody chose
+
+
+@pytest.mark.usefixtures("package")
+def test_packages_announce_metrics() -> None:
+    assert find_metric("lag_s").means == "mean delay of segments"
+    assert metrics_of("lag_s") == ("lag_s",) and is_metric("lag_s") and is_metric(LENGTH)
+    listed = CliRunner().invoke(app, ["metrics", "--json"])
+    assert listed.exit_code == 0, listed.output
+    rows = {row["name"]: row for row in json.loads(listed.stdout)}
+    assert set(rows) == {*METRICS, "lag_s"}
+    assert rows["lag_s"]["needs"] == ["times of speech"] and rows["wer"]["needs"] == ["reference", "record"]
+    assert rows["completeness"]["target"] == [1.0, None] and rows["rtf"]["group"] == "cost"
+    table = CliRunner().invoke(app, ["metrics"]).output
+    assert "lag_s" in table and "mean delay of segments" in table
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("were", "Did you mean 'wer'"),
+        ("no.such.package:metric", "cannot be loaded from 'no.such.package:metric': No module named"),
+        ("strangers_pitch:other", "has no attribute 'other'"),
+        ("strangers_pitch:pauses", "cannot be loaded"),
+        ("strangers_pitch:TIMES", "is no metric but Need"),
+    ],
+)
+@pytest.mark.usefixtures("package")
+def test_what_is_no_metric_is_refused(name: str, message: str) -> None:
+    assert not is_metric(name)
+    with pytest.raises(SettingsError, match=message):
+        find_metric(name)
+
+
+def test_names_groups_and_their_order() -> None:
+    assert chosen(["rtf", "wer", "wer"]) == ["wer", "rtf"]
+    assert chosen(None) == list(METRICS)
+    assert in_order(["b:c", "rtf", "a:b", "wer"]) == ["wer", "rtf", "a:b", "b:c"]
+    assert {metric.group for metric in METRICS.values()} == {*GROUPS, ""}
+    for name, metric in METRICS.items():
+        assert metric.name == name and metric.means and metric.better in ("higher", "lower", "target")
+
+
+@pytest.mark.usefixtures("package")
+def test_a_suite_names_metrics_and_gates_by_dotted_paths(tmp_path: Path) -> None:
+    file = tmp_path / "suite.yaml"
+    text = f"dataset: {PEOPLE}\nclips: [hello_video_en]\nmetrics: [wer, '{LAG}']\ngates:\n  '{LENGTH}': {{max: 20}}\n"
+    file.write_text(text, encoding="utf-8")
+    assert load_suite(file).wanted_metrics() == {"wer", LAG, LENGTH}
+    file.write_text(text.replace(LENGTH, "strangers_pitch:Lenght"), encoding="utf-8")
+    with pytest.raises(SettingsError, match="there is no metric 'strangers_pitch:Lenght'"):
+        load_suite(file)
