@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import mkdocs_gen_files
@@ -13,9 +15,11 @@ from pydantic import BaseModel
 
 from vtlab.engines import KINDS, engine_class, table
 from vtlab.metrics.display import format_target
-from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS
 from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, Section, Settings
+
+ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:
@@ -29,6 +33,14 @@ def main() -> None:
     for name, lines in pages.items():
         with mkdocs_gen_files.open(f"reference/{name}.md", "w") as page:
             page.write("\n".join(lines) + "\n")
+    with mkdocs_gen_files.open("how-to/operate-the-server.md", "w") as page:
+        page.write(server())
+
+
+def server() -> str:
+    """Return the operator's page: the README of the server, which lies beside its code."""
+    text = (ROOT / "serve" / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"\[([^\]]+)\]\((?!https?:|#)[^)]+\)", r"`\1`", text)  # links to files beside it lead nowhere here
 
 
 def commands() -> Iterator[str]:
