@@ -207,7 +207,7 @@ def load_run(run: str | Path, results: str | Path = RESULTS, *, uri: str | None 
     Raises:
         InputError: `E_RUN`; there is no such run, or a folder holds several configurations.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> run = vtlab.load_run("smoke/beam_size=1")
         >>> run.to_frame().loc["completeness", "value"]
