@@ -111,12 +111,12 @@ class SegmentRecord(_Part):
     voice: str | None
     engine: str | None
     attempts: int
-    failed: str | None = Field(description="why the line is silent, if no engine could speak it")
+    failed: str | None = Field(description="why the segment is silent, if no engine could speak it")
     rate: float = Field(description="speaking rate asked of the voice, 1 = natural")
     speed: float = Field(description="rate and stretching together")
     planned_start: float = Field(description="where the dub says it")
     planned_end: float
-    measured_start: float | None = Field(description="where it is heard in the line's sound as mixed; null: not mixed")
+    measured_start: float | None = Field(description="where it is heard in its sound as mixed; null: not mixed")
     measured_end: float | None
 
     @classmethod
@@ -189,13 +189,13 @@ class Record(_Part):
     loudness_lufs: float | None = Field(description="integrated loudness of the result, EBU R128")
     true_peak_dbtp: float | None
     completeness: float = Field(
-        description="lines spoken ÷ lines that have something to say, times the share of the speech that was understood"
+        description="segments spoken ÷ those with something to say, times the share of the speech that was understood"
     )
     unheard_s: float = Field(0.0, description="seconds of speech that the recogniser did not understand")
     degraded: bool = Field(description="something is missing from the dub; the findings say what")
     wall_s: float = Field(description="from the call to the finished files")
     first_line_s: float | None = Field(
-        None, description="from the call until the first line had been spoken: a preview can be heard no sooner"
+        None, description="from the call until the first segment was spoken: a preview can be heard no sooner"
     )
     peak_rss_mb: float = Field(description="the most memory this process had taken by the end, MB of 2²⁰ bytes")
     outputs: list[Output]

@@ -9,6 +9,7 @@ from evaluation.made_up import clips
 
 from vtlab.errors import InputError
 from vtlab.evaluation import api
+from vtlab.evaluation.promotion import promote
 from vtlab.evaluation.sweep.results import ClipResult, write_result
 
 
@@ -49,6 +50,14 @@ def test_a_run_begins_with_its_headlines(folder: Path) -> None:
     assert run._repr_html_().startswith("<iframe srcdoc=")
     with pytest.raises(InputError, match="several configurations"):
         api.load_run(folder)
+
+
+def test_runs_are_compared_as_they_are(folder: Path) -> None:
+    runs = [api.load_run(folder / name) for name in ("good", "bad")]
+    named = api.compare(folder / "good", folder / "bad", metrics=["wer"], samples=50)
+    assert api.compare(*runs, metrics=["wer"], samples=50) == named
+    with pytest.raises(InputError, match="not in MLflow"):
+        promote(runs[0])
 
 
 def test_a_comparison_reads_what_listeners_left(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def generate(
         folder: Where the files go: ``pt.srt``, ``pt.vtt``, ``en.srt``, ``en.vtt``.
         on_finding: Gets what a reader would mind.
 
-    Example:
+    Examples:
         >>> from vtlab import media
         >>> from vtlab.audio import silence
         >>> from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment
@@ -102,7 +102,7 @@ def generate(
 def source_cues(
     segments: Sequence[Segment], settings: SubtitleSettings, frame_s: float, duration_s: float
 ) -> list[Cue]:
-    """Subtitles of the source, timed by its words."""
+    """Return the subtitles of the source, timed by its words."""
     cues = []
     for segment in segments:
         parts = _parts(_clean(segment.text), segment.duration, settings)
@@ -113,18 +113,18 @@ def source_cues(
 def target_cues(
     placed: Sequence[PlacedSegment], settings: SubtitleSettings, frame_s: float, duration_s: float
 ) -> list[Cue]:
-    """Subtitles of the dub, timed by where it speaks; a line that could not be spoken is shown where its source is."""
+    """Return the subtitles of the dub, timed by where it speaks; a silent segment is shown where its source is."""
     cues = []
-    for line in placed:
-        source = line.spoken.source.source
-        start, end = (line.start, line.end) if line.end > line.start else (source.start, source.end)
-        parts = _parts(_clean(line.spoken.text or line.spoken.source.text), end - start, settings)
+    for segment in placed:
+        spoken, source = segment.spoken, segment.spoken.source.source
+        start, end = (segment.start, segment.end) if segment.end > segment.start else (source.start, source.end)
+        parts = _parts(_clean(spoken.text or spoken.source.text), end - start, settings)
         cues += _timed(parts, start, end, [])
     return _settled(cues, settings, frame_s, duration_s)
 
 
 def check(cues: Sequence[Cue], settings: SubtitleSettings, language: str) -> list[Finding]:
-    """What a reader would mind: too fast, too long a line, too short a cue."""
+    """Return what a reader would mind: too fast, too long a line, too short a cue."""
     findings = []
     for number, cue in enumerate(cues):
         seconds = cue.end - cue.start
@@ -142,10 +142,12 @@ def check(cues: Sequence[Cue], settings: SubtitleSettings, language: str) -> lis
 
 
 def write_subtitles(cues: Sequence[Cue], path: Path) -> Path:
-    """Writes SubRip (``.srt``) or WebVTT (``.vtt``), UTF-8, times rounded to whole milliseconds.
+    """Write SubRip (``.srt``) or WebVTT (``.vtt``), UTF-8, times rounded to whole milliseconds; return ``path``.
 
-    Times before 0 become 0; a cue that would last no millisecond lasts a second, or up to the next one. Raises
-    ``VtlabError`` (``E_SUBTITLES``) beyond 99:59:59.999, which these files cannot say.
+    Times before 0 become 0; a cue that would last no millisecond lasts a second, or up to the next one.
+
+    Raises:
+        VtlabError: ``E_SUBTITLES``: a cue ends after 99:59:59.999, which these files cannot say.
     """
     import pysubs2
 
@@ -169,14 +171,14 @@ def write_subtitles(cues: Sequence[Cue], path: Path) -> Path:
 
 
 def _clean(text: str) -> str:
-    """The text as a cue may hold it: no line breaks, tags or marks that the formats take for their own."""
+    """Return the text as a cue may hold it: no line breaks, tags or marks that the formats take for their own."""
     text = TAG.sub("", text.replace(r"\N", " "))
     text = text.replace("-->", "→").replace("{", "(").replace("}", ")").replace("\\", "/")
     return " ".join(text.split())
 
 
 def _parts(text: str, seconds: float, settings: SubtitleSettings) -> list[str]:
-    """The text in as few cues as hold it, cut at clauses, each broken into lines."""
+    """Return the text in as few cues as hold it, cut at clauses, each broken into lines."""
     room = settings.max_lines * settings.max_line_chars
     pieces = _pieces(text, settings.max_line_chars)
     wide = count_columns(text)
@@ -189,7 +191,7 @@ def _parts(text: str, seconds: float, settings: SubtitleSettings) -> list[str]:
 
 
 def _pieces(text: str, width: int) -> list[str]:
-    """What may not be broken, each with the space after it: words, or characters of a script without spaces.
+    """Return what may not be broken, each with the space after it: words, or characters of a script without spaces.
 
     Marks stay with the letter they stand on, closing punctuation with what it closes. Longer than a line is cut.
     """
@@ -215,7 +217,7 @@ def _may_break(before: str, character: str) -> bool:
 
 
 def _unspaced(character: str) -> bool:
-    """Whether lines may break beside this character: Han, kana, Thai, Lao, Burmese, Khmer."""
+    """Return whether lines may break beside this character: Han, kana, Thai, Lao, Burmese, Khmer."""
     return any(first <= character <= last for first, last in UNSPACED_BLOCKS)
 
 
@@ -224,7 +226,7 @@ def _joined(pieces: Sequence[str]) -> str:
 
 
 def _balanced(pieces: Sequence[str], count: int, width: int) -> list[list[str]]:
-    """The pieces in ``count`` groups of like length and at most ``width``, cut after clauses where one ends nearby."""
+    """Return ``count`` groups of pieces of like length, at most ``width``, cut after clauses that end nearby."""
     groups: list[list[str]] = []
     rest = list(pieces)
     for left in range(count, 1, -1):
@@ -255,7 +257,7 @@ def _break_cost(word: str) -> float:
 
 
 def _lines(pieces: Sequence[str], settings: SubtitleSettings) -> list[str]:
-    """One line where it fits, else two or more of like length."""
+    """Return one line where it fits, else two or more of like length."""
     text = _joined(pieces)
     width = settings.max_line_chars
     if count_columns(text) <= width:
@@ -271,7 +273,7 @@ def _lines(pieces: Sequence[str], settings: SubtitleSettings) -> list[str]:
 
 
 def _timed(parts: Sequence[str], start: float, end: float, words: Sequence[tuple[str, float]]) -> list[Cue]:
-    """Cues for the parts of one line: cut at the words' times where they match, else by share of the characters."""
+    """Return cues for the parts of a segment: cut at word times where they match, else by share of the characters."""
     total = sum(map(count_columns, parts)) or 1
     edges = [start]
     said = 0
@@ -292,7 +294,7 @@ def _timed(parts: Sequence[str], start: float, end: float, words: Sequence[tuple
 
 
 def _settled(cues: Sequence[Cue], settings: SubtitleSettings, frame_s: float, duration_s: float) -> list[Cue]:
-    """Cues in order, apart, long enough to read where the silence after them allows it."""
+    """Return cues in order, apart, long enough to read where the silence after them allows it."""
     gap = settings.gap_frames * frame_s
     waiting = deque(sorted((cue for cue in cues if cue.text), key=lambda cue: cue.start))
     out: list[Cue] = []
@@ -314,7 +316,7 @@ def _settled(cues: Sequence[Cue], settings: SubtitleSettings, frame_s: float, du
 
 
 def _merged(first: Cue, second: Cue, settings: SubtitleSettings) -> Cue | None:
-    """Two cues in one, where a cue holds both and no pause lies between them: for one that is too short to read."""
+    """Return two cues as one, where a cue holds both and no pause lies between them; else ``None``."""
     lines = _lines(_pieces(f"{first.text} {second.text}".replace("\n", " "), settings.max_line_chars), settings)
     if (
         len(lines) > settings.max_lines

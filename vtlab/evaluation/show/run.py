@@ -206,11 +206,11 @@ def load_run(run: str | Path, results: str | Path = RESULTS, *, uri: str | None 
     Raises:
         InputError: `E_RUN`; there is no such run, or a folder holds several configurations.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> run = vtlab.load_run("smoke/beam_size=1")
         >>> run.to_frame().loc["completeness", "value"]
-        '1'
+        '1.000'
     """
     path = Path(run)
     if not path.exists():
