@@ -15,20 +15,20 @@ def _():
 
     from vtlab import languages
     from vtlab.apps import controls, debugging, player, sounds
+    from vtlab.apps.launch import read_arguments
     from vtlab.errors import VtlabError
-    from vtlab.evaluation.suite.loader import check_options
     from vtlab.events import STAGES
     from vtlab.settings import fingerprint, load_settings
 
     return (
-        Event, Lock, Path, STAGES, VtlabError, check_options, controls, debugging, fingerprint, languages,
-        load_settings, mo, monotonic, player, sounds,
+        Event, Lock, Path, STAGES, VtlabError, controls, debugging, fingerprint, languages,
+        load_settings, mo, monotonic, player, read_arguments, sounds,
     )  # fmt: skip
 
 
 @app.cell
-def _(debugging, languages, mo):
-    arguments = mo.cli_args()
+def _(debugging, languages, mo, read_arguments):
+    arguments = read_arguments()
     pool = debugging.shared_pool()
     page = debugging.page_folder()
     clips = debugging.known_clips()
@@ -38,7 +38,7 @@ def _(debugging, languages, mo):
         on_change=lambda _: set_latest("clip"),
     )  # fmt: skip
     choose_path = mo.ui.text(
-        value=str(arguments.get("video") or ""), label="or a file's path", full_width=True,
+        value=arguments.get("video", ""), label="or a file's path", full_width=True,
         on_change=lambda _: set_latest("path"),
     )  # fmt: skip
     choose_upload = mo.ui.file(
@@ -52,7 +52,7 @@ def _(debugging, languages, mo):
     )
     choose_to = mo.ui.dropdown(known, value=labels.get(arguments.get("to"), ""), label="dub into", searchable=True)
     choose_settings = mo.ui.text(
-        value=str(arguments.get("settings") or ""), label="base settings file (empty: defaults)", full_width=True
+        value=arguments.get("settings", ""), label="base settings file (empty: defaults)", full_width=True
     )
     mo.vstack(
         [
@@ -62,17 +62,17 @@ def _(debugging, languages, mo):
         ]
     )
     return (
-        choose_clip, choose_from, choose_path, choose_settings, choose_to, choose_upload, clips, get_latest, page, pool,
+        arguments, choose_clip, choose_from, choose_path, choose_settings, choose_to, choose_upload, clips, get_latest,
+        page, pool,
     )  # fmt: skip
 
 
 @app.cell
-def _(Path, VtlabError, check_options, choose_settings, load_settings, mo):
+def _(Path, VtlabError, choose_settings, load_settings, mo):
     try:
         base_settings = load_settings(
             Path(choose_settings.value).expanduser() if choose_settings.value.strip() else None
         )
-        check_options(base_settings)
     except VtlabError as _error:
         mo.stop(True, mo.callout(str(_error), kind="danger"))
     return (base_settings,)
@@ -233,10 +233,9 @@ def _(STAGES, base_settings, control_of, controls, get_shown, mo, video):
 
 
 @app.cell
-def _(Path, mo):
+def _(Path, arguments):
     # a video named on the command line is dubbed without being asked
-    _named = mo.cli_args().get("video")
-    named_video = Path(str(_named)).expanduser() if _named else None
+    named_video = Path(arguments["video"]).expanduser() if "video" in arguments else None
     return (named_video,)
 
 

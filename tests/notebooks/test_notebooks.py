@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -125,6 +126,14 @@ def test_committed_as_they_should_be(notebook):
     notebooks.check_parameters(
         notebook, {name: "x" for name, default in notebooks._declared(notebook).items() if default is ...}
     )
+
+
+@pytest.mark.parametrize("app", ["debug", "listen"])
+def test_apps_run_without_arguments(app, tmp_path):
+    """Every cell, in an interpreter alone: a browser would show an empty page where one cannot import."""
+    script = [sys.executable, ROOT / "notebooks" / f"{app}.py"]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ app = typer.Typer(
     help="Dubs videos into another language, and measures how well.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich takes half a second to draw boxes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

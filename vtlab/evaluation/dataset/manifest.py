@@ -154,7 +154,7 @@ class Dataset:
             Columns ``clip``, ``segment`` (from 1), ``start`` and ``end`` (seconds, NaN where unknown), ``text``,
             ``translation``, ``speaker``, ``source_language`` and ``target_language``.
 
-        Example:
+        Examples:
             >>> frame = load_dataset("spoken").to_frame()
             >>> frame[frame["clip"] == "pt_bakery"].start.tolist()
             [1.7, 6.8, 10.46, 15.71, 18.59, 23.85]
@@ -194,7 +194,7 @@ def load_dataset(folder_or_name: Path | str) -> Dataset:
         InputError: (``E_DATASET``) There is none, or a line of its manifest is wrong; the sentence names the line and
             what to change.
 
-    Example:
+    Examples:
         >>> people = load_dataset("people")
         >>> len(people.clips), people.clip("jfk_en").segments[0].end
         (12, 10.5)

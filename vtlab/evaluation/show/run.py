@@ -31,6 +31,7 @@ from vtlab.languages import language_name
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.display import describe, format_interval, format_target, format_unit, format_value, format_verdict
 from vtlab.metrics.pooling import pool
+from vtlab.metrics.registry import headlines_first
 from vtlab.metrics.text import library
 from vtlab.record import Record
 from vtlab.releases.evidence import Gate
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 RESULTS = Path("out/eval")  # where `vtlab eval` leaves results by default
-HEADLINES = ("asr_chrf", "chrf", "bleu", "wer", "sync_within_150ms", "speech_overlap", "speed_p95", "voice_mos", "rtf")
 """The metrics that tables begin with."""
 CLIP_METRICS = ("chrf", "asr_chrf", "wer", "sync_onset_mean_abs_ms", "sync_within_150ms", "speed_max", "rtf")
 AROUND_S = 0.3  # heard before and after a segment
@@ -96,9 +96,7 @@ class Run:
         corpus = self.corpus
         bounds = intervals(self.system.clips, corpus.values)
         rows = []
-        for name in dict.fromkeys([*HEADLINES, *corpus.values]):
-            if name not in corpus.values:
-                continue
+        for name in headlines_first(corpus.values):
             value, (low, high) = corpus.values[name], bounds.get(name, (None, None))
             row: dict[str, object] = {"metric": name, "value": value, "low": low, "high": high}
             if text:
@@ -216,11 +214,11 @@ def load_run(run: str | Path, results: str | Path = RESULTS, *, uri: str | None 
     Raises:
         InputError: `E_RUN`; there is no such run, or a folder holds several configurations.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> run = vtlab.load_run("smoke/beam_size=1")
         >>> run.to_frame().loc["completeness", "value"]
-        '1'
+        '1.000'
     """
     path = Path(run)
     if not path.exists():
