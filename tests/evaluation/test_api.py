@@ -68,3 +68,14 @@ def test_a_comparison_reads_what_listeners_left(folder: Path, tmp_path: Path, mo
     add_vote(votes_file("try/good", "try/bad"), vote)
     listened = api.compare(folder / "good", folder / "bad", metrics=["chrf"], samples=50).listened
     assert listened is not None and listened.said[0] == "1 vote of 1 listener on 1 pair."
+
+
+def test_tables_are_written_with_the_decimals_of_their_metric(folder: Path) -> None:
+    comparison = api.compare(folder / "good", folder / "bad", metrics=["wer", "chrf"], samples=200)
+    raw, text = (comparison.differences(text=text).set_index("metric") for text in (False, True))
+    assert text.loc["wer", "value"] == f"{raw.loc['wer', 'value']:.3f}"
+    assert text.loc["chrf", "difference"] == f"{raw.loc['chrf', 'difference']:+.1f}"
+    assert text.loc["chrf", "95 % interval"].startswith("[") and "low" not in text
+    assert comparison.to_frame(text=True).loc["wer", "good"] == f"{comparison.to_frame().loc['wer', 'good']:.3f}"
+    run = api.load_run(folder / "good")
+    assert run.to_frame(text=True).loc["chrf", "value"] == f"{run.to_frame().loc['chrf', 'value']:.1f}"
