@@ -8,6 +8,7 @@ absent.
 from __future__ import annotations
 
 import hashlib
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 DATASETS = Path("datasets")  # where a bare name is looked for, under the working folder
-BUNDLED = Path(__file__).parents[3] / "datasets"  # in a checkout; an installed package has none
+# in a checkout all of them, in an installed package `people`
+_CHECKOUT = Path(__file__).parents[3] / "datasets"
+BUNDLED = _CHECKOUT if _CHECKOUT.is_dir() else Path(sysconfig.get_path("data")) / "share" / "vtlab" / "datasets"
 MANIFEST = "manifest.jsonl"
 EXPECTED = {  # by pydantic's type of error
     "tuple_type": "write a list, such as [a, b]",
