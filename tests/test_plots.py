@@ -23,7 +23,6 @@ from vtlab.audio import LoudnessMeter
 from vtlab.errors import InputError
 from vtlab.measurement.results import Measurement
 from vtlab.media.snippets import AROUND_S
-from vtlab.metrics.display import format_value
 from vtlab.metrics.rows import SegmentMeasure
 from vtlab.outputs import Dub
 from vtlab.plots import BLUE, GREY, ORANGE, RED, SHADE, Change, Estimate, Point
@@ -60,13 +59,8 @@ def test_drift_shows_the_clips_that_drift_most_and_says_so() -> None:
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
 
 
-def test_a_table_is_whole_and_metrics_have_the_decimals_of_their_unit() -> None:
-    frame = DataFrame({"value": [0.12345, float("nan")], "p": [0.0001, 0.5], "n": [3, 4]}, index=["wer", "chrf"])
-    long = DataFrame({"text": ["<b>" + "word " * 100] * 100, "seconds": [1.23456] * 100})
-    page = plots.table(frame).to_html()
-    assert f">{format_value('wer', 0.12345)}<" in page and f">{format_value('chrf', None)}<" in page
-    assert "&lt;0.001" in page and ">0.500<" in page and ">3<" in page
-    page = plots.table(long).to_html()
+def test_a_table_is_whole() -> None:
+    page = plots.table(DataFrame({"text": ["<b>" + "word " * 100] * 100, "seconds": [1.23456] * 100})).to_html()
     assert page.count("&lt;b&gt;" + "word " * 100) == 100 and page.count(">1.23<") == 100
 
 

@@ -29,8 +29,6 @@ from vtlab.audio import LOUDNESS_HOP_S, SHORT_TERM_HOPS, LoudnessMeter
 from vtlab.errors import InputError
 from vtlab.measurement.results import Measurement
 from vtlab.media.snippets import data_url, segment_sound
-from vtlab.metrics.display import format_p, format_value
-from vtlab.metrics.registry import is_metric
 from vtlab.metrics.timing import ONSET_TOLERANCE_MS
 from vtlab.outputs import Dub
 from vtlab.record import Record, SegmentRecord
@@ -433,18 +431,8 @@ def subtitle_frame(video: Path, time_s: float, subtitles: Path | None = None) ->
 
 
 def table(frame: DataFrame) -> Styler:
-    """Return a table that a notebook shows whole, numbers in rows of a metric with the decimals of its unit."""
-    shown = frame.astype(object)
-    for column in shown:
-        shown[column] = [_cell(str(row), str(column), value) for row, value in frame[column].items()]
-    return shown.style.format(precision=2, na_rep="", escape="html")
-
-
-def _cell(row: str, column: str, value: object) -> object:
-    if not isinstance(value, float) or not is_metric(row):
-        return value
-    absent = math.isnan(value)
-    return format_p(None if absent else value) if column == "p" else format_value(row, None if absent else value)
+    """Return a table that a notebook shows whole: every row, no text cut off, fractions with two decimals."""
+    return frame.style.format(precision=2, na_rep="", escape="html")
 
 
 def segments(dub: Dub, start: float = 0.0, end: float = math.inf) -> Styler:
