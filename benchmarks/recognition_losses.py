@@ -29,7 +29,6 @@ from vtlab.evaluation.dataset import load_dataset
 from vtlab.events import Finding
 from vtlab.languages import UNSPACED
 from vtlab.media import choose_audio, decode_speech, probe
-from vtlab.metrics.recognition import error_rates
 from vtlab.metrics.text import normalise
 from vtlab.segments import Interval, Segment, Word
 from vtlab.settings import TranscriptionSettings
@@ -185,9 +184,7 @@ def losses(file: Concatenation, lines: Sequence[Segment], findings: Sequence[Fin
 
 def _spread(text: str, words: Sequence[tuple[str, float, float]], language: str) -> list[tuple[str, float]]:
     """Normalised words (characters without spaces between words) with the time of the middle of each."""
-    tokens = normalise(text, language).split()
-    if language in UNSPACED:
-        tokens = list("".join(tokens))
+    tokens = _tokens(text, language)
     at, times = 0, [(0, words[0][1])]
     for word, start, end in words:
         times += [(at, start), (at + len(word), end)]
@@ -200,6 +197,11 @@ def _spread(text: str, words: Sequence[tuple[str, float, float]], language: str)
         out.append((token, float(np.interp(middle, known, when))))
         passed += len(token) + 1
     return out
+
+
+def _tokens(text: str, language: str) -> list[str]:
+    words = normalise(text, language).split()
+    return list("".join(words)) if language in UNSPACED else words
 
 
 def _loss(start: float, end: float, words: tuple[str, ...], findings: Sequence[Finding]) -> Loss:
@@ -271,17 +273,14 @@ def score(
     return figures
 
 
-def wer(said: Sequence[tuple[str, str]], heard: Sequence[Sequence[Segment]]) -> float | None:
+def wer(said: Sequence[tuple[str, str]], heard: Sequence[Sequence[Segment]]) -> float:
     """Return the word error rate over texts with their languages; characters count where words are not spaced."""
-
-    def text(words: str, language: str) -> str:
-        return " ".join("".join(normalise(words, language).split())) if language in UNSPACED else words
-
-    references = [text(words, language) for words, language in said]
+    references = [" ".join(_tokens(text, language)) for text, language in said]
     hypotheses = [
-        text(" ".join(line.text for line in lines), language) for lines, (_, language) in zip(heard, said, strict=True)
+        " ".join(_tokens(" ".join(line.text for line in lines), language))
+        for lines, (_, language) in zip(heard, said, strict=True)
     ]
-    return error_rates(references, hypotheses, [language for _, language in said]).wer
+    return float(jiwer.process_words(references, hypotheses).wer)
 
 
 def whole_clips(folder: Path) -> list[tuple[str, str, Audio, str]]:

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vtlab.audio import Audio, silence
+from vtlab.audio import Audio, cut, fade, silence
 from vtlab.engines.transcription import Utterance
 from vtlab.engines.transcription.faster_whisper import FasterWhisper
 from vtlab.engines.voice_activity.silero import Silero
@@ -303,6 +304,48 @@ def test_every_sentence_of_a_spoken_clip_starts_where_it_was_said(
     for segment in reference.segments:
         assert segment.start is not None
         assert min(abs(line.start - segment.start) for line in lines) < 0.15, segment.text
+
+
+SWALLOWED = {  # cuts of clips that the recogniser, given together with pauses between them, does not hear all of
+    "pt": [
+        ("spoken/clips/pt_river_long.mp4", 58.71, 62.44, "Alguns eram de casas, outros eram de oficinas."),
+        ("spoken/clips/pt_station_dialogue.mp4", 6.36, 8.12, "Para hoje ou para amanhã?"),
+        ("spoken/clips/pt_station_dialogue.mp4", 18.83, 21.38, "Tudo bem, eu durmo a viagem inteira mesmo."),
+    ],
+    "fr": [
+        ("people/clips/story_crocodile_fr.mp4", 20.13, 23.55, "Après cela, sa faim est calmée, et il est content."),
+        ("people/clips/programmer_fr.m4a", 1.56, 2.7, "Je m'appelle Éric Joanis."),
+        ("people/clips/programmer_fr.m4a", 3.02, 7.14, "Je suis programmeur au sein de l'équipe des technologies."),
+    ],
+    "en": [
+        ("people/clips/story_city_en.mp4", 186.41, 197.63, "The return bus was filling up quickly."),
+        ("spoken/clips/en_hurry.mp4", 22.91, 26.09, "If anyone asks about refunds, send them to the desk."),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", SWALLOWED)
+def test_no_utterance_between_pauses_is_lost_or_moved(language: str, whisper: FasterWhisper, silero: Silero) -> None:
+    pause_s, at, said, sounds = 1.4, 0.5, [], [silence(0.5, 16000).samples]
+    for file, start, end, text in SWALLOWED[language]:
+        sounds += [
+            fade(cut(speech_of(ROOT / "datasets" / file), start, end), 0.05).samples,
+            silence(pause_s, 16000).samples,
+        ]
+        said.append((at, text))
+        at += end - start + pause_s
+    audio = Audio(np.concatenate(sounds), 16000)
+    findings: list[Finding] = []
+    speech = find_speech(audio, silero, SETTINGS.voice_activity)
+    lines = list(transcribe(audio, speech, whisper, SETTINGS, language, findings.append))
+    for start, text in said:
+        nearest = min(lines, key=lambda line: abs(line.start - start))
+        assert abs(nearest.start - start) < 0.3, text
+        alike = SequenceMatcher(None, nearest.text.lower(), text.lower(), autojunk=False)
+        assert sum(block.size for block in alike.get_matching_blocks()) > 0.5 * min(len(text), len(nearest.text)), text
+    assert unheard_s(findings) == 0
+    texts = [line.text for line in lines]
+    assert len(set(texts)) == len(texts)
 
 
 def test_a_long_pause_stays_silent(whisper: FasterWhisper, silero: Silero) -> None:

@@ -70,7 +70,7 @@ def evaluate(
         UserError: The suite is faulty, no clip could be dubbed under some configuration, or a dub to measure again is
             not kept (`E_NOT_KEPT`).
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> sweep = vtlab.evaluate("evals/smoke.yaml", limit=1)
         >>> sweep.to_frame()[["wer", "chrf"]].shape
@@ -108,7 +108,7 @@ def forecast(suite: str | Path | Suite, limit: int = 0, *, resume: bool = True, 
     Raises:
         UserError: The suite is faulty, or no clip could be dubbed under some configuration.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> found = vtlab.forecast("evals/smoke.yaml", out="nowhere")
         >>> found.plan.total, found.basis
@@ -143,7 +143,7 @@ def evaluate_configuration(
     Raises:
         SettingsError: The suite is faulty, or has no such configuration.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> run = vtlab.evaluate_configuration("evals/smoke.yaml", "beam_size=1", limit=1)
         >>> run.clips().status.to_dict()
@@ -159,11 +159,11 @@ def evaluate_configuration(
             for clip in suite.select_clips(dataset)[: limit or None]
         ]
     run_id = log_configuration(suite, chosen, dataset, results, folder, uri=tracking_uri, load=load)
-    return Run(from_results(chosen.name, results), tuple(results), gates=suite.gates, run_id=run_id)
+    return Run(from_results(f"{suite.name}/{chosen.name}", results), tuple(results), gates=suite.gates, run_id=run_id)
 
 
 def compare(
-    *runs: str | Path,
+    *runs: str | Path | Run,
     suite: str | None = None,
     baseline: str | None = None,
     metrics: Sequence[str] | None = None,
@@ -178,8 +178,8 @@ def compare(
     difference holds 0, no difference is shown.
 
     Args:
-        runs: Runs in MLflow (id, name, or `suite/configuration`), folders of results such as `out/eval/pt-en/base`, or
-            files of `vtlab measure --json`, of any tool's dub.
+        runs: Runs, or names of runs in MLflow (id, name, or `suite/configuration`), folders of results such as
+            `out/eval/pt-en/base`, or files of `vtlab measure --json`, of any tool's dub.
         suite: The newest run of each configuration of this suite, too.
         baseline: The run that the others are compared with; the first by default.
         metrics: Names of metrics, or groups (`text`, `speech`, `sync`, `sound`, `subtitles`, `cost`); all by default.
@@ -195,13 +195,14 @@ def compare(
         InputError: There is no such run, or nothing to compare.
         SettingsError: An unknown metric.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> comparison = vtlab.compare("smoke/beam_size=1", "smoke/beam_size=5")
         >>> "chrf" in set(comparison.differences().metric)
         True
     """
-    systems, first = load_systems(runs, suite, baseline, uri=tracking_uri)
+    named = [run.system if isinstance(run, Run) else run for run in runs]
+    systems, first = load_systems(named, suite, baseline, uri=tracking_uri)
     if votes is not None:
         given = read_votes(Path(votes))
     elif len(systems) == 2:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from vtlab import __version__
-from vtlab.errors import VtlabError
+from vtlab.errors import InputError, VtlabError
 from vtlab.evaluation.compare.comparison import compare_systems
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.sweep.results import ClipResult, measurements, pool_results
@@ -20,11 +21,14 @@ from vtlab.releases.evidence import Contest, Evidence, Gate, judge_gates
 from vtlab.releases.store import Proposal, Release, ReleasedWeights, ReleaseError
 from vtlab.settings import settings_from_dict
 
+if TYPE_CHECKING:
+    from vtlab.evaluation.show.run import Run  # draws with matplotlib, which a server has not
+
 Report = Callable[[str], None]
 
 
 def promote(
-    run: str,
+    run: str | Run,
     gates: str | Path | Mapping[str, Gate] | None = None,
     by: str | None = None,
     force: str | None = None,
@@ -38,7 +42,7 @@ def promote(
     tracking store gets the release as a version of the registered model `vtlab-dub`, where there is one.
 
     Args:
-        run: The run's id, `suite/configuration`, or its configuration's name.
+        run: A run in MLflow, or its id, `suite/configuration`, or its configuration's name.
         gates: Gates to use instead of those of the run's suite: a mapping, or a YAML file.
         by: The metric that decides which is better; by default the first of `policy.QUALITIES` with a gate.
         force: Why to release it in spite of objections.
@@ -50,16 +54,19 @@ def promote(
 
     Raises:
         PromotionError: There are objections, and `force` gives no reason to overrule them. Nothing has changed.
-        InputError: There is no such run.
+        InputError: There is no such run in MLflow.
         EngineError: The configuration repeats the data set's own text.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> vtlab.promote("smoke/beam_size=1", by="chrf").number
         1
     """
     folder = store.releases_folder() if releases is None else Path(releases)
-    tracked = load_run(run)
+    name = run if isinstance(run, str) else run.run_id
+    if name is None:
+        raise InputError("This run is not in MLflow; evaluate its suite, or name a run.", code="E_RUN")
+    tracked = load_run(name)
     if gates is None:
         limits: Mapping[str, Gate] = tracked.gates
     else:
@@ -88,7 +95,7 @@ def rollback(
     Raises:
         ReleaseError: There is nothing to go back to, or it is damaged.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> vtlab.promote("smoke/beam_size=5", force="to show how to go back").number
         2

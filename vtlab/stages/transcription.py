@@ -331,11 +331,15 @@ def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_Heard], 
     inside = [item.word for item in words if piece.speech_s(item.word) > 0 and not _crosses(item.word, pieces)]
     filled = []
     for number, word in enumerate(inside):
-        excess = piece.speech_s(word) - _longest_s(word.text, language)
+        longest = _longest_s(word.text, language)
+        if piece.speech_s(word) > longest + EDGE_S:
+            end = min(word.end, piece.interval.end)
+            filled.append(Interval(end - longest, end))
+            continue
         before = inside[number - 1].end if number else 0.0
         after = inside[number + 1].start if number + 1 < len(inside) else piece.interval.end
-        start = word.start + excess if excess > EDGE_S else max(word.start - EDGE_S, min(before, word.start))
-        filled.append(Interval(start, min(word.end + EDGE_S, max(after, word.end))))
+        start, end = max(word.start - EDGE_S, min(before, word.start)), min(word.end + EDGE_S, max(after, word.end))
+        filled.append(Interval(start, end))
     gaps = _outside(piece.interval, merge_intervals(filled))
     return [gap for gap in gaps if piece.speech_s(gap) >= MISSED_S]
 

@@ -12,19 +12,25 @@ from vtlab.evaluation.tracking.lookup import find_runs, load_run
 
 
 def load_systems(
-    runs: Sequence[str | Path], suite: str | None = None, baseline: str | None = None, *, uri: str | None = None
+    runs: Sequence[str | Path | System],
+    suite: str | None = None,
+    baseline: str | None = None,
+    *,
+    uri: str | None = None,
 ) -> tuple[list[System], str | None]:
     """Return each system once, with names as short as can be, and the baseline's name.
 
     Args:
-        runs: Names of runs, folders or files; see `load_system`.
+        runs: Systems, or names of runs, folders or files; see `load_system`.
         suite: The newest run of each configuration of this suite, too.
         baseline: A run among these, or one more.
 
     Raises:
         InputError: `E_RUN`; there is no such run.
     """
-    found = [system for run in runs for system in load_system(run, uri=uri)]
+    found = []
+    for run in runs:
+        found += [run] if isinstance(run, System) else load_system(run, uri=uri)
     if suite is not None:
         found += load_suite_systems(suite, uri=uri)
     place = None
