@@ -26,6 +26,14 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
+HEAR = """async players => {
+  for (const player of players) {
+    const ended = new Promise(done => player.addEventListener("ended", done, { once: true }));
+    Object.assign(player, { loop: false, playbackRate: 8 });
+    await player.play();
+    await ended;
+  }
+}"""
 HANGS_S = 300  # nothing takes so long that is not stuck, on any machine
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=NEEDED)
@@ -46,6 +54,11 @@ def opened(address: str, width: int = 1400, height: int = 1000) -> Iterator[Page
         browser.close()
 
 
+def hear_both(page: Page) -> None:
+    """Plays both sides of a ballot to their end."""
+    page.locator(".vtlab-side video, .vtlab-side audio").evaluate_all(HEAR)
+
+
 @contextlib.contextmanager
 def served(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """Runs ``vtlab`` with these words and a port of its own in ``folder`` until the block ends; yields the address."""
@@ -53,7 +66,7 @@ def served(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     log = folder / "served.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "vtlab", *words, "--headless", f"--port={port}"],
+            [sys.executable, "-m", "vtlab", words[0], "--headless", f"--port={port}", *words[1:]],
             cwd=folder,
             env={**os.environ, **environment},
             stdout=sink,

@@ -99,7 +99,7 @@ def dub(
         UserError: The languages, engines, weights or the machine must be changed first.
         Cancelled: ``checkpoint`` raised it.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> dub = vtlab.dub("talk.mp4", to="en", source="pt", out="dubbed", tts={"engines": ["piper"]})
         >>> dub.video.name

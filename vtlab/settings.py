@@ -239,7 +239,7 @@ def load_settings(
         SettingsError: A key is unknown, given twice in one place, or out of range. Names the key, where it came from
             and the nearest known key.
 
-    Example:
+    Examples:
         >>> load_settings(overrides=["tts.voice=pf_dora"], environment={}).tts.voice
         'pf_dora'
     """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import mkdocs_gen_files
@@ -13,9 +15,11 @@ from pydantic import BaseModel
 
 from vtlab.engines import KINDS, engine_class, table
 from vtlab.metrics.display import format_target
-from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS
 from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, Section, Settings
+
+ROOT = Path(__file__).parents[2]
 
 
 def main() -> None:
@@ -29,6 +33,14 @@ def main() -> None:
     for name, lines in pages.items():
         with mkdocs_gen_files.open(f"reference/{name}.md", "w") as page:
             page.write("\n".join(lines) + "\n")
+    with mkdocs_gen_files.open("how-to/operate-the-server.md", "w") as page:
+        page.write(server())
+
+
+def server() -> str:
+    """Return the operator's page: the README of the server, which lies beside its code."""
+    text = (ROOT / "serve" / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"\[([^\]]+)\]\((?!https?:|#)[^)]+\)", r"`\1`", text)  # links to files beside it lead nowhere here
 
 
 def commands() -> Iterator[str]:
@@ -83,14 +95,22 @@ def limit_text(part: Any) -> str:
 def metrics() -> Iterator[str]:
     """Yield the page of metrics: one table per subject."""
     yield "# Metrics"
+    yield "\nWhat could not be measured is absent, never 0. `vtlab metrics` lists those of installed packages too.\n"
     for group in GROUPS:
         yield f"\n## {group}\n"
-        rows = []
-        for name in metrics_of(group):
-            metric = METRICS[name]
-            needs = ", ".join(need.name for need in metric.needs)
-            rows.append((f"`{name}`", metric.unit, metric.better, format_target(name), metric.means, needs))
-        yield from markdown_table(("metric", "unit", "better", "target", "what it is", "needs"), rows)
+        rows = [
+            (
+                f"`{metric.name}`",
+                metric.unit,
+                metric.better,
+                format_target(metric.name),
+                ", ".join(need.name for need in metric.needs),
+                metric.means,
+            )
+            for metric in METRICS.values()
+            if metric.group == group
+        ]
+        yield from markdown_table(("metric", "unit", "better", "target", "needs", "what it is"), rows)
 
 
 def engines() -> Iterator[str]:

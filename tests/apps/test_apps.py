@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from browser import needs_browser, opened, served
+from browser import hear_both, needs_browser, opened, served
 from dubbing import PEOPLE, Dubbing
 from playwright.sync_api import Locator, Page, expect
 
-from vtlab.apps import debugging
+from vtlab.apps import debugger
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation.compare import votes as ballots
 from vtlab.evaluation.show.run import load_run
@@ -58,7 +60,7 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
     base = load_settings(settings).model_copy(
         update={"source_language": "pt", "target_language": "en", "store": StoreSettings(folder=store)}
     )
-    debugging.dubbed(CLIP, base, tmp_path / "before", pool, lambda event: None)  # the app finds it in the store
+    debugger.dub_clip(CLIP, base, tmp_path / "before", pool, lambda event: None)  # the app finds it in the store
     words = ["debug", str(CLIP), "--from=pt", "--to=en", f"--settings={settings}"]
     with served(words, tmp_path, {"VTLAB_STORE": str(store)}) as address, opened(address) as page:
         # the dub is in the store: it opens without being asked, and no stage that makes a line runs
@@ -109,10 +111,10 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
         expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
 
         # a click on the time line plays the line from both tracks
-        line = page.locator(".vtlab-line").nth(1).locator("rect").first
+        line = page.locator(".vtlab-segment").nth(1).locator("rect").first
         line.scroll_into_view_if_needed()
         line.click()
-        expect(page.locator(".vtlab-timeline-status")).to_have_text("Line 1: played source and dub")
+        expect(page.locator(".vtlab-timeline-status")).to_have_text("Segment 1: played source and dub")
         picture(page, "debug_timeline")
 
         # the dub plays, with its subtitles over it
@@ -199,6 +201,15 @@ def test_without_a_clip_there_are_knobs_all_the_same(tmp_path: Path) -> None:
         expect(page.get_by_text("Choose the language to dub into.")).to_be_visible()
 
 
+@pytest.mark.parametrize("name", ["take=2.mp4", "1_0", "-- --from=es.mp4"])
+def test_a_file_of_any_name_opens(name: str, tmp_path: Path) -> None:
+    shutil.copy(PEOPLE / "hello_video_en.mp4", tmp_path / name)
+    words = ["debug", "--from=en", "--", name]
+    with served(words, tmp_path, {"VTLAB_STORE": str(tmp_path / "store")}) as address, opened(address) as page:
+        expect(page.get_by_label("or a file's path")).to_have_value(name)
+        expect(page.get_by_text("Choose the language to dub into.")).to_be_visible()
+
+
 def test_vote_by_key_and_find_it_in_mlflow(
     sentences: tuple[Dubbing, Dub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +255,7 @@ def test_vote_by_key_and_find_it_in_mlflow(
             assert "near" not in page.locator(".vtlab-ballot").inner_html().split("base64")[0]
             page.get_by_label("left naturalness 4").click()
             picture(page, "listen")
+            hear_both(page)
             page.locator(".vtlab-ballot").focus()
             page.keyboard.press("ArrowLeft")
             page.keyboard.press("Enter")
@@ -254,13 +266,17 @@ def test_vote_by_key_and_find_it_in_mlflow(
             page.get_by_placeholder("any name, the same each time").press("Enter")
             for number in range(2, len(pairs) + 1):
                 expect(page.get_by_text(f"Pair {number} of {len(pairs)}")).to_be_visible()
+                hear_both(page)
                 page.locator(".vtlab-ballot").focus()
                 page.keyboard.press("ArrowDown")
                 page.keyboard.press("Enter")
             expect(page.get_by_text(f"That was the last of {len(pairs)} pairs")).to_be_visible()
-            page.get_by_text("For whoever runs the test").click()
-            page.get_by_role("button", name="Close the test and log it to MLflow").click()
-            expect(page.get_by_text("Logged to MLflow")).to_be_visible()
+    closed = subprocess.run(
+        [sys.executable, "-m", "vtlab", "listen", "gaps/near", "gaps/far", "--close"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"{len(pairs)} votes of 1 listener on {len(pairs)} pairs." in closed.stdout
+    assert "Logged to MLflow" in closed.stdout
     votes = ballots.read_votes(tmp_path / "out" / "listen" / "gaps-near-against-gaps-far" / "votes.jsonl")
     assert [vote.listener for vote in votes] == ["ana"] * len(pairs)
     first = votes[0]

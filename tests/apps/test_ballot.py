@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import needs_browser, opened, served
+from browser import hear_both, needs_browser, opened, served
 from dubbing import PEOPLE
 from playwright.sync_api import Page, expect
 
 from vtlab import media
-from vtlab.apps.ballot import Ballot, _piece
-from vtlab.apps.sounds import data_url
+from vtlab.apps.ballot import Ballot, _excerpt
 from vtlab.errors import UserError, VtlabError
 from vtlab.evaluation.compare import votes as ballots
 from vtlab.evaluation.compare.votes import Ratings, Showing, Span, Vote, Which
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result
+from vtlab.evaluation.tracking.listening import close_test
 from vtlab.measurement.results import Measurement
+from vtlab.media.snippets import data_url
 from vtlab.metrics.rows import SegmentMeasure
 
 VIDEO = PEOPLE / "sentences_pt.mp4"
@@ -48,7 +49,7 @@ def showings(file: Path, other: Path | None = None) -> list[Showing]:
 
 
 def chosen(number: int, choice: str = "left", press: int = 1, **marks: int) -> dict[str, Any]:
-    return {"number": number, "press": press, "choice": choice, "left_marks": marks, "right_marks": {}}
+    return {"number": number, "press": press, "choice": choice, "left_ratings": marks, "right_ratings": {}}
 
 
 # ---------------------------------------------------------------- without a browser
@@ -56,10 +57,10 @@ def chosen(number: int, choice: str = "left", press: int = 1, **marks: int) -> d
 
 def test_many_at_once_hear_their_own_lines(tmp_path: Path) -> None:
     asked = [*spans(VIDEO), *spans(VIDEO, 0.4)] * 2
-    alone = [_piece(span, tmp_path / "alone") for span in asked]
-    assert len({piece.content for piece in alone}) == 2 * LINES
+    alone = [_excerpt(span, tmp_path / "alone") for span in asked]
+    assert len({excerpt.content for excerpt in alone}) == 2 * LINES
     with ThreadPoolExecutor(6) as pool:
-        together = list(pool.map(lambda span: _piece(span, tmp_path / "work"), asked))
+        together = list(pool.map(lambda span: _excerpt(span, tmp_path / "work"), asked))
     assert together == alone
     assert list((tmp_path / "work").iterdir()) == []
 
@@ -108,10 +109,10 @@ def test_a_pair_that_cannot_be_heard_is_said_and_passed(tmp_path: Path) -> None:
     assert ballot.showing == {"number": 7, "total": 7, "done": True, "skipped": 1}
 
 
-def test_a_disk_that_takes_no_piece_is_said(tmp_path: Path) -> None:
+def test_a_disk_that_takes_no_excerpt_is_said(tmp_path: Path) -> None:
     (tmp_path / "work").touch()
-    with pytest.raises(VtlabError, match=r"No line can be cut in .*work: File exists"):
-        _piece(spans(VIDEO)[0], tmp_path / "work")
+    with pytest.raises(VtlabError, match=r"No segment can be cut in .*work: File exists"):
+        _excerpt(spans(VIDEO)[0], tmp_path / "work")
 
 
 def test_a_vote_that_cannot_be_kept_can_be_given_again(tmp_path: Path) -> None:
@@ -120,13 +121,14 @@ def test_a_vote_that_cannot_be_kept_can_be_given_again(tmp_path: Path) -> None:
 
     def keep(made: Vote) -> None:
         if full:
-            raise UserError("The vote cannot be kept in votes.jsonl: No space left on device.")
+            full_disk = OSError(28, "No space left on device")
+            raise UserError("The vote cannot be kept in careful/votes.jsonl.") from full_disk
         votes.append(made)
 
     ballot = Ballot(showings(VIDEO)[:2], "ana", 0, tmp_path, keep)
     first = ballot.showing
     ballot.chosen = chosen(1)
-    assert "No space left" in ballot.not_kept
+    assert ballot.not_kept == "The vote could not be kept: No space left on device."
     assert ballot.showing == first
     full = False
     ballot.chosen = chosen(1, press=2)
@@ -145,9 +147,16 @@ def test_sound_alone_is_no_black_picture_and_not_in_sync_with_one(tmp_path: Path
 # ---------------------------------------------------------------- in a browser
 
 
-def lay(folder: Path, dub: Path, kind: str = "video", key: str = "k", lines: int = LINES) -> None:
+def lay(
+    folder: Path,
+    dub: Path,
+    kind: str = "video",
+    key: str = "k",
+    lines: int = LINES,
+    names: tuple[str, str] = ("near", "far"),
+) -> None:
     """Results of two runs, as if ``vtlab eval`` had made them."""
-    for configuration, later_s in (("near", 0.0), ("far", 0.4)):
+    for configuration, later_s in zip(names, (0.0, 0.4), strict=True):
         place = clip_folder(folder / "out" / "eval", "s", configuration, "clip")
         rows = [
             SegmentMeasure(
@@ -182,7 +191,7 @@ def test_two_listen_at_once_and_again_when_a_run_was_made_anew(tmp_path: Path) -
     lay(tmp_path, VIDEO)
     votes = tmp_path / ballots.votes_file("s/near", "s/far")
     pairs = ballots.find_pairs("s/near", "s/far", tmp_path / "out" / "eval")
-    pieces = {span: _piece(span, tmp_path).content for pair in pairs for span in (pair.a, pair.b)}
+    pieces = {span: _excerpt(span, tmp_path).content for pair in pairs for span in (pair.a, pair.b)}
     with served(["listen", "s/near", "s/far"], tmp_path, {}) as address:
         with opened(address) as first:
             assert first.context.browser is not None
@@ -198,6 +207,7 @@ def test_two_listen_at_once_and_again_when_a_run_was_made_anew(tmp_path: Path) -
                     sides = (shown.pair.a, shown.pair.b) if shown.left == "a" else (shown.pair.b, shown.pair.a)
                     for player, span in zip(page.locator(".vtlab-side video").all(), sides, strict=True):
                         assert player.get_attribute("src") == data_url(pieces[span], "video/mp4")
+                    hear_both(page)
                 for page in pages.values():  # both are cut at once
                     page.locator(".vtlab-ballot").press("ArrowLeft")
                     page.locator(".vtlab-ballot").press("Enter")
@@ -208,13 +218,12 @@ def test_two_listen_at_once_and_again_when_a_run_was_made_anew(tmp_path: Path) -
 
         lay(tmp_path, VIDEO, key="made anew", lines=1)
         with opened(address) as page:
-            expect(page.get_by_text("You hear two dubs of 1 line.")).to_be_visible()
-            expect(page.get_by_text(f"{2 * LINES} votes are about earlier results")).to_be_visible()
+            expect(page.get_by_text("You hear two dubs of 1 segment.")).to_be_visible()
             begin(page, "ana")
             expect(page.get_by_text("Pair 1 of 1")).to_be_visible()
-            page.get_by_text("For whoever runs the test").click()
-            page.get_by_role("button", name="Close the test and log it to MLflow").click()
-            expect(page.get_by_text("There are no votes on s/near and s/far as they are now")).to_be_visible()
+            with pytest.raises(UserError, match="There are no votes on s/near and s/far as they are now"):
+                close_test("s/near", "s/far", tmp_path / "out" / "eval", votes)
+            hear_both(page)
             page.locator(".vtlab-ballot").press("ArrowLeft")
             page.locator(".vtlab-ballot").press("Enter")
             expect(page.get_by_text("That was the last of 1 pair.")).to_be_visible()
@@ -258,9 +267,17 @@ def test_one_side_plays_at_a_time_and_keys_give_marks(tmp_path: Path) -> None:
         page.get_by_label("right naturalness 5", exact=True).click()  # by mouse, and what follows by keys
         page.keyboard.press("1")
         pressed(page, "right intelligibility 1")
+        # no vote before both were played to the end
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("To choose, play to the end: left, right")).to_be_visible()
+        expect(page.get_by_role("button", name="No difference")).to_be_disabled()
+        expect(page.get_by_text("Pair 1 of 2")).to_be_visible()
+        hear_both(page)
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
         expect(page.get_by_text("Pair 2 of 2")).to_be_visible()
+        expect(page.get_by_text("To choose, play to the end: left, right")).to_be_visible()
     (made,) = ballots.read_votes(tmp_path / ballots.votes_file("s/near", "s/far"))
     other: Which = "b" if made.left == "a" else "a"
     assert made.preferred == other
@@ -283,12 +300,14 @@ def test_sound_alone_and_a_line_that_cannot_be_heard(tmp_path: Path, sound: Path
         assert page.locator("audio").nth(1).evaluate(PLAYS)
         dub = tmp_path / "out" / "eval" / "s" / "far" / "clip" / sound.name
         dub.rename(dub.with_suffix(".away"))
+        hear_both(page)
         page.locator(".vtlab-ballot").press("ArrowDown")
         page.locator(".vtlab-ballot").press("Enter")
         expect(page.get_by_text("cannot be heard: it does not exist.")).to_be_visible()
         dub.with_suffix(".away").rename(dub)
         page.locator(".vtlab-ballot").press("Enter")
         expect(page.get_by_text("Pair 3 of 3")).to_be_visible()
+        hear_both(page)
         page.locator(".vtlab-ballot").press("ArrowDown")
         page.locator(".vtlab-ballot").press("Enter")
         expect(page.get_by_text("That was the last of 3 pairs. 1 of them could not be heard.")).to_be_visible()
@@ -296,3 +315,42 @@ def test_sound_alone_and_a_line_that_cannot_be_heard(tmp_path: Path, sound: Path
         page.reload()
         begin(page, "ana")
         expect(page.get_by_text("Pair 3 of 3")).to_be_visible()
+
+
+@needs_browser
+def test_the_page_is_told_neither_the_names_of_the_runs_nor_the_votes(tmp_path: Path) -> None:
+    """Configurations of a matrix have names with ``=``, by default."""
+    names = ("beam_size=1", "beam_size=5")
+    lay(tmp_path, VIDEO, lines=2, names=names)
+    received: list[str] = []
+    with served(["listen", *(f"s/{name}" for name in names)], tmp_path, {}) as address, opened("about:blank") as page:
+        page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(str(frame))))
+        page.on("response", lambda response: received.append(response.url))
+        page.goto(address)
+        expect(page.get_by_text("You hear two dubs of 2 segments.")).to_be_visible()
+        begin(page, "ana")
+        hear_both(page)
+        page.locator(".vtlab-ballot").press("ArrowLeft")
+        page.locator(".vtlab-ballot").press("Enter")
+        expect(page.get_by_text("Pair 2 of 2")).to_be_visible()
+        received.append(page.content())
+    assert len(received) > 10
+    assert not [text for text in received if "beam_size" in text]
+    (vote,) = ballots.read_votes(tmp_path / ballots.votes_file(*(f"s/{name}" for name in names)))
+    assert vote.preferred == vote.left
+
+
+@needs_browser
+def test_what_the_browser_cannot_play_is_passed(tmp_path: Path) -> None:
+    lay(tmp_path, VIDEO, lines=2)
+    with served(["listen", "s/near", "s/far"], tmp_path, {}) as address, opened(address) as page:
+        begin(page, "ana")
+        page.locator(".vtlab-side video").first.evaluate("player => { player.src = 'data:video/mp4;base64,AAAA' }")
+        expect(page.get_by_text("This browser cannot play the dub on the left.")).to_be_visible()
+        page.locator(".vtlab-ballot").press("Enter")
+        expect(page.get_by_text("Pair 2 of 2")).to_be_visible()
+        hear_both(page)
+        page.locator(".vtlab-ballot").press("ArrowDown")
+        page.locator(".vtlab-ballot").press("Enter")
+        expect(page.get_by_text("That was the last of 2 pairs. 1 of them could not be heard.")).to_be_visible()
+    assert len(ballots.read_votes(tmp_path / ballots.votes_file("s/near", "s/far"))) == 1

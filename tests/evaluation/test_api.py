@@ -11,6 +11,7 @@ from vtlab.errors import InputError
 from vtlab.evaluation import api
 from vtlab.evaluation.promotion import promote
 from vtlab.evaluation.sweep.results import ClipResult, write_result
+from vtlab.metrics.registry import headlines_first
 
 
 @pytest.fixture
@@ -43,8 +44,8 @@ def test_a_comparison_is_a_table_and_a_page(folder: Path, tmp_path: Path) -> Non
 def test_a_run_begins_with_its_headlines(folder: Path) -> None:
     run = api.load_run(folder / "good")
     table = run.to_frame()
-    assert list(table.index[:4]) == ["asr_chrf", "chrf", "bleu", "wer"]
-    assert set(table.index) == set(run.corpus.values)
+    assert list(table.index) == headlines_first(run.corpus.values)
+    assert table.index[0] == "asr_chrf"
     assert list(run.clips().index) == ["clip_0", "clip_1", "clip_2"]
     assert run.plot_drift() is not None and run.plot_speeds() is not None and run.plot_losses() is None
     assert run._repr_html_().startswith("<iframe srcdoc=")
@@ -68,3 +69,14 @@ def test_a_comparison_reads_what_listeners_left(folder: Path, tmp_path: Path, mo
     add_vote(votes_file("try/good", "try/bad"), vote)
     listened = api.compare(folder / "good", folder / "bad", metrics=["chrf"], samples=50).listened
     assert listened is not None and listened.said[0] == "1 vote of 1 listener on 1 pair."
+
+
+def test_tables_are_written_with_the_decimals_of_their_metric(folder: Path) -> None:
+    comparison = api.compare(folder / "good", folder / "bad", metrics=["wer", "chrf"], samples=200)
+    raw, text = (comparison.differences(text=text).set_index("metric") for text in (False, True))
+    assert text.loc["wer", "value"] == f"{raw.loc['wer', 'value']:.3f}"
+    assert text.loc["chrf", "difference"] == f"{raw.loc['chrf', 'difference']:+.1f}"
+    assert text.loc["chrf", "95 % interval"].startswith("[") and "low" not in text
+    assert comparison.to_frame(text=True).loc["wer", "good"] == f"{comparison.to_frame().loc['wer', 'good']:.3f}"
+    run = api.load_run(folder / "good")
+    assert run.to_frame(text=True).loc["chrf", "value"] == f"{run.to_frame().loc['chrf', 'value']:.1f}"

@@ -1,7 +1,8 @@
 import pytest
 from evaluation.made_up import measurement
 
-from vtlab.measurement.results import HEADLINES, Measurement
+from vtlab.measurement.results import Measurement
+from vtlab.metrics.registry import HEADLINES
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,18 @@ from vtlab.evaluation.suite.loader import load_suite
 from vtlab.measurement.inspection import measure
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.pooling import pool, score
-from vtlab.metrics.registry import GROUPS, METRICS, announced, chosen, find_metric, in_order, is_metric, metrics_of
+from vtlab.metrics.registry import (
+    GROUPS,
+    METRICS,
+    announced,
+    chosen,
+    find_metric,
+    headlines_first,
+    in_order,
+    is_metric,
+    metrics_of,
+    source_of,
+)
 
 PEOPLE = Path(__file__).parents[2] / "datasets" / "people"
 
@@ -86,12 +97,17 @@ def test_a_metric_by_its_dotted_path_is_measured_pooled_and_compared() -> None:
 @pytest.mark.usefixtures("package")
 def test_packages_announce_metrics() -> None:
     assert find_metric("lag_s").means == "mean delay of segments"
+    sources = [source_of(name) for name in ("lag_s", LENGTH, "wer")]
+    assert [file and file.name for file in sources] == ["strangers_pitch.py", "strangers_pitch.py", None]
     assert metrics_of("lag_s") == ("lag_s",) and is_metric("lag_s") and is_metric(LENGTH)
     listed = CliRunner().invoke(app, ["metrics", "--json"])
     assert listed.exit_code == 0, listed.output
     rows = {row["name"]: row for row in json.loads(listed.stdout)}
     assert set(rows) == {*METRICS, "lag_s"}
-    assert rows["lag_s"]["needs"] == ["times of speech"] and rows["wer"]["needs"] == ["reference", "record"]
+    assert rows["lag_s"]["needs"] == ["times of speech"] and rows["tts_wer"]["needs"] == [
+        "record",
+        "recognition of the dub",
+    ]
     assert rows["completeness"]["target"] == [1.0, None] and rows["rtf"]["group"] == "cost"
     table = CliRunner().invoke(app, ["metrics"]).output
     assert "lag_s" in table and "mean delay of segments" in table
@@ -117,6 +133,7 @@ def test_what_is_no_metric_is_refused(name: str, message: str) -> None:
 def test_names_groups_and_their_order() -> None:
     assert chosen(["rtf", "wer", "wer"]) == ["wer", "rtf"]
     assert chosen(None) == list(METRICS)
+    assert headlines_first(["rtf", "cer", "wer", "chrf"]) == ["chrf", "wer", "rtf", "cer"]
     assert in_order(["b:c", "rtf", "a:b", "wer"]) == ["wer", "rtf", "a:b", "b:c"]
     assert {metric.group for metric in METRICS.values()} == {*GROUPS, ""}
     for name, metric in METRICS.items():

@@ -4,42 +4,45 @@ const CHOICES = [["left", "← Left is better"], ["same", "↓ No difference"], 
 const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "same" };
 const MARKS = [1, 2, 3, 4, 5];
 const HELP = "A, L: play left, right · 1 to 5: mark the side played last, one scale after the other; Backspace takes " +
-  "the last mark back · ← ↓ →: choose · Enter: save and go on";
+  "the last mark back · ← ↓ →: choose, once both were played to the end · Enter: save and go on";
 
-function made(tag, properties = {}, ...children) {
+function create(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
   return element;
 }
 
-function counted(number, what) {
-  return `${number} ${what}${number === 1 ? "" : "s"}`;
+function countNoun(number, noun) {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 function render({ model, el }) {
-  const root = made("div", { className: "vtlab-ballot", tabIndex: 0 });
+  const root = create("div", { className: "vtlab-ballot", tabIndex: 0 });
   el.append(root);
-  // sides by name: player, marks, and each scale's row; place: the scale that the next key marks
-  let choice = null, sides = {}, current = null, presses = 0;
+  // sides by name: player, whether it was played to the end, marks, and each scale's row; place: the scale that the
+  // next key marks
+  let choice = null, sides = {}, current = null, presses = 0, trouble = false;
 
   function side(name, { kind, address, scales }) {
-    const player = made(kind, { src: address, controls: true, preload: "auto", playsInline: true });
-    player.onplay = () => {
-      for (const other of Object.values(sides)) if (other.player !== player) other.player.pause();
-      turnTo(name);
-    };
+    const player = create(kind, { src: address, controls: true, preload: "auto", playsInline: true });
     const rows = scales.map((scale, place) => {
-      const row = made("div", { className: "vtlab-scale" }, made("span", { textContent: scale }));
+      const row = create("div", { className: "vtlab-scale" }, create("span", { textContent: scale }));
       for (const mark of MARKS) {
-        const button = made("button", { type: "button", textContent: mark, ariaLabel: `${name} ${scale} ${mark}` });
+        const button = create("button", { type: "button", textContent: mark, ariaLabel: `${name} ${scale} ${mark}` });
         button.onclick = () => give(name, place, sides[name].marks[scale] === mark ? null : mark);  // again: taken back
         row.append(button);
       }
       return row;
     });
-    sides[name] = { player, scales, rows, marks: {}, place: 0 };
+    const own = sides[name] = { player, played: false, scales, rows, marks: {}, place: 0 };
+    player.onplay = () => {
+      for (const other of Object.values(sides)) if (other !== own) other.player.pause();
+      turnTo(name);
+    };
+    player.onended = () => { own.played = true; if (sides[name] === own) allowChoice(); };
+    player.onerror = () => { if (sides[name] === own) drawTrouble(`This browser cannot play the dub on the ${name}.`); };
     const title = name === "left" ? "Left (A plays)" : "Right (L plays)";
-    const shown = made("div", { className: "vtlab-side" }, made("h3", { textContent: title }), player, ...rows);
+    const shown = create("div", { className: "vtlab-side" }, create("h3", { textContent: title }), player, ...rows);
     shown.addEventListener("focusin", () => turnTo(name));
     return shown;
   }
@@ -67,7 +70,16 @@ function render({ model, el }) {
     give(current, (place + scales.length - 1) % scales.length, null);
   }
 
+  function allowChoice() {
+    if (trouble) return;
+    const unplayed = Object.keys(sides).filter((name) => !sides[name].played);
+    for (const button of root.querySelectorAll(".vtlab-choices button")) button.disabled = unplayed.length > 0;
+    root.querySelector(".vtlab-unplayed").textContent =
+      unplayed.length ? `To choose, play to the end: ${unplayed.join(", ")}` : "";
+  }
+
   function pick(name) {
+    if (!Object.values(sides).every(({ played }) => played)) return;
     choice = name;
     for (const button of root.querySelectorAll(".vtlab-choices button"))
       button.ariaPressed = String(button.dataset.choice === name);
@@ -75,11 +87,11 @@ function render({ model, el }) {
   }
 
   function next() {
-    const { number, done, trouble } = model.get("showing");
+    const { number, done } = model.get("showing");
     if (done || (choice === null && !trouble)) return;
     presses++;  // the same vote given again after it could not be kept is another press
-    const marks = trouble ? {} : { choice, left_marks: sides.left.marks, right_marks: sides.right.marks };
-    model.set("chosen", { number, press: presses, ...marks });
+    const vote = trouble ? {} : { choice, left_ratings: sides.left.marks, right_ratings: sides.right.marks };
+    model.set("chosen", { number, press: presses, ...vote });
     model.save_changes();
   }
 
@@ -89,53 +101,62 @@ function render({ model, el }) {
     sides[name].player.play();
   }
 
+  function count({ number, total }) {
+    return create("p", { className: "vtlab-count", textContent: `Pair ${number} of ${total}` });
+  }
+
+  function drawTrouble(sentence) {
+    trouble = true;
+    root.replaceChildren(
+      count(model.get("showing")),
+      create("p", { className: "vtlab-trouble", role: "alert", textContent: sentence }),
+      create("button", { type: "button", className: "vtlab-next", onclick: next,
+        textContent: "Go on with the next pair (Enter)" }));
+    root.focus({ preventScroll: true });
+  }
+
   function draw() {
     const showing = model.get("showing");
     choice = current = null;
     sides = {};
+    trouble = false;
     if (showing.done) {
       const skipped = showing.skipped ? ` ${showing.skipped} of them could not be heard.` : "";
-      root.replaceChildren(made("p", { className: "vtlab-done",
-        textContent: `That was the last of ${counted(showing.total, "pair")}.${skipped} Thank you.` }));
+      root.replaceChildren(create("p", { className: "vtlab-done",
+        textContent: `That was the last of ${countNoun(showing.total, "pair")}.${skipped} Thank you.` }));
       return;
     }
-    const count = made("p", { className: "vtlab-count", textContent: `Pair ${showing.number} of ${showing.total}` });
-    const save = made("button", { type: "button", className: "vtlab-next", onclick: next });
-    if (showing.trouble) {
-      save.textContent = "Go on with the next pair (Enter)";
-      root.replaceChildren(count, made("p", { className: "vtlab-trouble", role: "alert",
-        textContent: showing.trouble }), save);
-      root.focus({ preventScroll: true });
-      return;
-    }
-    const choices = made("div", { className: "vtlab-choices" }, ...CHOICES.map(([name, words]) => {
-      const button = made("button", { type: "button", textContent: words, ariaPressed: "false" });
+    if (showing.trouble) return drawTrouble(showing.trouble);
+    const choices = create("div", { className: "vtlab-choices" }, ...CHOICES.map(([name, words]) => {
+      const button = create("button", { type: "button", textContent: words, ariaPressed: "false" });
       button.dataset.choice = name;
       button.onclick = () => pick(name);
       return button;
     }));
-    Object.assign(save, { textContent: "Save and next (Enter)", disabled: true });
     root.replaceChildren(
-      count,
-      made("p", { className: "vtlab-text", textContent: showing.text || "" }),
-      made("div", { className: "vtlab-sides" }, side("left", showing.left), side("right", showing.right)),
-      made("p", { className: "vtlab-hint", ariaLive: "polite", textContent: "Keys 1 to 5 mark the side played last." }),
-      choices, save,
-      made("p", { className: "vtlab-trouble vtlab-not-kept", role: "alert" }),
-      made("p", { className: "vtlab-help", textContent: HELP }));
-    told();
+      count(showing),
+      create("p", { className: "vtlab-text", textContent: showing.text || "" }),
+      create("div", { className: "vtlab-sides" }, side("left", showing.left), side("right", showing.right)),
+      create("p", { className: "vtlab-hint", ariaLive: "polite", textContent: "Keys 1 to 5 mark the side played last." }),
+      create("p", { className: "vtlab-unplayed", ariaLive: "polite" }),
+      choices,
+      create("button", { type: "button", className: "vtlab-next", onclick: next, disabled: true,
+        textContent: "Save and next (Enter)" }),
+      create("p", { className: "vtlab-trouble vtlab-not-kept", role: "alert" }),
+      create("p", { className: "vtlab-help", textContent: HELP }));
+    allowChoice();
+    tellNotKept();
     root.focus({ preventScroll: true });
   }
 
-  function told() {
+  function tellNotKept() {
     const place = root.querySelector(".vtlab-not-kept");
     const why = model.get("not_kept");
     if (place) place.textContent = why ? `${why} Press Enter to try again.` : "";
   }
 
   root.addEventListener("keydown", (event) => {
-    const { done, trouble } = model.get("showing");
-    if (done || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (model.get("showing").done || event.ctrlKey || event.metaKey || event.altKey) return;
     const enters = event.key === "Enter" && !event.target.closest(".vtlab-choices, .vtlab-next");
     if (enters) next();
     else if (trouble) return;
@@ -148,7 +169,7 @@ function render({ model, el }) {
     event.preventDefault();
   });
   model.on("change:showing", draw);
-  model.on("change:not_kept", told);
+  model.on("change:not_kept", tellNotKept);
   draw();
 }
 

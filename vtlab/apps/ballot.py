@@ -1,9 +1,9 @@
-"""A blind pair and the keys to vote on it: left, right or no difference, and marks from 1 to 5 for either side."""
+"""A blind pair and the keys to vote on it: left, right or no difference, and ratings from 1 to 5 for either side."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,28 +11,30 @@ from typing import Any
 import anywidget
 import traitlets
 
-from vtlab.apps.sounds import data_url
 from vtlab.errors import ResourceError, VtlabError
 from vtlab.evaluation.compare.votes import SCALES, Ratings, Showing, Span, Vote, make_vote
+from vtlab.media.snippets import data_url
 
-AROUND_S = 0.3  # of the video before and after a line
-OF_PICTURES = ("sync",)  # scales that say nothing of sound alone
+AROUND_S = 0.3  # of the video before and after a segment
+PICTURE_SCALES = ("sync",)  # scales that a sound without a picture has no rating on
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A line cut out of a dub, as MP4; ``picture``: whether it has one."""
+class Excerpt:
+    """A segment cut out of a dub, as MP4; `picture`: whether it has one."""
 
     content: bytes
     picture: bool
 
 
 class Ballot(anywidget.AnyWidget):
-    """Shows one pair after the other; each vote goes to ``on_vote`` before the next pair comes.
+    """Show one pair after the other, and hand each vote to `on_vote` before the next pair comes.
 
-    ``showing`` holds what the page may know: number, total, text and both sides' sounds, never which run is which; or
-    ``trouble``, why the pair cannot be heard. ``not_kept`` is why the last vote could not be kept: it can be given
-    again.
+    Attributes:
+        showing: What the page may know: number, total, text and both sides' excerpts, never which run is which; or
+            `trouble`, why the pair cannot be heard.
+        chosen: What the page sends: number, choice and ratings; no choice where the browser could not play the pair.
+        not_kept: Why the last vote could not be kept; it can be given again.
     """
 
     _esm = Path(__file__).with_name("ballot.js")
@@ -42,72 +44,84 @@ class Ballot(anywidget.AnyWidget):
     not_kept = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
-        self, shows: list[Showing], listener: str, already: int, work: Path, on_vote: Callable[[Vote], None]
+        self, pairs: Sequence[Showing], listener: str, heard: int, work: Path, on_vote: Callable[[Vote], None]
     ) -> None:
-        """``shows`` are the pairs still to be heard, ``already`` how many this listener has heard before."""
+        """Show the first pair.
+
+        Args:
+            pairs: The pairs still to be heard, in order.
+            listener: The listener's name.
+            heard: The number of pairs that this listener has heard before.
+            work: A folder for excerpts while they are cut.
+            on_vote: Keeps a vote, or raises `VtlabError`.
+        """
         super().__init__()
-        self._shows, self._listener, self._already, self._work, self._on_vote = shows, listener, already, work, on_vote
-        self._at = self._skipped = 0
-        self.observe(self._count, names="chosen")
+        self._pairs, self._listener, self._heard, self._work, self._on_vote = pairs, listener, heard, work, on_vote
+        self._position = self._skipped = 0
+        self.observe(self._take_vote, names="chosen")
         self.showing = self._page(0)
 
-    def _page(self, at: int) -> dict[str, Any]:
-        total = self._already + len(self._shows)
-        if at == len(self._shows):
+    def _page(self, position: int) -> dict[str, Any]:
+        total = self._heard + len(self._pairs)
+        if position == len(self._pairs):
             return {"number": total, "total": total, "done": True, "skipped": self._skipped}
-        showing = self._shows[at]
-        number = self._already + at + 1
+        showing = self._pairs[position]
+        number = self._heard + position + 1
         page: dict[str, Any] = {"number": number, "total": total, "done": False, "text": showing.pair.text}
         left, right = (showing.pair.a, showing.pair.b) if showing.left == "a" else (showing.pair.b, showing.pair.a)
         for side, span in (("left", left), ("right", right)):
             try:
-                page[side] = _side(_piece(span, self._work))
+                page[side] = _side(_excerpt(span, self._work))
             except VtlabError as error:
-                # the path would tell which run it is
-                said = str(error).replace(str(span.file.absolute()), "it").replace(str(span.file), "it")
-                page["trouble"] = f"The dub on the {side} cannot be heard: {said}"
+                reason = str(error)
+                for path in (span.file, self._work):  # they would name the run
+                    reason = reason.replace(str(path.absolute()), "it").replace(str(path), "it")
+                page["trouble"] = f"The dub on the {side} cannot be heard: {reason}"
                 break
         return page
 
-    def _count(self, change: dict[str, Any]) -> None:
+    def _take_vote(self, change: dict[str, Any]) -> None:
         chosen = change["new"]
-        if chosen.get("number") != self._already + self._at + 1 or self._at == len(self._shows):
+        if chosen.get("number") != self._heard + self._position + 1 or self._position == len(self._pairs):
             return  # pressed twice
-        if "trouble" in self.showing:
-            self._skipped += 1
-        page = self._page(self._at + 1)  # before the vote is kept, which can be given again if this fails
-        if "trouble" not in self.showing:
+        skipped = "choice" not in chosen
+        self._skipped += skipped
+        page = self._page(self._position + 1)  # before the vote is kept, which can be given again if this fails
+        if not skipped:
             left, right = (
-                Ratings(**{k: v for k, v in chosen[side].items() if v}) for side in ("left_marks", "right_marks")
+                Ratings(**{scale: rating for scale, rating in chosen[side].items() if rating})
+                for side in ("left_ratings", "right_ratings")
             )
             try:
-                self._on_vote(make_vote(self._shows[self._at], self._listener, chosen["choice"], left, right))
+                self._on_vote(make_vote(self._pairs[self._position], self._listener, chosen["choice"], left, right))
             except VtlabError as error:
-                self.not_kept = str(error)
+                # its own sentence has the path of the votes, which names the runs
+                cause = f": {error.__cause__.strerror}" if isinstance(error.__cause__, OSError) else ""
+                self.not_kept = f"The vote could not be kept{cause}."
                 return
         self.not_kept = ""
-        self._at += 1
+        self._position += 1
         self.showing = page
 
 
-def _side(piece: Piece) -> dict[str, Any]:
+def _side(excerpt: Excerpt) -> dict[str, Any]:
     return {
-        "kind": "video" if piece.picture else "audio",
-        "address": data_url(piece.content, "video/mp4" if piece.picture else "audio/mp4"),
-        "scales": [scale for scale in SCALES if piece.picture or scale not in OF_PICTURES],
+        "kind": "video" if excerpt.picture else "audio",
+        "address": data_url(excerpt.content, "video/mp4" if excerpt.picture else "audio/mp4"),
+        "scales": [scale for scale in SCALES if excerpt.picture or scale not in PICTURE_SCALES],
     }
 
 
-def _piece(span: Span, work: Path) -> Piece:
-    """The line, cut in a folder of its own in ``work``: several listen at once."""
+def _excerpt(span: Span, work: Path) -> Excerpt:
+    """Cut the segment in a folder of its own in `work`, since several may listen at once."""
     from vtlab import media
 
     info = media.probe(span.file)
     try:
         work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=work) as folder:
-            out = Path(folder) / "piece.mp4"
+            out = Path(folder) / "excerpt.mp4"
             media.excerpt(info, out, max(0.0, span.start - AROUND_S), span.end + AROUND_S, Path(folder))
-            return Piece(out.read_bytes(), info.video is not None)
+            return Excerpt(out.read_bytes(), info.video is not None)
     except OSError as error:
-        raise ResourceError(f"No line can be cut in {work}: {error.strerror}.") from error
+        raise ResourceError(f"No segment can be cut in {work}: {error.strerror}.") from error

@@ -70,7 +70,7 @@ def evaluate(
         UserError: The suite is faulty, no clip could be dubbed under some configuration, or a dub to measure again is
             not kept (`E_NOT_KEPT`).
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> sweep = vtlab.evaluate("evals/smoke.yaml", limit=1)
         >>> sweep.to_frame()[["wer", "chrf"]].shape
@@ -108,7 +108,7 @@ def forecast(suite: str | Path | Suite, limit: int = 0, *, resume: bool = True, 
     Raises:
         UserError: The suite is faulty, or no clip could be dubbed under some configuration.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> found = vtlab.forecast("evals/smoke.yaml", out="nowhere")
         >>> found.plan.total, found.basis
@@ -143,7 +143,7 @@ def evaluate_configuration(
     Raises:
         SettingsError: The suite is faulty, or has no such configuration.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> run = vtlab.evaluate_configuration("evals/smoke.yaml", "beam_size=1", limit=1)
         >>> run.clips().status.to_dict()
@@ -195,7 +195,7 @@ def compare(
         InputError: There is no such run, or nothing to compare.
         SettingsError: An unknown metric.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> comparison = vtlab.compare("smoke/beam_size=1", "smoke/beam_size=5")
         >>> "chrf" in set(comparison.differences().metric)

@@ -57,7 +57,7 @@ def promote(
         InputError: There is no such run in MLflow.
         EngineError: The configuration repeats the data set's own text.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> vtlab.promote("smoke/beam_size=1", by="chrf").number
         1
@@ -95,7 +95,7 @@ def rollback(
     Raises:
         ReleaseError: There is nothing to go back to, or it is damaged.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> vtlab.promote("smoke/beam_size=5", force="to show how to go back").number
         2

@@ -78,7 +78,7 @@ def measure(
         InputError: A file cannot be read, or nothing tells the source or a language.
         SettingsError: There is no such metric; names the nearest.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> measured = vtlab.measure("dubbed/talk.en.mp4", reference="dubbed/talk.en.srt", metrics=["text", "sync"])
         >>> measured["completeness"].value, measured["wer"].why_absent

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.display import format_interval, format_target, format_unit, format_value, format_verdict
 from vtlab.metrics.metric import Metric
-from vtlab.metrics.registry import GROUPS, find_metric, in_order
+from vtlab.metrics.registry import GROUPS, find_metric, headlines_first
 from vtlab.metrics.rows import ClipRows
 from vtlab.metrics.text import library
 from vtlab.metrics.units import Unit, units_of
@@ -18,9 +18,6 @@ from vtlab.metrics.units import Unit, units_of
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-# what is looked at first, in this order
-HEADLINES = ("asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms", "sync_onset_mean_abs_ms",
-             "completeness", "voice_mos", "rtf")  # fmt: skip
 OWN_SCORES = ("wer", "chrf", "asr_chrf", "tts_wer")  # of each segment by itself
 
 
@@ -95,9 +92,7 @@ class Measurement(ClipRows):
     def scores(self) -> Iterator[Score]:
         """Yield every metric that was measured, then those that could not be, headlines first."""
         for names in (self.values, self.absent):
-            ordered = [name for name in HEADLINES if name in names]
-            ordered += [name for name in in_order(names) if name not in HEADLINES]
-            for name in ordered:
+            for name in headlines_first(names):
                 yield self[name]
 
     def to_frame(self) -> DataFrame:

@@ -12,6 +12,8 @@ from copy import copy
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 
 from vtlab.errors import SettingsError, nearest
 from vtlab.metrics import cost, quality, recognition, sound, subtitles, timing, translation
@@ -25,6 +27,10 @@ METRICS: dict[str, Metric] = {metric.name: metric for module in MODULES for metr
 # Two are dear in a suite: for ``speech`` every dub is recognised again; for ``cost`` it is made again by itself, from
 # nothing, since the times of a dub that finds half of it in the store say nothing.
 GROUPS = ("text", "speech", "sync", "sound", "subtitles", "cost")
+
+# what is looked at first, in this order
+HEADLINES = ("asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms", "sync_onset_mean_abs_ms",
+             "completeness", "voice_mos", "rtf")  # fmt: skip
 
 
 @cache
@@ -58,6 +64,20 @@ def find_metric(name: str) -> Metric:
         return _load(name, name)
     known = [*METRICS, *announced()]
     raise SettingsError(f"There is no metric {name!r}.{nearest(name, [*known, *GROUPS])} Groups: {', '.join(GROUPS)}.")
+
+
+def source_of(name: str) -> Path | None:
+    """Return the file that a metric of another package comes from; ``None`` for those of this package.
+
+    Raises:
+        SettingsError: There is no such metric.
+    """
+    if name in METRICS:
+        return None
+    find_metric(name)
+    path = announced()[name].value if name in announced() else name
+    spec = find_spec(path.partition(":")[0])
+    return None if spec is None or spec.origin is None else Path(spec.origin)
 
 
 def is_metric(name: str) -> bool:
@@ -109,3 +129,10 @@ def in_order(names: Iterable[str]) -> list[str]:
     """Return the names once each: those of this package in the table's order, then others by name."""
     wanted = set(names)
     return [name for name in METRICS if name in wanted] + sorted(wanted - METRICS.keys())
+
+
+def headlines_first(names: Iterable[str]) -> list[str]:
+    """Return the names once each: first the headlines, then the others in the table's order."""
+    wanted = set(names)
+    headlines = [name for name in HEADLINES if name in wanted]
+    return headlines + in_order(wanted.difference(headlines))

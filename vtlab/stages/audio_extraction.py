@@ -32,7 +32,7 @@ def extract(
     Raises:
         InputError: The setting names a stream that is not there.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from vtlab import media
         >>> from vtlab.settings import AudioExtractionSettings

@@ -43,7 +43,7 @@ def synchronise(
         on_finding: Gets ``rushed`` and ``off_onset``.
         checkpoint: Called for each segment; may block or raise ``Cancelled``.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from vtlab.audio import Audio, silence
         >>> from vtlab.segments import Segment, SpokenSegment, TranslatedSegment

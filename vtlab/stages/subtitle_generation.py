@@ -67,7 +67,7 @@ def generate(
         folder: Where the files go: ``pt.srt``, ``pt.vtt``, ``en.srt``, ``en.vtt``.
         on_finding: Gets what a reader would mind.
 
-    Example:
+    Examples:
         >>> from vtlab import media
         >>> from vtlab.audio import silence
         >>> from vtlab.segments import PlacedSegment, Segment, SpokenSegment, TranslatedSegment

@@ -87,7 +87,7 @@ def translate(
         on_finding: Gets ``length_ratio``, ``repeats``, ``untranslated``, ``not_kept`` and ``split_around``; and
             ``empty`` and ``failed``, which degrade the dub: the segment keeps its source text.
 
-    Example:
+    Examples:
         >>> from vtlab.segments import Segment
         >>> from vtlab.settings import TranslationSettings
         >>> from vtlab.stages import translation

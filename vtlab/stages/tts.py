@@ -99,7 +99,7 @@ def speak(
     Yields:
         Each segment with its speech; with ``failed`` set where no engine could speak it.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from vtlab.audio import Audio
         >>> from vtlab.engines.tts import Voice

@@ -177,7 +177,7 @@ def combine(
     Raises:
         VtlabError: ``E_OUTPUT``: frames were lost or a stream is missing.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from vtlab import media
         >>> from vtlab.settings import AudioSyncSettings, VideoCombinationSettings

@@ -18,8 +18,10 @@ from vtlab.evaluation.sweep.losses import Loss, find_losses
 from vtlab.measurement.results import Measurement
 from vtlab.metrics import bootstrap
 from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled
+from vtlab.metrics.display import format_interval, format_p, format_value
 from vtlab.metrics.pooling import pool
 from vtlab.metrics.registry import chosen, find_metric, in_order
+from vtlab.metrics.text import library
 from vtlab.metrics.units import Over, units_of
 from vtlab.releases.policy import QUALITIES
 
@@ -112,36 +114,47 @@ class ComparisonData:
     seed: int
     listened: Listening | None = None
 
-    def differences(self) -> DataFrame:
-        """Return a row per system and metric: both values, difference, 95 % interval, p, n, and the verdict."""
-        import pandas as pd
+    def differences(self, text: bool = False) -> DataFrame:
+        """Return a row per system and metric: both values, difference, 95 % interval, p, n, and the verdict.
 
-        return pd.DataFrame(
-            [
-                {
-                    "metric": one.metric,
-                    "system": pairing.name,
-                    "baseline": pairing.baseline,
-                    "baseline value": one.baseline,
-                    "value": one.value,
-                    "difference": one.difference,
-                    "low": one.low,
-                    "high": one.high,
-                    "p": one.p,
-                    "n": one.units,
-                    "verdict": one.verdict,
-                }
-                for pairing in self.pairings
-                for one in pairing.differences
-            ]
-        )
+        Args:
+            text: Write numbers as people read them, with the decimals of their metric.
+        """
+        rows: list[dict[str, object]] = []
+        for pairing in self.pairings:
+            for one in pairing.differences:
+                name = one.metric
+                row: dict[str, object] = {"metric": name, "system": pairing.name, "baseline": pairing.baseline}
+                if text:
+                    row |= {
+                        "baseline value": format_value(name, one.baseline),
+                        "value": format_value(name, one.value),
+                        "difference": format_value(name, one.difference, signed=True),
+                        "95 % interval": format_interval(name, one.low, one.high, signed=True),
+                        "p": format_p(one.p),
+                    }
+                else:
+                    row |= {"baseline value": one.baseline, "value": one.value, "difference": one.difference}
+                    row |= {"low": one.low, "high": one.high, "p": one.p}
+                rows.append(row | {"n": one.units, "verdict": one.verdict})
+        frame: DataFrame = library("pandas").DataFrame(rows)
+        return frame
 
-    def to_frame(self) -> DataFrame:
-        """Return a row per metric and a column per system, over the clips that all systems have."""
-        import pandas as pd
+    def to_frame(self, text: bool = False) -> DataFrame:
+        """Return a row per metric and a column per system, over the clips that all systems have.
 
+        Args:
+            text: Write numbers as people read them, with the decimals of their metric.
+        """
         names = in_order(name for system in self.systems for name in system.values)
-        return pd.DataFrame({system.name: system.values for system in self.systems}, index=names)
+        columns: dict[str, object] = {
+            system.name: [
+                format_value(name, system.values.get(name)) if text else system.values.get(name) for name in names
+            ]
+            for system in self.systems
+        }
+        frame: DataFrame = library("pandas").DataFrame(columns, index=names)
+        return frame
 
 
 def compare_systems(

@@ -81,7 +81,7 @@ def new(folder: Path | str, clips: Sequence[NewClip], *, link: bool = False, exa
             translation do not match, or the id is taken. Nothing was written.
         LanguageError: A language is unknown.
 
-    Example:
+    Examples:
         >>> subtitles = {"transcript": Path("talk.pt.srt"), "translation": Path("talk.en.srt")}
         >>> (added,) = new("mine", [NewClip(Path("talk.mp4"), "pt", "en", **subtitles)])  # doctest: +SKIP
     """

@@ -100,7 +100,7 @@ def check(folder_or_name: Path | str) -> Report:
     Raises:
         InputError: (``E_DATASET``) There is no such data set, or its manifest is no text.
 
-    Example:
+    Examples:
         >>> report = check("people")
         >>> report.sound, report.faults[-1].clip, report.faults[-1].message
         (True, 'autumn_zh', '1 of 1 segments have no translation.')

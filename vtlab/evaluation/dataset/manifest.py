@@ -8,6 +8,7 @@ absent.
 from __future__ import annotations
 
 import hashlib
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 DATASETS = Path("datasets")  # where a bare name is looked for, under the working folder
-BUNDLED = Path(__file__).parents[3] / "datasets"  # in a checkout; an installed package has none
+# in a checkout all of them, in an installed package `people`
+_CHECKOUT = Path(__file__).parents[3] / "datasets"
+BUNDLED = _CHECKOUT if _CHECKOUT.is_dir() else Path(sysconfig.get_path("data")) / "share" / "vtlab" / "datasets"
 MANIFEST = "manifest.jsonl"
 EXPECTED = {  # by pydantic's type of error
     "tuple_type": "write a list, such as [a, b]",
@@ -154,7 +157,7 @@ class Dataset:
             Columns ``clip``, ``segment`` (from 1), ``start`` and ``end`` (seconds, NaN where unknown), ``text``,
             ``translation``, ``speaker``, ``source_language`` and ``target_language``.
 
-        Example:
+        Examples:
             >>> frame = load_dataset("spoken").to_frame()
             >>> frame[frame["clip"] == "pt_bakery"].start.tolist()
             [1.7, 6.8, 10.46, 15.71, 18.59, 23.85]
@@ -194,7 +197,7 @@ def load_dataset(folder_or_name: Path | str) -> Dataset:
         InputError: (``E_DATASET``) There is none, or a line of its manifest is wrong; the sentence names the line and
             what to change.
 
-    Example:
+    Examples:
         >>> people = load_dataset("people")
         >>> len(people.clips), people.clip("jfk_en").segments[0].end
         (12, 10.5)

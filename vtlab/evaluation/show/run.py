@@ -31,6 +31,8 @@ from vtlab.languages import language_name
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.display import describe, format_interval, format_target, format_unit, format_value, format_verdict
 from vtlab.metrics.pooling import pool
+from vtlab.metrics.registry import headlines_first
+from vtlab.metrics.text import library
 from vtlab.record import Record
 from vtlab.releases.evidence import Gate
 
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 RESULTS = Path("out/eval")  # where `vtlab eval` leaves results by default
-HEADLINES = ("asr_chrf", "chrf", "bleu", "wer", "sync_within_150ms", "speech_overlap", "speed_p95", "voice_mos", "rtf")
 """The metrics that tables begin with."""
 CLIP_METRICS = ("chrf", "asr_chrf", "wer", "sync_onset_mean_abs_ms", "sync_within_150ms", "speed_max", "rtf")
 AROUND_S = 0.3  # heard before and after a segment
@@ -86,27 +87,33 @@ class Run:
         scores = pool(list(self.system.clips.values()))
         return Corpus(scores.values, scores.signatures, len(self.system.clips), 0)
 
-    def to_frame(self) -> DataFrame:
-        """Return a row per metric, headlines first: value, interval, unit, target, verdict, meaning, signature."""
-        import pandas as pd
+    def to_frame(self, text: bool = False) -> DataFrame:
+        """Return a row per metric, headlines first: value, 95 % interval, unit, target, verdict, meaning, signature.
 
+        Args:
+            text: Write numbers as people read them, with the decimals of their metric.
+        """
         corpus = self.corpus
         bounds = intervals(self.system.clips, corpus.values)
-        rows = [
-            {
-                "metric": name,
-                "value": format_value(name, corpus.values[name]),
-                "95 % interval": format_interval(name, *bounds.get(name, (None, None))),
-                "unit": format_unit(name),
-                "target": format_target(name),
-                "verdict": format_verdict(name, corpus.values[name]),
-                "means": describe(name),
-                "signature": corpus.signatures.get(name, ""),
-            }
-            for name in dict.fromkeys([*HEADLINES, *corpus.values])
-            if name in corpus.values
-        ]
-        return pd.DataFrame(rows).set_index("metric") if rows else pd.DataFrame()
+        rows = []
+        for name in headlines_first(corpus.values):
+            value, (low, high) = corpus.values[name], bounds.get(name, (None, None))
+            row: dict[str, object] = {"metric": name, "value": value, "low": low, "high": high}
+            if text:
+                interval = format_interval(name, low, high)
+                row = {"metric": name, "value": format_value(name, value), "95 % interval": interval}
+            rows.append(
+                row
+                | {
+                    "unit": format_unit(name),
+                    "target": format_target(name),
+                    "verdict": format_verdict(name, value),
+                    "means": describe(name),
+                    "signature": corpus.signatures.get(name, ""),
+                }
+            )
+        frame: DataFrame = library("pandas").DataFrame(rows)
+        return frame.set_index("metric") if rows else frame
 
     def clips(self, metrics: Iterable[str] = CLIP_METRICS) -> DataFrame:
         """Return a row per clip: its status, these metrics, and why it failed."""
@@ -207,11 +214,11 @@ def load_run(run: str | Path, results: str | Path = RESULTS, *, uri: str | None 
     Raises:
         InputError: `E_RUN`; there is no such run, or a folder holds several configurations.
 
-    Example:
+    Examples:
         >>> import vtlab
         >>> run = vtlab.load_run("smoke/beam_size=1")
         >>> run.to_frame().loc["completeness", "value"]
-        '1'
+        '1.000'
     """
     path = Path(run)
     if not path.exists():

@@ -43,7 +43,7 @@ def load_suite(path: Path | str) -> Suite:
         SettingsError: `E_SUITE`; names the file, the line and the change to make.
         InputError: `E_DATASET`; the data set is faulty, or has no such clip or tag.
 
-    Example:
+    Examples:
         >>> load_suite("evals/smoke.yaml").name
         'smoke'
     """

@@ -29,7 +29,7 @@ from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result,
 from vtlab.evaluation.sweep.timing import time_dub, with_costs_of
 from vtlab.events import ignore
 from vtlab.files import atomic_write, sha256_of
-from vtlab.metrics.registry import metrics_of
+from vtlab.metrics.registry import is_metric, metrics_of, source_of
 from vtlab.outputs import Dub
 from vtlab.pipeline import dub
 from vtlab.record import Record
@@ -136,7 +136,7 @@ def result_key(job: Job, configuration: Configuration, clip: Clip) -> str:
             "dub": dub_key(configuration, clip),
             "measuring": hash_of_measuring_code(),
             "clip": clip_digest(clip),
-            "metrics": sorted(job.suite.wanted_metrics()),
+            "metrics": [[name, _hash_of_source(name)] for name in sorted(job.suite.wanted_metrics())],
             "losses": job.suite.losses,
         }
     )
@@ -161,6 +161,12 @@ def dub_key(configuration: Configuration, clip: Clip) -> str:
 
 def _hash(depends: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+
+
+def _hash_of_source(metric: str) -> str:
+    """The hash of the code of a metric from another package, whose own code ``hash_of_measuring_code`` does not see."""
+    file = source_of(metric) if is_metric(metric) else None  # losses are none
+    return "" if file is None else sha256_of(file)
 
 
 @cache

@@ -5,11 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 
 from vtlab.errors import InputError, redact
-from vtlab.evaluation.compare.listening import ListeningOutcome, outcome_values
-from vtlab.evaluation.compare.votes import Which
+from vtlab.evaluation.compare.listening import (
+    ListeningOutcome,
+    describe_earlier,
+    describe_outcome,
+    outcome_values,
+    summarize_votes,
+)
+from vtlab.evaluation.compare.votes import Which, current_votes, find_pairs, read_votes
 from vtlab.evaluation.tracking.connection import tracking_uri
 from vtlab.evaluation.tracking.lookup import load_run
 from vtlab.evaluation.tracking.runs import add_values, attach
+
+
+def close_test(run_a: str, run_b: str, results: Path, votes: Path) -> list[str]:
+    """Log the outcome of a listening test to both runs, and return it in sentences.
+
+    Args:
+        run_a: `suite/configuration`, or a folder of results.
+        run_b: The other run.
+        results: Where `vtlab eval` left its results.
+        votes: The file of votes; those about earlier results do not count.
+
+    Raises:
+        InputError: There are no votes, or no such run in MLflow.
+    """
+    of = {pair.clip: pair.of for pair in find_pairs(run_a, run_b, results)}
+    given = read_votes(votes)
+    counted = current_votes(given, of)
+    outcome = summarize_votes(counted)
+    logged = log_outcome(run_a, run_b, outcome, votes)
+    earlier = [describe_earlier(len(given) - len(counted))] if len(counted) < len(given) else []
+    return [*describe_outcome(run_a, run_b, outcome), *earlier, logged]
 
 
 def log_outcome(run_a: str, run_b: str, outcome: ListeningOutcome, votes: Path) -> str:
