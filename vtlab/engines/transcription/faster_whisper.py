@@ -78,7 +78,7 @@ class FasterWhisper(TranscriptionEngine):
         self._lock = threading.Lock()
 
     def detect_language(self, audio: Audio) -> dict[str, float]:
-        """Probability by language code for 16 kHz mono speech of at most 30 s."""
+        """Return the probability by language code for 16 kHz mono speech of at most 30 s."""
         model = self._model(workers=None)
         if not model.model.is_multilingual:
             return {"en": 1.0}
@@ -86,7 +86,7 @@ class FasterWhisper(TranscriptionEngine):
         return {code: float(probability) for code, probability in probabilities}
 
     def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
-        """For each span (at most 30 s of 16 kHz mono sound) what was said in it, in order, as batches finish."""
+        """Yield for each span (at most 30 s of 16 kHz mono sound) its utterances, in order, as batches finish."""
         batches = self._batches(spans)
         workers = min(self._threads, len(batches))
         model = self._model(workers)
@@ -102,13 +102,13 @@ class FasterWhisper(TranscriptionEngine):
                 threads.shutdown(wait=True, cancel_futures=True)
 
     def _batches(self, spans: Sequence[Interval]) -> list[Sequence[Interval]]:
-        """The spans in batches of at most ``batch_size``, even ones, so that no core waits for the last."""
+        """Return the spans in batches of at most ``batch_size``, even ones, so that no core waits for the last."""
         rounds = -(-len(spans) // (self._options.batch_size * self._threads))
         size = max(1, -(-len(spans) // max(rounds * self._threads, 1)))
         return [spans[first : first + size] for first in range(0, len(spans), size)]
 
     def _model(self, workers: int | None) -> Any:
-        """The model, loaded for so many batches side by side; any that is loaded where ``workers`` is empty."""
+        """Return the model loaded for so many batches side by side, or any loaded one where ``workers`` is ``None``."""
         with self._lock:
             if workers is None:
                 workers = next(iter(self._models), self._threads)

@@ -62,11 +62,11 @@ class Silero(VoiceActivityEngine):
         self._model = get_vad_model()
 
     def speech(self, audio: Audio, threshold: float, min_speech_s: float, min_silence_s: float) -> list[Interval]:
-        """Stretches of speech in 16 kHz mono sound, unpadded, in order; ``ValueError`` at another rate."""
+        """Return spans of speech in 16 kHz mono sound, unpadded, in order; raise ``ValueError`` at another rate."""
         return self.stretches(audio, self.probabilities(audio), threshold, min_speech_s, min_silence_s)
 
     def probabilities(self, audio: Audio) -> NDArray[np.float32]:
-        """Probability of speech per 512 samples of 16 kHz mono sound; ``ValueError`` at another rate.
+        """Return the probability of speech per 512 samples of 16 kHz mono sound; raise ``ValueError`` at another rate.
 
         The network is fed in parts, each with a lead-in that is thrown away, since faster-whisper's wrapper holds all
         windows of its input in memory at once.
@@ -87,7 +87,7 @@ class Silero(VoiceActivityEngine):
     def stretches(
         audio: Audio, probabilities: NDArray[np.float32], threshold: float, min_speech_s: float, min_silence_s: float
     ) -> list[Interval]:
-        """What ``speech`` makes of the probabilities, for who wants several answers of one look."""
+        """Return the spans of speech for given probabilities, so that several thresholds need the network once."""
         rough = _runs(probabilities, threshold, min_silence_s)
         levels = levels_db(audio)
         edged = [_to_level_edges(run, levels, audio.duration) for run in rough]
@@ -95,7 +95,7 @@ class Silero(VoiceActivityEngine):
 
 
 def _runs(probabilities: NDArray[np.float32], threshold: float, min_silence_s: float) -> list[Interval]:
-    """Frames above the threshold as runs; a run ends once ``min_silence_s`` stayed below the lower threshold."""
+    """Return frames above the threshold as runs; a run ends once ``min_silence_s`` stayed below the lower threshold."""
     frame_s = 512 / RATE_HZ
     runs: list[Interval] = []
     start: int | None = None
@@ -116,7 +116,7 @@ def _runs(probabilities: NDArray[np.float32], threshold: float, min_silence_s: f
 
 
 def _to_level_edges(run: Interval, levels: NDArray[np.float64], duration: float) -> Interval:
-    """The run with its edges where the level passes between the surrounding noise and speech, within reach."""
+    """Move the edges of a run to where the level passes between the surrounding noise and speech, within reach."""
     reach = round(EDGE_REACH_S / FRAME_S)
     first, last = round(run.start / FRAME_S), min(round(run.end / FRAME_S), len(levels))
     inside = levels[first:last]
@@ -129,7 +129,7 @@ def _to_level_edges(run: Interval, levels: NDArray[np.float64], duration: float)
 
 
 def _edge(levels: NDArray[np.float64], at: int, reach: int, speech_db: float, *, before: bool) -> int:
-    """Frame where speech begins (``before``) or ends, near frame ``at``."""
+    """Return the frame where speech begins (``before``) or ends, near frame ``at``."""
     low, high = max(0, at - reach), min(len(levels), at + reach)
     around = levels[low:high]
     outside = around[: max(1, at - low)] if before else around[max(0, at - low) :]
