@@ -34,7 +34,7 @@ matrix:
   tts.voice:
     woman: en-us+f2
     any: null
-  ears:
+  recognisers:
     base: {transcription: {cut_pause_s: 0.4}}
     gold: {transcription.engine: reference}
 """

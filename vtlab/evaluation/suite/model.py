@@ -15,9 +15,9 @@
       tts.voice:                    #   ... with a list of values, or with names for them,
         woman: pf_dora
         man: pm_alex
-      ears:                         #   or it has a name of its own, and each named value is a mapping of settings
+      recogniser:                   #   or it has a name of its own, and each named value is a mapping of settings
         base: {transcription.engine: faster_whisper}
-        gold: {transcription.engine: mypackage.ears:Listener}
+        gold: {transcription.engine: mypackage.recogniser:Mine}
     configurations:                 # instead of a matrix: each one with its name; without both there is one, ``base``
       - name: quick
         settings: {transcription.options.faster_whisper.beam_size: 1}
