@@ -14,24 +14,25 @@ def _():
     import marimo as mo
 
     from vtlab import languages
-    from vtlab.apps import controls, debugging, player, sounds
+    from vtlab.apps import controls, debugger, player
     from vtlab.apps.launch import read_arguments
     from vtlab.errors import VtlabError
     from vtlab.events import STAGES
+    from vtlab.media import snippets
     from vtlab.settings import fingerprint, load_settings
 
     return (
-        Event, Lock, Path, STAGES, VtlabError, controls, debugging, fingerprint, languages,
-        load_settings, mo, monotonic, player, read_arguments, sounds,
+        Event, Lock, Path, STAGES, VtlabError, controls, debugger, fingerprint, languages,
+        load_settings, mo, monotonic, player, read_arguments, snippets,
     )  # fmt: skip
 
 
 @app.cell
-def _(debugging, languages, mo, read_arguments):
+def _(debugger, languages, mo, read_arguments):
     arguments = read_arguments()
-    pool = debugging.shared_pool()
-    page = debugging.page_folder()
-    clips = debugging.known_clips()
+    pool = debugger.shared_pool()
+    page = debugger.make_page_folder()
+    clips = debugger.list_clips()
     get_latest, set_latest = mo.state("path")  # of the three ways to choose a clip, the one used last
     choose_clip = mo.ui.dropdown(
         list(clips), label="clip of a data set", searchable=True, allow_select_none=True,
@@ -79,13 +80,13 @@ def _(Path, VtlabError, choose_settings, load_settings, mo):
 
 
 @app.cell
-def _(Path, choose_clip, choose_path, choose_upload, clips, debugging, get_latest):
+def _(Path, choose_clip, choose_path, choose_upload, clips, debugger, get_latest):
     _given = {"path": choose_path.value, "clip": choose_clip.value, "upload": choose_upload.value}
     _ways = [way for way in (get_latest(), *_given) if _given[way]]
     video = clip = None  # the clip is one of a data set, with its reference
     match _ways[:1]:
         case ["upload"]:
-            video = debugging.uploaded(choose_upload.name(), choose_upload.contents())
+            video = debugger.keep_upload(choose_upload.name(), choose_upload.contents())
         case ["clip"]:
             clip = clips[choose_clip.value]
             video = clip.path
@@ -113,9 +114,7 @@ def _(base_settings, choose_from, choose_to, clip, languages, mo, video):
 def _(Lock, STAGES, base_settings, controls, mo):
     # one control per setting of every stage, as the models of the settings describe them; they stay as they are turned
     # when another clip is chosen
-    knobs = mo.ui.dictionary(
-        {stage: controls.section_controls(stage, getattr(base_settings, stage)) for stage in STAGES}
-    )
+    knobs = mo.ui.dictionary({stage: controls.make_controls(stage, getattr(base_settings, stage)) for stage in STAGES})
     run_button = mo.ui.run_button(label="Run", kind="success", keyboard_shortcut="Ctrl-Enter")
     # by cells that name `knobs` itself every turn of one is noticed; those that only show the controls name these
     control_of = knobs.elements
@@ -148,11 +147,11 @@ def _(mo):
 
 @app.cell
 def _(
-    VtlabError, base, controls, debugging, floating, get_asked, get_failed, get_shown, knobs, mo, named_video,
+    VtlabError, base, controls, debugger, floating, get_asked, get_failed, get_shown, knobs, mo, named_video,
     run_button, set_asked, set_failed, video,
 ):  # fmt: skip
     try:
-        _wanted, _wrong = (video, controls.settings_of(base, knobs.value)), None
+        _wanted, _wrong = (video, controls.apply_controls(base, knobs.value)), None
     except VtlabError as _error:
         _wanted, _wrong = None, str(_error)
     _shown, _asked, _failed = get_shown(), get_asked(), get_failed()
@@ -169,13 +168,13 @@ def _(
         _message = mo.callout(_failed, kind="danger")
     elif _asked != _wanted:
         _opening = video == named_video and (_asked is None or _asked[0] != video)
-        if _opening or debugging.runs_at_once(_applied, _wanted[1]):
+        if _opening or debugger.runs_at_once(_applied, _wanted[1]):
             set_failed(None)
             set_asked(_wanted)
         else:
             _why = "nothing is dubbed yet."
             if _applied is not None:
-                _why = f"{debugging.first_changed(_applied, _wanted[1])} and the stages after it are to run again."
+                _why = f"{debugger.first_changed_stage(_applied, _wanted[1])} and the stages after it are to run again."
             _message = mo.callout(f"Press Run: {_why.replace('_', ' ')}", kind="warn")
     floating(0, run_button, _message)
     return
@@ -183,25 +182,25 @@ def _(
 
 @app.cell
 def _(
-    Event, Path, VtlabError, debugging, dubbing, floating, get_asked, mo, monotonic, page, pool, set_failed, set_shown,
+    Event, Path, VtlabError, debugger, dubbing, floating, get_asked, mo, monotonic, page, pool, set_failed, set_shown,
 ):  # fmt: skip
     # in a thread of its own, so that knobs turn and buttons work meanwhile
     mo.stop(get_asked() is None)
 
     def _dub(video, settings, stop, button):
-        thread, told = mo.current_thread(), [monotonic()]
+        thread, drawn_at = mo.current_thread(), [monotonic()]
 
         def show(phrase, share):
             if thread.should_exit:  # something else was asked for meanwhile
                 stop.set()
-            elif monotonic() - told[0] > 0.3:  # what is quick is not told: drawing that takes longer
-                told[0] = monotonic()
+            elif monotonic() - drawn_at[0] > 0.3:  # drawing takes longer than what is quick
+                drawn_at[0] = monotonic()
                 mo.output.replace(floating(1, button, mo.md(f"{share:.0%} {phrase}")))
 
         with dubbing:  # the one before it has ended
             try:
-                folder = debugging.results_folder(Path(page.name), video, "current")
-                made = debugging.dubbed(video, settings, folder, pool, debugging.progress(show), stop)
+                folder = debugger.results_folder(Path(page.name), video, "current")
+                made = debugger.dub_clip(video, settings, folder, pool, debugger.track_progress(show), stop)
                 if not thread.should_exit:
                     mo.output.clear()
                     set_shown((settings, made, video))
@@ -225,7 +224,7 @@ def _(STAGES, base_settings, control_of, controls, get_shown, mo, video):
     mo.stop(get_shown() is not None and get_shown()[2] == video)
     mo.accordion(
         {
-            stage.replace("_", " "): controls.explained(stage, getattr(base_settings, stage), control_of[stage])
+            stage.replace("_", " "): controls.explain_controls(stage, getattr(base_settings, stage), control_of[stage])
             for stage in STAGES
         }
     )
@@ -240,16 +239,16 @@ def _(Path, arguments):
 
 
 @app.cell
-def _(debugging, get_shown, mo, video):
+def _(debugger, get_shown, mo, video):
     mo.stop(get_shown() is None or get_shown()[2] != video)
     shown_settings, dub, shown_video = get_shown()
     record = dub.record
-    stages = debugging.summaries(record)
+    stages = debugger.summarize_stages(record)
     mo.hstack(
         [
             mo.stat(f"{record.wall_s:.1f} s", label="this run"),
-            mo.stat(len(record.segments), label="lines"),
-            mo.stat(f"{record.completeness:.0%}", label="lines spoken"),
+            mo.stat(len(record.segments), label="segments"),
+            mo.stat(f"{record.completeness:.0%}", label="segments spoken"),
             mo.stat(sum(stage.from_store for stage in stages.values()), label="stages from the store"),
             mo.stat("none" if record.loudness_lufs is None else f"{record.loudness_lufs:.1f} LUFS", label="loudness"),
             mo.stat(len(record.findings), label="findings"),
@@ -261,7 +260,7 @@ def _(debugging, get_shown, mo, video):
 
 
 @app.cell
-def _(mo, sounds):
+def _(mo, snippets):
     def picture(draw):
         """What ``draw`` draws, once it comes into view."""
 
@@ -269,7 +268,7 @@ def _(mo, sounds):
             from vtlab import plots
 
             figure = draw()
-            return mo.image(sounds.data_url(plots.png(figure), "image/png"), alt=figure.get_suptitle())
+            return mo.image(snippets.data_url(plots.png(figure), "image/png"), alt=figure.get_suptitle())
 
         return mo.lazy(drawn, show_loading_indicator=True)
 
@@ -277,19 +276,19 @@ def _(mo, sounds):
 
 
 @app.cell
-def _(base_settings, control_of, controls, debugging, mo, stages):
+def _(base_settings, control_of, controls, debugger, mo, stages):
     def section(stage, *results):
         """A stage: what it did on the right, its settings on the left, its findings below."""
         summary = stages[stage]
         number = list(stages).index(stage) + 1
         parts = list(results)
         if summary.findings:
-            _found = debugging.finding_rows(summary.findings)
+            _found = debugger.finding_rows(summary.findings)
             parts.append(mo.ui.table(_found, selection=None, page_size=5, wrapped_columns=["message"]))
         else:
             parts.append(mo.md("<small>No findings.</small>"))
         # many settings scroll: results are not a page apart for their sake
-        settings = controls.explained(stage, getattr(base_settings, stage), control_of[stage]).style(
+        settings = controls.explain_controls(stage, getattr(base_settings, stage), control_of[stage]).style(
             {"max-height": "36rem", "overflow-y": "auto", "padding-right": "0.5rem"}
         )
         left = mo.vstack([mo.md(f"## {number} {stage.replace('_', ' ')}"), mo.md(f"*{summary.sentence}*"), settings])
@@ -320,15 +319,11 @@ def _(mo, record, section):
 
 
 @app.cell
-def _(picture, record, section, shown_video):
+def _(dub, picture, section):
     def _waveform():
-        from vtlab import media, plots
-        from vtlab.segments import Interval
+        from vtlab import plots
 
-        info = media.probe(shown_video)
-        sound = media.speech_blocks(shown_video, info.audio[record.source.audio_stream], info.duration_s)
-        speech = [Interval(start, end) for start, end in record.speech]
-        return plots.waveform(sound, media.SPEECH_HZ, info.duration_s, speech)
+        return plots.source_waveform(dub)
 
     section("audio_extraction", picture(_waveform))
     return
@@ -346,11 +341,11 @@ def _(mo, place, record):
 
 
 @app.cell
-def _(page_s, minute, mo, picture, record, section, shown_video, sounds):
+def _(page_s, minute, mo, picture, record, section, shown_video, snippets):
     _from, _to = minute.value * page_s, min(record.source.seconds, (minute.value + 1) * page_s)
 
     def _heard(video=shown_video, start=_from, end=_to):
-        return mo.audio(sounds.wav(sounds.snippet(video, start, end)))
+        return mo.audio(snippets.wav(snippets.snippet(video, start, end)))
 
     def _words():
         from vtlab import plots
@@ -359,30 +354,30 @@ def _(page_s, minute, mo, picture, record, section, shown_video, sounds):
 
     # drawn and heard when this cell has ended, and its names are gone
 
-    _doubted = [
+    _rows = [
         {
-            "line": line.id,
-            "start": round(line.start, 2),
-            "end": round(line.end, 2),
-            "text": line.text,
-            "confidence": None if line.confidence is None else round(line.confidence, 2),
-            "speaker": line.speaker or "",
+            "segment": segment.id,
+            "start": round(segment.start, 2),
+            "end": round(segment.end, 2),
+            "text": segment.text,
+            "confidence": None if segment.confidence is None else round(segment.confidence, 2),
+            "speaker": segment.speaker or "",
         }
-        for line in record.segments
+        for segment in record.segments
     ]
     section(
         "transcription", minute, mo.lazy(_heard), picture(_words),
-        mo.ui.table(_doubted, selection=None, page_size=8, wrapped_columns=["text"]),
+        mo.ui.table(_rows, selection=None, page_size=8, wrapped_columns=["text"]),
     )  # fmt: skip
     return
 
 
 @app.cell
-def _(debugging, mo, record, section):
+def _(debugger, mo, record, section):
     section(
         "translation",
         mo.ui.table(
-            debugging.text_rows(record), selection=None, page_size=8,
+            debugger.text_rows(record), selection=None, page_size=8,
             wrapped_columns=["source", "translation", "other candidates"],
         ),
     )  # fmt: skip
@@ -391,49 +386,49 @@ def _(debugging, mo, record, section):
 
 @app.cell
 def _(mo, place, record):
-    lines_a_page = 6  # players on a page
-    _pages = max(1, -(-len(record.segments) // lines_a_page))
+    segments_a_page = 6  # players on a page
+    _pages = max(1, -(-len(record.segments) // segments_a_page))
     speech_page = mo.ui.number(
         1, _pages, 1, value=min(place["page"], _pages), label=f"page of {_pages}",
         on_change=lambda value: place.update(page=value),
     )  # fmt: skip
-    return lines_a_page, speech_page
+    return segments_a_page, speech_page
 
 
 @app.cell
-def _(lines_a_page, dub, mo, record, section, sounds, speech_page):
-    def _spoken(line):
+def _(segments_a_page, dub, mo, record, section, snippets, speech_page):
+    def _spoken(segment):
         track = dub.speech_track
-        said = mo.md(f"**{line.id}** {line.spoken_text or '—'}")
-        if line.failed is not None or line.planned_end <= line.planned_start:
-            return mo.hstack([said, mo.md(line.failed or "nothing to say")], widths=[3, 2])
-        player = mo.audio(sounds.line_sound(track, line.planned_start, line.planned_end))
-        about = mo.md(f"<small>{line.voice}, rate {line.rate:.2f}</small>")
-        return mo.hstack([said, about, player], widths=[3, 1, 2], align="center")
+        text = mo.md(f"**{segment.id}** {segment.spoken_text or '—'}")
+        if segment.failed is not None or segment.planned_end <= segment.planned_start:
+            return mo.hstack([text, mo.md(segment.failed or "nothing to say")], widths=[3, 2])
+        player = mo.audio(snippets.segment_sound(track, segment.planned_start, segment.planned_end))
+        about = mo.md(f"<small>{segment.voice}, rate {segment.rate:.2f}</small>")
+        return mo.hstack([text, about, player], widths=[3, 1, 2], align="center")
 
-    _first = (speech_page.value - 1) * lines_a_page
-    section("tts", speech_page, *[_spoken(line) for line in record.segments[_first : _first + lines_a_page]])
+    _first = (speech_page.value - 1) * segments_a_page
+    section("tts", speech_page, *[_spoken(segment) for segment in record.segments[_first : _first + segments_a_page]])
     return
 
 
 @app.cell
-def _(dub, mo, record, shown_video, sounds):
+def _(dub, mo, record, shown_video, snippets):
     from vtlab.apps.timeline import Timeline
 
-    _lines = {line.id: line for line in record.segments}
+    _segments = {segment.id: segment for segment in record.segments}
 
     def _sounds(number):
-        line = _lines[number]
-        source = sounds.line_sound(shown_video, line.start, line.end)
-        said = sounds.line_sound(dub.speech_track, line.planned_start, line.planned_end)
-        return sounds.data_url(source, "audio/wav"), sounds.data_url(said, "audio/wav")
+        segment = _segments[number]
+        source = snippets.segment_sound(shown_video, segment.start, segment.end)
+        dubbed = snippets.segment_sound(dub.speech_track, segment.planned_start, segment.planned_end)
+        return snippets.data_url(source, "audio/wav"), snippets.data_url(dubbed, "audio/wav")
 
     timeline = mo.ui.anywidget(Timeline(record, _sounds))
     return (timeline,)
 
 
 @app.cell
-def _(debugging, mo, picture, record, section, timeline):
+def _(debugger, mo, picture, record, section, timeline):
     def _speeds():
         from vtlab import plots
 
@@ -443,7 +438,7 @@ def _(debugging, mo, picture, record, section, timeline):
         "audio_sync",
         timeline,
         picture(_speeds),
-        mo.ui.table(debugging.sync_rows(record), selection=None, page_size=8, wrapped_columns=["text"]),
+        mo.ui.table(debugger.sync_rows(record), selection=None, page_size=8, wrapped_columns=["text"]),
     )
     return
 
@@ -479,7 +474,7 @@ def _(dub, mo, section):
 @app.cell
 def _(dub, mo, place, player):
     # a long dub is shown in parts
-    _parts = player.parts(dub.media)
+    _parts = player.count_parts(dub.media)
     part = mo.ui.number(
         1, _parts, 1, value=min(place["part"], _parts), label=f"part of {_parts}, {player.PART_S / 60:g} minutes each",
         on_change=lambda value: place.update(part=value),
@@ -491,23 +486,16 @@ def _(dub, mo, place, player):
 def _(dub, part, picture, player, record, section, shown_settings):
     _file = dub.media
 
-    # drawn when this cell has ended, and its names are gone
-    def _loudness(file=_file, target=shown_settings.audio_sync.loudness_lufs):
-        from vtlab import media, plots
-        from vtlab.audio import LoudnessMeter
+    def _loudness():
+        from vtlab import plots
 
-        info = media.probe(file)
-        stream = info.audio[0]
-        meter = LoudnessMeter(stream.rate, stream.channels)
-        for block in media.decode_blocks(file, stream, stream.rate, stream.channels, info.duration_s):
-            meter.add(block)
-        return plots.loudness(meter, target)
+        return plots.dub_loudness(dub)
 
     _subtitles = None  # where they are in the picture already
     if not shown_settings.video_combination.burn_subtitles:
         _subtitles = dub.webvtt.get(record.target_language)
-    _player = player.show(_file, _subtitles, record.target_language, part.value - 1)
-    section("video_combination", *([part] if player.parts(_file) > 1 else []), _player, picture(_loudness))
+    _player = player.show_part(_file, _subtitles, record.target_language, part.value - 1)
+    section("video_combination", *([part] if player.count_parts(_file) > 1 else []), _player, picture(_loudness))
     return
 
 
@@ -522,12 +510,12 @@ def _(dub, mo):
 
 
 @app.cell
-def _(Path, VtlabError, debugging, fingerprint, mo, save_button, settings_file, shown_settings, shown_video):
+def _(Path, VtlabError, debugger, fingerprint, mo, save_button, settings_file, shown_settings, shown_video):
     saved = None
     if save_button.value:
         try:
-            _file = debugging.save_settings(shown_settings, Path(settings_file.value.strip()).expanduser())
-            _command = debugging.command(shown_video, shown_settings, _file)
+            _file = debugger.save_settings(shown_settings, Path(settings_file.value.strip()).expanduser())
+            _command = debugger.format_command(shown_video, shown_settings, _file)
             saved = mo.callout(
                 f"Saved {_file}, with which what is above was made (fingerprint {fingerprint(shown_settings)}): "
                 f"{_command}",
@@ -540,25 +528,25 @@ def _(Path, VtlabError, debugging, fingerprint, mo, save_button, settings_file, 
 
 @app.cell
 def _(
-    Path, VtlabError, base, clip, compare_button, debugging, dub, mo, page, player, pool, record, shown_settings,
+    Path, VtlabError, base, clip, compare_button, debugger, dub, mo, page, player, pool, record, shown_settings,
     shown_video,
 ):  # fmt: skip
     compared = None
     if compare_button.value:
         try:
             with mo.status.spinner("Dubbing with the base configuration and measuring both"):
-                _folder = debugging.results_folder(Path(page.name), shown_video, "base")
-                _base = debugging.dubbed(shown_video, base, _folder, pool, lambda event: None)
+                _folder = debugger.results_folder(Path(page.name), shown_video, "base")
+                _base = debugger.dub_clip(shown_video, base, _folder, pool, lambda event: None)
                 _reference = None if clip is None else clip.segments
-                _rows = debugging.metric_differences(shown_video, _base, dub, _reference)
+                _rows = debugger.compare_metrics(shown_video, _base, dub, _reference)
             _file = _base.media
             _subtitles = _base.webvtt.get(record.target_language)
             compared = mo.vstack(
                 [
                     mo.md("### Against the base configuration"),
-                    mo.ui.table(debugging.changes(base, shown_settings), selection=None, label="settings"),
-                    mo.ui.table(_rows, selection=None, page_size=40, wrapped_columns=["what it is"]),
-                    mo.accordion({"the dub with the base configuration": player.show(
+                    mo.ui.table(debugger.list_changes(base, shown_settings), selection=None, label="settings"),
+                    mo.ui.table(_rows, selection=None, page_size=40, wrapped_columns=["meaning"]),
+                    mo.accordion({"the dub with the base configuration": player.show_part(
                         _file, _subtitles, record.target_language
                     )}),
                 ]

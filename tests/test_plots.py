@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import sys
+import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dubbing import Dubbing
 from evaluation.made_up import measurement
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from pandas import DataFrame
 
 from vtlab import plots
 from vtlab.audio import LoudnessMeter
 from vtlab.errors import InputError
 from vtlab.measurement.results import Measurement
+from vtlab.media.snippets import AROUND_S
 from vtlab.metrics.rows import SegmentMeasure
+from vtlab.outputs import Dub
 from vtlab.plots import BLUE, GREY, ORANGE, RED, SHADE, Change, Estimate, Point
 from vtlab.record import Record, SegmentRecord, Source, WordRecord
 from vtlab.segments import Interval
@@ -50,6 +57,32 @@ def test_drift_shows_the_clips_that_drift_most_and_says_so() -> None:
     assert [axes.get_title(loc="left") for axes in figure.axes] == [f"clip_{n}" for n in range(4, 12)]
     assert "the 8 of 12 clips that drift most" in _headline(figure)
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
+
+
+def test_a_table_is_whole() -> None:
+    page = plots.table(DataFrame({"text": ["<b>" + "word " * 100] * 100, "seconds": [1.23456] * 100})).to_html()
+    assert page.count("&lt;b&gt;" + "word " * 100) == 100 and page.count(">1.23<") == 100
+
+
+def test_segments_have_players_of_source_and_dub(sentences: tuple[Dubbing, Dub]) -> None:
+    dub = sentences[1]
+    second = dub.record.segments[1]
+    page = plots.segments(dub, second.start, second.end).to_html()
+    (source, dubbed) = re.findall(r"<audio [^>]*src='data:audio/wav;base64,([^']+)'", page)
+    for sound, (start, end) in (
+        (source, (second.start, second.end)),
+        (dubbed, (second.planned_start, second.planned_end)),
+    ):
+        with wave.open(io.BytesIO(base64.b64decode(sound))) as file:
+            seconds = file.getnframes() / file.getframerate()
+        assert seconds == pytest.approx(end - start + 2 * AROUND_S, abs=0.01)
+    assert second.text in page and second.translation in page and dub.record.segments[0].text not in page
+
+
+def test_source_and_dub_are_drawn_from_their_files(sentences: tuple[Dubbing, Dub]) -> None:
+    dub = sentences[1]
+    assert f"of {dub.record.source.seconds:.1f} s" in _headline(plots.source_waveform(dub))
+    assert f"{dub.record.loudness_lufs:.1f} LUFS" in _headline(plots.dub_loudness(dub))
 
 
 def test_speed_histogram_counts_every_line() -> None:

@@ -128,6 +128,27 @@ class Dub:
         columns = ["stage", "code", "severity", "segment", "message", "value", "limit"]
         return pd.DataFrame([finding.model_dump() for finding in self.record.findings], columns=columns)
 
+    def stages(self) -> pd.DataFrame:
+        """Return a row for each stage: its engines, its times in seconds, and answers computed or from the store."""
+        import pandas as pd
+
+        engines: dict[str, list[str]] = {}
+        for engine in self.record.engines:
+            weights = "".join(f", {weights['name']}" for weights in engine.weights)
+            engines.setdefault(engine.stage, []).append(f"{engine.engine} {engine.languages}".strip() + weights)
+        rows = [
+            {
+                "engines": "; ".join(engines.get(stage.stage, [])),
+                "seconds": stage.seconds,
+                "cpu_s": stage.cpu_s,
+                "load_s": stage.load_s,
+                "computed": stage.computed,
+                "reused": stage.reused,
+            }
+            for stage in self.record.stages
+        ]
+        return pd.DataFrame(rows, index=pd.Index([stage.stage for stage in self.record.stages], name="stage"))
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows: source and dub to play, the time line, and the findings."""
         record = self.record

@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import io
 import itertools
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,16 +24,21 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from vtlab import media
 from vtlab.audio import LOUDNESS_HOP_S, SHORT_TERM_HOPS, LoudnessMeter
 from vtlab.errors import InputError
 from vtlab.measurement.results import Measurement
+from vtlab.media.snippets import data_url, segment_sound
 from vtlab.metrics.timing import ONSET_TOLERANCE_MS
+from vtlab.outputs import Dub
 from vtlab.record import Record, SegmentRecord
 from vtlab.segments import Interval
 from vtlab.settings import AudioSyncSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pandas import DataFrame
+    from pandas.io.formats.style import Styler
 
 INK, GREY, SHADE, GROUND = "#1b1e23", "#7f7f7f", "#bdbdbd", "#fefefe"
 BLUE, ORANGE, GREEN, SKY, PURPLE = "#0072b2", "#e69f00", "#009e73", "#56b4e9", "#cc79a7"
@@ -257,6 +263,14 @@ def waveform(blocks: Iterable[NDArray[np.float32]], rate: int, seconds: float, s
     return figure
 
 
+def source_waveform(dub: Dub) -> Figure:
+    """Draw the source's sound, and the spans in which voice activity found speech."""
+    stream = media.probe(dub.source).audio[dub.record.source.audio_stream]
+    seconds = dub.record.source.seconds
+    speech = [Interval(start, end) for start, end in dub.record.speech]
+    return waveform(media.speech_blocks(dub.source, stream, seconds), media.SPEECH_HZ, seconds, speech)
+
+
 def words(record: Record, start: float = 0.0, end: float | None = None) -> Figure:
     """Draw each recognised word at its time, sentence by sentence; words less probable than `DOUBTED` stand out.
 
@@ -384,6 +398,16 @@ def loudness(meter: LoudnessMeter, target_lufs: float = TARGET_LUFS) -> Figure:
     return figure
 
 
+def dub_loudness(dub: Dub) -> Figure:
+    """Draw the loudness of the dubbed video or sound, against the target of its settings."""
+    info = media.probe(dub.media)
+    stream = info.audio[0]
+    meter = LoudnessMeter(stream.rate, stream.channels)
+    for block in media.decode_blocks(dub.media, stream, stream.rate, stream.channels, info.duration_s):
+        meter.add(block)
+    return loudness(meter, dub.record.settings["audio_sync"]["loudness_lufs"])
+
+
 def subtitle_frame(video: Path, time_s: float, subtitles: Path | None = None) -> Figure:
     """Draw the frame at `time_s` with its cue from the file `subtitles`, else from the video, in the dub's language.
 
@@ -404,6 +428,28 @@ def subtitle_frame(video: Path, time_s: float, subtitles: Path | None = None) ->
         )  # fmt: skip
     _headline(figure, f"{time_s:.1f} s" + ("" if cue else ", no subtitle here"))
     return figure
+
+
+def table(frame: DataFrame) -> Styler:
+    """Return a table that a notebook shows whole: every row, no text cut off, fractions with two decimals."""
+    return frame.style.format(precision=2, na_rep="", escape="html")
+
+
+def segments(dub: Dub, start: float = 0.0, end: float = math.inf) -> Styler:
+    """Return a table of the segments from `start` to `end`, seconds, with a player for source and dub of each."""
+    rows = [segment for segment in dub.record.segments if segment.end > start and segment.start < end]
+    frame = dub.lines().loc[[segment.id for segment in rows], ["text", "translation", "speed", "onset_drift_s"]]
+    stream = dub.record.source.audio_stream
+    frame.insert(1, "source", [_audio(dub.source, row.start, row.end, stream) for row in rows])
+    frame.insert(3, "dub", [_audio(dub.media, row.planned_start, row.planned_end) for row in rows])
+    return table(frame).format(subset=["source", "dub"])
+
+
+def _audio(file: Path, start: float, end: float, stream: int = 0) -> str:
+    if end <= start:
+        return ""
+    url = data_url(segment_sound(file, start, end, stream), "audio/wav")
+    return f"<audio controls preload='none' style='width: 12em' src='{url}'></audio>"
 
 
 def _figure(

@@ -14,7 +14,7 @@ from browser import hear_both, needs_browser, opened, served
 from dubbing import PEOPLE, Dubbing
 from playwright.sync_api import Locator, Page, expect
 
-from vtlab.apps import debugging
+from vtlab.apps import debugger
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation.compare import votes as ballots
 from vtlab.evaluation.show.run import load_run
@@ -60,7 +60,7 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
     base = load_settings(settings).model_copy(
         update={"source_language": "pt", "target_language": "en", "store": StoreSettings(folder=store)}
     )
-    debugging.dubbed(CLIP, base, tmp_path / "before", pool, lambda event: None)  # the app finds it in the store
+    debugger.dub_clip(CLIP, base, tmp_path / "before", pool, lambda event: None)  # the app finds it in the store
     words = ["debug", str(CLIP), "--from=pt", "--to=en", f"--settings={settings}"]
     with served(words, tmp_path, {"VTLAB_STORE": str(store)}) as address, opened(address) as page:
         # the dub is in the store: it opens without being asked, and no stage that makes a line runs
@@ -111,10 +111,10 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
         expect(page.get_by_text("What is below was made with these settings.")).to_be_visible()
 
         # a click on the time line plays the line from both tracks
-        line = page.locator(".vtlab-line").nth(1).locator("rect").first
+        line = page.locator(".vtlab-segment").nth(1).locator("rect").first
         line.scroll_into_view_if_needed()
         line.click()
-        expect(page.locator(".vtlab-timeline-status")).to_have_text("Line 1: played source and dub")
+        expect(page.locator(".vtlab-timeline-status")).to_have_text("Segment 1: played source and dub")
         picture(page, "debug_timeline")
 
         # the dub plays, with its subtitles over it

@@ -14,13 +14,13 @@ from playwright.sync_api import Page, expect
 
 from vtlab import media
 from vtlab.apps.ballot import Ballot, _excerpt
-from vtlab.apps.sounds import data_url
 from vtlab.errors import UserError, VtlabError
 from vtlab.evaluation.compare import votes as ballots
 from vtlab.evaluation.compare.votes import Ratings, Showing, Span, Vote, Which
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, write_result
 from vtlab.evaluation.tracking.listening import close_test
 from vtlab.measurement.results import Measurement
+from vtlab.media.snippets import data_url
 from vtlab.metrics.rows import SegmentMeasure
 
 VIDEO = PEOPLE / "sentences_pt.mp4"

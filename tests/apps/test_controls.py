@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vtlab.apps.controls import _range, section_controls, settings_of
+from vtlab.apps.controls import _describe_range, apply_controls, make_controls
 from vtlab.errors import SettingsError
 from vtlab.events import STAGES
 from vtlab.settings import Settings, settings_from_dict
@@ -25,19 +25,19 @@ OTHER = {
 @pytest.mark.parametrize("data", [{}, OTHER], ids=["default", "other"])
 def test_controls_hold_the_settings_they_were_made_of(data: dict[str, Any]) -> None:
     settings = settings_from_dict(data)
-    values = {stage: section_controls(stage, getattr(settings, stage)).value for stage in STAGES}
-    assert settings_of(Settings(), values) == settings
+    values = {stage: make_controls(stage, getattr(settings, stage)).value for stage in STAGES}
+    assert apply_controls(Settings(), values) == settings
 
 
 def test_a_control_has_the_bounds_and_choices_of_its_setting() -> None:
-    controls = section_controls("audio_sync", Settings().audio_sync).elements
+    controls = make_controls("audio_sync", Settings().audio_sync).elements
     assert (controls["loudness_lufs"].start, controls["loudness_lufs"].stop) == (-40, -10)
     assert controls["keep_speech_track"].value is False
-    assert list(section_controls("video_combination", Settings().video_combination).elements["background"].options) == [
+    assert list(make_controls("video_combination", Settings().video_combination).elements["background"].options) == [
         "duck",
         "none",
     ]
-    assert "reference" in section_controls("transcription", Settings().transcription).elements["engine"].options
+    assert "reference" in make_controls("transcription", Settings().transcription).elements["engine"].options
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_a_control_has_the_bounds_and_choices_of_its_setting() -> None:
 )
 def test_what_is_wrong_is_named(section: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        settings_of(Settings(), {section: values})
+        apply_controls(Settings(), {section: values})
 
 
 def test_engines_have_their_own_options() -> None:
     section = settings_from_dict({"tts": {"options": {"piper": {"noise_scale": 0.0}}}}).tts
-    piper = section_controls("tts", section).elements["options"].elements["piper"]
+    piper = make_controls("tts", section).elements["options"].elements["piper"]
     assert {"voices", "noise_scale"} <= set(piper.elements)
     base = settings_from_dict({"tts": {"options": {"piper": {"noise_scale": 0.0}}}})
-    turned = settings_of(base, {"tts": {"options": {"piper": {"noise_w_scale": 0.5}, "espeak": {}}}})
+    turned = apply_controls(base, {"tts": {"options": {"piper": {"noise_w_scale": 0.5}, "espeak": {}}}})
     # what was said stays said, what nobody touched stays unsaid
     assert turned.tts.options == {"piper": {"noise_scale": 0.0, "noise_w_scale": 0.5}}
 
@@ -70,10 +70,10 @@ def test_engines_have_their_own_options() -> None:
     [("audio_sync", "loudness_lufs", "from -40 to -10"), ("audio_sync", "gap_s", "from 0"), ("tts", "voice", "")],
 )
 def test_ranges_are_told(section: str, setting: str, said: str) -> None:
-    assert _range(type(getattr(Settings(), section)).model_fields[setting]) == said
+    assert _describe_range(type(getattr(Settings(), section)).model_fields[setting]) == said
 
 
 def test_text_is_read_as_yaml() -> None:
-    made = settings_of(Settings(), {"tts": {"engines": "kokoro, espeak", "speakers": "{ana: pf_dora}"}})
+    made = apply_controls(Settings(), {"tts": {"engines": "kokoro, espeak", "speakers": "{ana: pf_dora}"}})
     assert made.tts.speakers == {"ana": "pf_dora"}
     assert made.tts.engines == ("kokoro", "espeak")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,23 @@ def test_committed_as_they_should_be(notebook):
     )
 
 
+@pytest.mark.parametrize("notebook", COMMITTED, ids=lambda file: file.stem)
+def test_papermill_lists_each_parameter_with_type_and_meaning(notebook):
+    command = [sys.executable, "-m", "papermill", "--help-notebook", notebook]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Unable to parse" not in done.stdout + done.stderr
+    listed = re.findall(r"^  (\w+): ([\w ]+) \(default .*?\)\s+(\S.*)$", done.stdout, re.MULTILINE)
+    assert [name for name, *_ in listed] == list(notebooks._declared(notebook))
+    assert {kind for _, kind, _ in listed} <= {"str", "int", "float", "list", "dict"}
+
+
+@pytest.mark.parametrize("notebook", COMMITTED, ids=lambda file: file.stem)
+def test_notebooks_use_the_face_alone(notebook):
+    source = "\n".join(cell.source for cell in nbformat.read(notebook, 4).cells if cell.cell_type == "code")
+    imports = {line for line in source.splitlines() if re.match(r"\s*(import|from) ", line)}
+    assert {line for line in imports if "IPython.display" not in line} == {"import vtlab", "from vtlab import plots"}
+
+
 @pytest.mark.parametrize("app", ["debug", "listen"])
 def test_apps_run_without_arguments(app, tmp_path):
     """Every cell, in an interpreter alone: a browser would show an empty page where one cannot import."""
@@ -155,7 +173,7 @@ def test_dub(bench, tmp_path, monkeypatch):
         "video": ROOT / "datasets" / "people" / "clips" / f"{CLIP}.mp4",
         "source_language": "en",
         "target_language": "pt",
-        "settings": ["tts.engines=[espeak]", "transcription.options.faster_whisper.beam_size=1"],
+        "overrides": {"tts.engines": ["espeak"], "transcription": {"options": {"faster_whisper": {"beam_size": 1}}}},
         "out": tmp_path,
     }
     out = notebooks.execute("dub", given, tmp_path / "dub.ipynb")
@@ -164,7 +182,8 @@ def test_dub(bench, tmp_path, monkeypatch):
     assert len(pictures) == 6
     record = Record.model_validate_json((tmp_path / f"{CLIP}.pt.dub.json").read_text(encoding="utf-8"))
     page = out.with_suffix(".html").read_text(encoding="utf-8")
-    assert all(line.spoken_text in page for line in record.segments)
+    assert all(segment.spoken_text in page for segment in record.segments)
+    assert page.count("<audio ") == 2 * len(record.segments)
 
 
 def test_evaluate_and_compare(bench, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What the marimo apps do: controls made from the settings, one clip dubbed again and again, blind listening tests.
+"""Parts of the marimo apps: controls made from the settings, one clip dubbed again and again, blind listening tests.
 
-The notebooks ``debug.py`` and ``listen.py`` lay out what is made here.
+The notebooks `debug.py` and `listen.py` lay them out.
 """

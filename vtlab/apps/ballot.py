@@ -11,9 +11,9 @@ from typing import Any
 import anywidget
 import traitlets
 
-from vtlab.apps.sounds import data_url
 from vtlab.errors import ResourceError, VtlabError
 from vtlab.evaluation.compare.votes import SCALES, Ratings, Showing, Span, Vote, make_vote
+from vtlab.media.snippets import data_url
 
 AROUND_S = 0.3  # of the video before and after a segment
 PICTURE_SCALES = ("sync",)  # scales that a sound without a picture has no rating on

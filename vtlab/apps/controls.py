@@ -1,4 +1,4 @@
-"""Controls for a section of the settings, made from its model: names, ranges and explanations stand there once."""
+"""Controls for a section of the settings, made from its model: its names, ranges and descriptions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import yaml
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 
 from vtlab.engines import engine_options, table
@@ -24,65 +25,82 @@ ENGINE_FIELDS = {("transcription", "engine"): "transcription", ("voice_activity"
 OPTIONS = "options"  # of a section named as a kind of engine: engine name → its own options
 
 
-def section_controls(name: str, section: BaseModel) -> dictionary:
-    """One control per setting of ``section``, which stands under ``name`` in the settings; nested sections nest.
+def make_controls(name: str, section: BaseModel) -> dictionary:
+    """Return a control for each setting of a section; nested sections nest, as do the options of each engine.
 
-    Numbers keep the bounds of the model, choices are choices; engine lists and whatever may be empty are text, read as
-    YAML. Engines have their own options as controls, as if each were a section.
+    Numbers keep the bounds of the model, choices are choices; lists of engines and whatever may be empty are text, read
+    as YAML.
+
+    Args:
+        name: The section's name in the settings.
+        section: The section, whose values the controls begin with.
     """
     import marimo as mo
 
     elements: dict[str, Any] = {}
-    for key, field in type(section).model_fields.items():
-        value = getattr(section, key)
+    for key, value in section:
         if isinstance(value, Section):
-            elements[key] = section_controls(key, value)
+            elements[key] = make_controls(key, value)
         elif key == OPTIONS:
             engines = {engine: engine_options(name, engine, value) for engine in _engines(name, value)}
-            elements[key] = mo.ui.dictionary({one: section_controls(one, own) for one, own in engines.items()})
+            elements[key] = mo.ui.dictionary({engine: make_controls(engine, own) for engine, own in engines.items()})
         else:
-            elements[key] = _control(name, key, field, value)
+            elements[key] = _control(name, key, type(section).model_fields[key], value)
     return mo.ui.dictionary(elements)
 
 
-def explained(name: str, section: BaseModel, controls: dictionary) -> Html:
-    """The controls of ``section_controls`` below one another, each with its range and what the model says of it."""
+def explain_controls(name: str, section: BaseModel, controls: dictionary) -> Html:
+    """Lay out the controls of `make_controls` below one another, each with its range and description.
+
+    Args:
+        name: The section's name in the settings.
+        section: The section that the controls were made from.
+        controls: The controls.
+    """
     import marimo as mo
 
     rows: list[Any] = []
-    for key, field in type(section).model_fields.items():
-        value, control = getattr(section, key), controls.elements[key]
+    for key, value in section:
+        control = controls.elements[key]
         if isinstance(value, Section):
-            rows.append(mo.accordion({key.replace("_", " "): explained(key, value, cast("dictionary", control))}))
+            rows.append(
+                mo.accordion({key.replace("_", " "): explain_controls(key, value, cast("dictionary", control))})
+            )
         elif key == OPTIONS:
             own = cast("Mapping[str, dictionary]", cast("dictionary", control).elements)
             parts = {
-                f"{engine}: options": explained(engine, engine_options(name, engine, value), own[engine])
+                f"{engine}: options": explain_controls(engine, engine_options(name, engine, value), own[engine])
                 for engine in own
                 if own[engine].elements
             }
             rows.append(mo.accordion(parts, multiple=True, lazy=True))
         else:
-            said = "; ".join(part for part in (field.description, _range(field)) if part)
-            rows.append(mo.vstack([control, mo.md(f"<small>{said}</small>")], gap=0))
+            field = type(section).model_fields[key]
+            description = "; ".join(part for part in (field.description, _describe_range(field)) if part)
+            rows.append(mo.vstack([control, mo.md(f"<small>{description}</small>")], gap=0))
     return mo.vstack(rows, gap=0.6)
 
 
-def settings_of(base: Settings, chosen: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """``base`` with the values of each section's controls.
+def apply_controls(base: Settings, chosen: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """Return settings with the values of controls.
 
-    Raises ``SettingsError`` that names the setting and what is wrong with it.
+    Args:
+        base: The settings that the controls were made from.
+        chosen: The values of each section's controls, by section.
+
+    Raises:
+        SettingsError: Names the setting and what is wrong with it.
     """
-    data = base.model_dump(mode="json")
+    data, sections = base.model_dump(mode="json"), dict(base)
     for name, values in chosen.items():
-        data[name] = _read(name, getattr(base, name), values, f"{name}.")
+        data[name] = _read(name, sections[name], values, f"{name}.")
     return settings_from_dict(data)
 
 
 def _read(name: str, base: BaseModel, values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    section, read = type(base), dict[str, Any]()
+    section, before_of, read = type(base), dict(base), dict[str, Any]()
     for key, value in values.items():
-        field, before = section.model_fields[key], getattr(base, key)
+        field, before = section.model_fields[key], before_of[key]
         if isinstance(before, Section):
             read[key] = _read(key, before, value, f"{prefix}{key}.")
         elif key == OPTIONS:
@@ -99,22 +117,22 @@ def _read(name: str, base: BaseModel, values: Mapping[str, Any], prefix: str) ->
 
 
 def _engines(kind: str, options: Mapping[str, Any]) -> list[str]:
-    """Those of the table, and those that have options though they are not in it."""
+    """Return the engines of the table, then those that have options without being in it."""
     return list(dict.fromkeys([*table(kind), *options]))
 
 
 def _options(
     kind: str, before: Mapping[str, Mapping[str, Any]], chosen: Mapping[str, Mapping[str, Any]], prefix: str
 ) -> dict[str, dict[str, Any]]:
-    """Options by engine: what was turned, and what the base says; what nobody touched stays unsaid."""
+    """Return options by engine: those that were changed, and those that the base names; the others stay out."""
     found = {}
     for engine, values in chosen.items():
         plain = engine_options(kind, engine, {})
         own = type(plain).model_validate(_read(engine, plain, values, f"{prefix}{engine}."))
         given, usual = own.model_dump(mode="json"), plain.model_dump(mode="json")
-        told = {key: value for key, value in given.items() if value != usual[key] or key in before.get(engine, {})}
-        if told:
-            found[engine] = told
+        named = {key: value for key, value in given.items() if value != usual[key] or key in before.get(engine, {})}
+        if named:
+            found[engine] = named
     return found
 
 
@@ -142,16 +160,29 @@ def _control(section: str, key: str, field: FieldInfo, value: Any) -> Any:
 
 
 def _step(value: float, low: float | None, high: float | None) -> float:
-    """Of the control of a number: fine enough to be heard, and no finer."""
+    """Return the step of a number's control: fine enough to be heard, and no finer."""
     span = high - low if low is not None and high is not None else 2 * abs(value)
     return 0.01 if span <= 2 else 0.1 if span <= 20 else 0.5
 
 
-def _range(field: FieldInfo) -> str:
-    """The bounds of a number, in words; nothing where it has none."""
-    words = {"ge": "from {:g}", "gt": "above {:g}", "le": "to {:g}", "lt": "below {:g}"}
-    limits = [(said, getattr(part, name, None)) for part in field.metadata for name, said in words.items()]
-    return " ".join(said.format(limit) for said, limit in limits if limit is not None)
+def _describe_range(field: FieldInfo) -> str:
+    return " ".join(f"{word} {limit:g}" for word, limit in _limits(field).items())
+
+
+def _limits(field: FieldInfo) -> dict[str, float]:
+    """Return the bounds of a number, by the word that says what they are."""
+    limits: dict[str, Any] = {}
+    for part in field.metadata:
+        match part:
+            case Ge(ge=limit):
+                limits["from"] = limit
+            case Gt(gt=limit):
+                limits["above"] = limit
+            case Le(le=limit):
+                limits["to"] = limit
+            case Lt(lt=limit):
+                limits["below"] = limit
+    return limits
 
 
 def _to_text(value: Any) -> str:
@@ -180,7 +211,7 @@ def _from_text(text: str, field: FieldInfo, name: str) -> Any:
 
 
 def _arguments(field: FieldInfo) -> Sequence[Any]:
-    """The annotation without ``None`` and ``Annotated``."""
+    """Return the types of the annotation, without `None` and `Annotated`."""
     kind = field.annotation
     kinds = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     return [get_args(one)[0] if get_origin(one) is Annotated else one for one in kinds if one is not type(None)]
@@ -204,13 +235,11 @@ def _may_be_empty(field: FieldInfo) -> bool:
 
 
 def _bounds(field: FieldInfo) -> tuple[float | None, float | None]:
-    """Lowest and highest value that a control offers; an open bound is taken a step inside."""
-    low = high = None
-    for part in field.metadata:
-        low = getattr(part, "ge", low)
-        high = getattr(part, "le", high)
-        if (above := getattr(part, "gt", None)) is not None:
-            low = above + 0.01 if field.annotation is float else above + 1
-        if (below := getattr(part, "lt", None)) is not None:
-            high = below - 0.01 if field.annotation is float else below - 1
+    """Return the lowest and highest value that a control offers; an open bound is taken a step inside."""
+    limits, step = _limits(field), 0.01 if field.annotation is float else 1
+    low, high = limits.get("from"), limits.get("to")
+    if "above" in limits:
+        low = limits["above"] + step
+    if "below" in limits:
+        high = limits["below"] - step
     return low, high

@@ -1,4 +1,4 @@
-"""The whole result in the page, with its subtitles over it; a long one in parts."""
+"""A player of a finished dub with its subtitles; a long dub is played in parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anywidget
 import traitlets
 
-from vtlab.apps.sounds import data_url
+from vtlab.media.snippets import data_url
 from vtlab.segments import Cue
 
 if TYPE_CHECKING:
@@ -23,9 +23,14 @@ MP4 = (".mp4", ".m4a")  # what parts are cut from without encoding
 
 
 class Player(anywidget.AnyWidget):
-    """Plays ``source`` from the second where an earlier player with the same ``place`` was left.
+    """Play a video or sound from the second where an earlier player in its place was left.
 
-    ``kind`` is the name of the HTML element, video or audio; ``subtitles`` the address of WebVTT, or empty.
+    Attributes:
+        kind: The HTML element, `video` or `audio`.
+        source: URL of the file.
+        subtitles: URL of its WebVTT, or empty.
+        language: Language of the subtitles.
+        place: Players with the same place go on where the one before them was.
     """
 
     _esm = Path(__file__).with_name("player.js")
@@ -36,8 +41,8 @@ class Player(anywidget.AnyWidget):
     place = traitlets.Unicode().tag(sync=True)
 
 
-def parts(file: Path) -> int:
-    """In how many parts of ``PART_S`` a page shows ``file``: one where it can hold the whole."""
+def count_parts(file: Path) -> int:
+    """Return the number of parts of `PART_S` in which a page plays a file: one where it can hold the whole."""
     from vtlab.media import probe
 
     if file.stat().st_size <= WHOLE_BYTES or file.suffix not in MP4:
@@ -45,20 +50,29 @@ def parts(file: Path) -> int:
     return math.ceil(probe(file).duration_s / PART_S)
 
 
-def show(file: Path, subtitles: Path | None, language: str, part: int = 0) -> Html:
-    """The result, with its subtitles (WebVTT) over it; of a long one the given part, counted from 0."""
+def show_part(file: Path, subtitles: Path | None, language: str, part: int = 0) -> Html:
+    """Return a player.
+
+    Args:
+        file: The dubbed video or sound.
+        subtitles: WebVTT to show over it.
+        language: Language of the subtitles.
+        part: Which part of a long file, counted from 0.
+    """
     import marimo as mo
 
     size = file.stat().st_size
     if size > WHOLE_BYTES and file.suffix not in MP4:
-        return mo.md(f"`{file}` is {size / 1e6:.0f} MB: open it in a video player. Lines play in the time line above.")
+        return mo.md(
+            f"`{file}` is {size / 1e6:.0f} MB: open it in a video player. Segments play in the time line above."
+        )
     place = f"{file.parent} {part}"  # other dubs of the same video go there, too
     with tempfile.TemporaryDirectory() as folder:
         if size > WHOLE_BYTES:
-            file, subtitles = _part(file, subtitles, part, Path(folder))
+            file, subtitles = _cut_part(file, subtitles, part, Path(folder))
         shown = Player(
             kind="video" if file.suffix == ".mp4" else "audio",
-            source=_address(file),
+            source=_served_url(file),
             subtitles="" if subtitles is None else data_url(subtitles.read_bytes(), "text/vtt"),
             language=language,
             place=place,
@@ -66,8 +80,8 @@ def show(file: Path, subtitles: Path | None, language: str, part: int = 0) -> Ht
     return mo.ui.anywidget(shown)
 
 
-def _address(file: Path) -> str:
-    """Where the page finds the file, which marimo serves: it has no function that tells the address alone."""
+def _served_url(file: Path) -> str:
+    """Return the URL at which marimo serves the file, from its own player: no function of marimo returns it alone."""
     import marimo as mo
 
     found = re.search(r"src='([^']+)'", mo.video(file).text)
@@ -75,8 +89,8 @@ def _address(file: Path) -> str:
     return found[1]
 
 
-def _part(file: Path, subtitles: Path | None, part: int, folder: Path) -> tuple[Path, Path | None]:
-    """A part of an MP4, and its subtitles on that part's clock, as files in ``folder``."""
+def _cut_part(file: Path, subtitles: Path | None, part: int, folder: Path) -> tuple[Path, Path | None]:
+    """Write a part of an MP4, and its subtitles on that part's clock, as files in `folder`."""
     from vtlab.media import excerpt, probe
     from vtlab.metrics.subtitles import read_subtitles
     from vtlab.stages.subtitle_generation import write_subtitles

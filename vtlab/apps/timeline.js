@@ -1,5 +1,5 @@
-// Two rows of bars on one time scale: the source's lines above, the dub's below, coloured by speed.
-// A click asks Python for both sounds of a line and plays them one after the other.
+// Two rows of bars on one time scale: the source's segments above, the dub's below, coloured by speed.
+// A click asks Python for both sounds of a segment and plays them one after the other.
 
 const ROW = 34, GAP = 10, AXIS = 22, TOP = 6;
 const LEAST_WIDTH = 640, PIXELS_PER_SECOND = 36;
@@ -13,13 +13,13 @@ function element(name, attributes, text) {
 }
 
 // as in the pictures: blue within the preferred speeds, orange within the limits, red with a dashed edge beyond
-function kind(speed, natural, bearable) {
+function kind(speed, preferred, limits) {
   const within = ([low, high]) => speed >= low - 1e-9 && speed <= high + 1e-9;
-  return within(natural) ? "natural" : within(bearable) ? "bearable" : "beyond";
+  return within(preferred) ? "preferred" : within(limits) ? "allowed" : "beyond";
 }
 
-function late(line) {
-  return Math.abs(line.late) > 50 ? ` ${line.late > 0 ? "+" : "−"}${Math.abs(line.late)} ms` : "";
+function late(segment) {
+  return Math.abs(segment.late) > 50 ? ` ${segment.late > 0 ? "+" : "−"}${Math.abs(segment.late)} ms` : "";
 }
 
 function clock(seconds) {
@@ -31,8 +31,8 @@ function render({ model, el }) {
   const status = document.createElement("div");
   status.className = "vtlab-timeline-status";
   status.setAttribute("role", "status");
-  status.textContent = "Click a line to hear the source, then the dub. Above the source, below the dub: blue at a preferred "
-    + "speed, orange up to the limits, red and dashed beyond. Slanted strokes are drift; where a line starts over 50 ms off, "
+  status.textContent = "Click a segment to hear the source, then the dub. Above the source, below the dub: blue at a preferred "
+    + "speed, orange up to the limits, red and dashed beyond. Slanted strokes are drift; where a segment starts over 50 ms off, "
     + "it says so. A second click, or Escape, stops.";
   const frame = document.createElement("div");
   frame.className = "vtlab-timeline";
@@ -41,8 +41,8 @@ function render({ model, el }) {
   let playing = null;
 
   function draw() {
-    const seconds = model.get("seconds"), lines = model.get("lines");
-    const natural = model.get("natural"), bearable = model.get("bearable");
+    const seconds = model.get("seconds"), segments = model.get("segments");
+    const preferred = model.get("preferred"), limits = model.get("limits");
     const width = Math.max(LEAST_WIDTH, seconds * PIXELS_PER_SECOND), scale = width / seconds;
     const svg = element("svg", { width, height: TOP + 2 * ROW + GAP + AXIS });
     for (let second = 0; second <= seconds; second += 5) {
@@ -52,15 +52,15 @@ function render({ model, el }) {
         element("text", { x: x + 2, y: bottom + 15, class: "vtlab-axis" }, clock(second)),
       );
     }
-    for (const line of lines) {
-      const group = element("g", { class: "vtlab-line", tabindex: 0, role: "button", "data-line": line.id });
-      group.setAttribute("aria-label", `Line ${line.id}: ${line.text}`);
+    for (const segment of segments) {
+      const group = element("g", { class: "vtlab-segment", tabindex: 0, role: "button", "data-segment": segment.id });
+      group.setAttribute("aria-label", `Segment ${segment.id}: ${segment.text}`);
       group.append(element("title", {},
-        `${line.text}\n${line.translation}\nspeed ${line.speed.toFixed(2)}, drift ${line.drift} ms`));
+        `${segment.text}\n${segment.translation}\nspeed ${segment.speed.toFixed(2)}, drift ${segment.drift} ms`));
       for (const [row, [start, end], how, words] of [
-        [0, line.source, "source", line.text],
-        [1, line.dub, line.failed ? "failed" : kind(line.speed, natural, bearable),
-          `${line.speed.toFixed(2)}×${late(line)} ${line.translation}`],
+        [0, segment.source, "source", segment.text],
+        [1, segment.dub, segment.failed ? "failed" : kind(segment.speed, preferred, limits),
+          `${segment.speed.toFixed(2)}×${late(segment)} ${segment.translation}`],
       ]) {
         const x = start * scale, size = Math.max(3, (end - start) * scale), y = TOP + row * (ROW + GAP);
         group.append(element("rect", { x, y, width: size, height: ROW, rx: 3,
@@ -73,12 +73,12 @@ function render({ model, el }) {
       }
       for (const edge of [0, 1]) {  // from where the source says it to where the dub does
         const y = TOP + ROW;
-        group.append(element("line", { x1: line.source[edge] * scale, y1: y, x2: line.dub[edge] * scale, y2: y + GAP,
+        group.append(element("line", { x1: segment.source[edge] * scale, y1: y, x2: segment.dub[edge] * scale, y2: y + GAP,
           class: "vtlab-drift" }));
       }
       const ask = () => {
-        if (playing && !playing.paused && model.get("answer").line === line.id) return stop();
-        model.set("asked", { line: line.id, count: Date.now() });
+        if (playing && !playing.paused && model.get("answer").segment === segment.id) return stop();
+        model.set("asked", { segment: segment.id, count: Date.now() });
         model.save_changes();
       };
       group.addEventListener("click", ask);
@@ -100,30 +100,30 @@ function render({ model, el }) {
   }
 
   async function play() {
-    const { line, source, dub } = model.get("answer");
-    if (line === undefined) return;
+    const { segment, source, dub } = model.get("answer");
+    if (segment === undefined) return;
     if (playing) playing.pause();
-    for (const group of frame.querySelectorAll(".vtlab-line"))
-      group.classList.toggle("vtlab-chosen", Number(group.dataset.line) === line);
+    for (const group of frame.querySelectorAll(".vtlab-segment"))
+      group.classList.toggle("vtlab-chosen", Number(group.dataset.segment) === segment);
     for (const [name, address] of [["source", source], ["dub", dub]]) {
       const sound = new Audio(address);
       playing = sound;
-      status.textContent = `Line ${line}: playing the ${name}`;
+      status.textContent = `Segment ${segment}: playing the ${name}`;
       try {
         await sound.play();
         await new Promise((done) => { sound.onended = done; sound.onpause = done; });
       } catch (error) {
-        status.textContent = `Line ${line}: the browser does not play the ${name} (${error.message})`;
+        status.textContent = `Segment ${segment}: the browser does not play the ${name} (${error.message})`;
         return;
       }
-      if (playing !== sound) return;  // another line was clicked meanwhile
+      if (playing !== sound) return;  // another segment was clicked meanwhile
     }
     playing = null;
-    status.textContent = `Line ${line}: played source and dub`;
+    status.textContent = `Segment ${segment}: played source and dub`;
   }
 
   frame.addEventListener("keydown", (event) => { if (event.key === "Escape") stop(); });
-  model.on("change:lines", draw);
+  model.on("change:segments", draw);
   model.on("change:seconds", draw);
   model.on("change:answer", play);
   draw();

@@ -1,4 +1,4 @@
-"""One time line with the lines of source and dub, their speed and drift; a click plays a line from both tracks."""
+"""A time line of the segments of source and dub, their speed and drift; a click plays a segment from both."""
 
 from __future__ import annotations
 
@@ -13,49 +13,56 @@ from vtlab.record import Record
 
 
 class Timeline(anywidget.AnyWidget):
-    """Draws ``lines``, and asks Python for the sound of the one that is clicked, so that no page holds a whole file.
+    """Draw segments, and ask Python for the sound of the one that is clicked, so that no page holds a whole file.
 
-    ``natural`` and ``bearable``, lowest and highest speed each, give lines their colour. ``asked`` is ``{"line": id,
-    "count": n}``, set by a click; ``answer`` is the same with ``source`` and ``dub``, both addresses of sounds that the
-    page then plays one after the other.
+    Attributes:
+        segments: See `timeline_segments`.
+        seconds: Length of the source.
+        preferred: Lowest and highest preferred speed; they and the limits give segments their colour.
+        limits: Lowest and highest speed.
+        asked: Set by a click: `{"segment": id, "count": n}`.
+        answer: The same with `source` and `dub`, URLs of sounds that the page then plays one after the other.
     """
 
     _esm = Path(__file__).with_name("timeline.js")
     _css = Path(__file__).with_name("timeline.css")
-    lines: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
+    segments: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     seconds = traitlets.Float().tag(sync=True)
-    natural = traitlets.Tuple().tag(sync=True)
-    bearable = traitlets.Tuple().tag(sync=True)
+    preferred = traitlets.Tuple().tag(sync=True)
+    limits = traitlets.Tuple().tag(sync=True)
     asked = traitlets.Dict().tag(sync=True)
     answer = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, record: Record, sounds: Callable[[int], tuple[str, str]], **kwargs: Any) -> None:
-        natural, bearable = record.speed_ranges()
+    def __init__(self, record: Record, sounds: Callable[[int], tuple[str, str]]) -> None:
+        """Draw a dub's segments; `sounds` returns the URLs of a segment's sound in source and dub."""
+        preferred, limits = record.speed_ranges()
         super().__init__(
-            lines=timeline_lines(record), seconds=record.source.seconds, natural=natural, bearable=bearable, **kwargs
+            segments=timeline_segments(record), seconds=record.source.seconds, preferred=preferred, limits=limits
         )
         self._sounds = sounds
         self.observe(self._play, names="asked")
 
     def _play(self, change: dict[str, Any]) -> None:
         asked = change["new"]
-        source, dub = self._sounds(asked["line"])
+        source, dub = self._sounds(asked["segment"])
         self.answer = {**asked, "source": source, "dub": dub}
 
 
-def timeline_lines(record: Record) -> list[dict[str, Any]]:
-    """What the time line draws of each line; times in seconds, drift in milliseconds."""
+def timeline_segments(record: Record) -> list[dict[str, Any]]:
+    """Return what the time line draws of each segment; times in seconds, drift in milliseconds."""
     return [
         {
-            "id": line.id,
-            "source": [line.start, line.end],
-            "dub": [line.planned_start, line.planned_end],
-            "speed": round(line.speed, 3),
-            "drift": round(1000 * max(abs(line.planned_start - line.start), abs(line.planned_end - line.end))),
-            "late": round(1000 * (line.planned_start - line.start)),
-            "text": line.text,
-            "translation": line.spoken_text,
-            "failed": line.failed is not None,
+            "id": segment.id,
+            "source": [segment.start, segment.end],
+            "dub": [segment.planned_start, segment.planned_end],
+            "speed": round(segment.speed, 3),
+            "drift": round(
+                1000 * max(abs(segment.planned_start - segment.start), abs(segment.planned_end - segment.end))
+            ),
+            "late": round(1000 * (segment.planned_start - segment.start)),
+            "text": segment.text,
+            "translation": segment.spoken_text,
+            "failed": segment.failed is not None,
         }
-        for line in record.segments
+        for segment in record.segments
     ]

@@ -1,7 +1,7 @@
-"""The ``vtlab`` command: parse, call one function, print.
+"""The `vtlab` command: parse, call one function, print.
 
-This module is the table of commands; each module beside it holds those of one subject. What a command needs is imported
-when it runs, so that ``vtlab --help`` answers at once. Errors are not caught here: ``vtlab.__main__`` turns them into a
+This module is the table of commands; the other modules hold those of one subject each. What a command needs is imported
+when it runs, so that `vtlab --help` answers at once. Errors are not caught here: `vtlab.__main__` turns them into a
 sentence and an exit code.
 """
 
@@ -24,7 +24,6 @@ def _version(value: bool) -> None:
 
 app = typer.Typer(
     name="vtlab",
-    help="Dubs videos into another language, and measures how well.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich takes half a second to draw boxes
@@ -39,7 +38,7 @@ def vtlab(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    """Dub videos into another language, and measure how well."""
 
 
 app.command()(dubbing.dub)

@@ -18,9 +18,9 @@ from vtlab.cli.terminal import (
     checkpoint,
     print_json,
     print_lines,
+    resolve_settings,
     say,
-    settings_of,
-    shown_progress,
+    show_progress,
 )
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ def dub(
     Writes the video, subtitles (SRT and WebVTT) and the record (*.dub.json), named after VIDEO, into FOLDER. Run again
     after an interruption, it goes on where it was.
     """
-    resolved = settings_of(settings, overrides, source, to)
+    resolved = resolve_settings(settings, overrides, source, to)
     from vtlab import pipeline
 
-    with shown_progress(events) as on_event:
+    with show_progress(events) as on_event:
         made = pipeline.dub(
             video, settings=resolved, out=out, on_event=on_event, checkpoint=checkpoint, overwrite=overwrite
         )
@@ -83,7 +83,7 @@ def engines(
     """Show every engine, ready or not, its languages, its licence and what makes it ready; of one its options, too."""
     from vtlab.doctor import engine_reports
 
-    reports = engine_reports(settings_of(settings, overrides), name)
+    reports = engine_reports(resolve_settings(settings, overrides), name)
     if as_json:
         return print_json(reports)
     for report in reports:
@@ -200,7 +200,7 @@ def show_settings(
     from vtlab.doctor import explain_settings
     from vtlab.settings import dump_yaml, fingerprint
 
-    resolved = settings_of(settings, overrides)
+    resolved = resolve_settings(settings, overrides)
     if as_yaml:
         print(dump_yaml(resolved), end="")
     elif as_json:
@@ -224,7 +224,7 @@ def doctor(settings: SettingsFile = None, overrides: Overrides = None, as_json: 
     """Check whether a dub can run here, and say what would fix what is missing."""
     from vtlab.doctor import USER_EXIT, checks
 
-    done = list(checks(settings_of(settings, overrides)))
+    done = list(checks(resolve_settings(settings, overrides)))
     if as_json:
         print_json(done)
     else:
@@ -262,7 +262,7 @@ def _quantity(text: str, units: dict[str, float], wanted: str) -> float:
 def _store(settings: Path | None) -> Store:
     from vtlab.store.results import Store
 
-    return Store.of(settings_of(settings, None).store)
+    return Store.of(resolve_settings(settings, None).store)
 
 
 def _what_is_missing(record: Record) -> str:

@@ -1,7 +1,4 @@
-"""What the commands share: their options, how they stop, how they speak.
-
-Results go to stdout, everything else to stderr.
-"""
+"""Options, progress, output and interruption of the commands; results go to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ debugging = threading.Event()  # set by --debug: errors keep their traceback
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """The handler of SIGINT and SIGTERM; the second time it ends the process."""
+    """Handle SIGINT and SIGTERM: interrupt the command, and the second time end the process at once."""
     if stopped.is_set():
         _stop_at_once()
     # a model that computes is let finish its call; written straight, since print may be what was interrupted
@@ -42,8 +39,7 @@ def stop(number: int, frame: FrameType | None) -> None:
 
 
 def _stop_at_once() -> NoReturn:
-    """Python would wait for threads, and a call of a model takes up to half a minute. Half-made files are swept by the
-    next run."""
+    # Python would wait for threads, and a call of a model takes up to half a minute; the next dub sweeps what is left
     from vtlab import resources
 
     resources.kill_children()
@@ -51,7 +47,7 @@ def _stop_at_once() -> NoReturn:
 
 
 def checkpoint() -> None:
-    """Raises ``Cancelled`` once somebody asked to stop."""
+    """Raise `Cancelled` once the process was asked to stop."""
     if stopped.is_set():
         from vtlab.errors import Cancelled
 
@@ -59,6 +55,7 @@ def checkpoint() -> None:
 
 
 def set_debugging(value: bool) -> None:
+    """Keep the traceback of errors, where `--debug` asks for it."""
     if value:
         debugging.set()
 
@@ -76,9 +73,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Debug = Annotated[bool, typer.Option("--debug", callback=set_debugging, help="Show the traceback of an error.")]
 
 
-def settings_of(
+def resolve_settings(
     file: Path | None, overrides: Sequence[str] | None, source: str | None = None, target: str | None = None
 ) -> Settings:
+    """Return the settings that a command was given, its languages among them."""
     from vtlab.languages import language_code
     from vtlab.settings import load_settings
 
@@ -89,8 +87,8 @@ def settings_of(
 
 
 @contextmanager
-def shown_progress(events: Path | None = None) -> Iterator[Listener]:
-    """A bar in a terminal, a line per stage elsewhere; all events in the file ``events`` besides."""
+def show_progress(events: Path | None = None) -> Iterator[Listener]:
+    """Show progress as a bar in a terminal, a line per stage elsewhere; append all events to the file `events`, too."""
     from vtlab.errors import InputError
     from vtlab.events import JsonLines, PlainLines, ProgressBar
     from vtlab.files import check_kind
@@ -115,15 +113,18 @@ def shown_progress(events: Path | None = None) -> Iterator[Listener]:
 
 
 def print_json(rows: Iterable[object]) -> None:
+    """Print dataclasses as a JSON list."""
     from dataclasses import asdict
 
     print(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1, default=str))  # type: ignore[call-overload]
 
 
 def print_lines(lines: Iterable[str]) -> None:
+    """Print lines to stdout."""
     for line in lines:
         print(line)
 
 
 def say(sentence: str) -> None:
+    """Print a sentence to stderr."""
     print(sentence, file=sys.stderr)

@@ -34,52 +34,52 @@ from vtlab.run import memory_budget_mb
 from vtlab.settings import Settings, list_settings, load_settings
 
 OUT = Path("out") / "debug"
-QUICK = ("audio_sync", "subtitle_generation", "video_combination")  # run as soon as a knob of theirs is turned
-OVERLAPPING = ("transcription", "translation", "tts")  # each line goes on as soon as it is there
-# without a reference, without recognising the dub again, in a second or so
-QUICKLY_MEASURED = (
+QUICK_STAGES = ("audio_sync", "subtitle_generation", "video_combination")  # they run without being asked
+OVERLAPPING_STAGES = ("transcription", "translation", "tts")  # a segment goes on to the next as soon as it is done
+# measured in a second or so: no reference, no recognition of the dub
+QUICK_METRICS = (
     "sync_onset_mean_abs_ms", "sync_drift_mean_ms", "sync_drift_p95_ms", "sync_within_150ms", "speech_overlap",
     "uncovered_s", "duration_compliance_20", "length_compliance_10", "speed_mean", "speed_p95", "speed_max",
     "speed_step_max", "overruns", "completeness", "loudness_lufs", "true_peak_dbtp", "loudness_spread_db",
     "subtitle_cps_p95", "subtitle_max_line_chars", "subtitle_overlaps",
 )  # fmt: skip
-WITH_REFERENCE = ("wer", "bleu", "chrf")
-SHOWN_EVERY_S = 0.1  # how long the app waits for the next event before it looks whether somebody stopped it
+REFERENCE_METRICS = ("wer", "bleu", "chrf")
+POLL_S = 0.1  # how long to wait for an event before looking whether the dub is done
 
 
-def known_clips(folder: Path = DATASETS) -> dict[str, Clip]:
-    """The clips of all data sets in ``folder``, by ``data set/clip``."""
+def list_clips(folder: Path = DATASETS) -> dict[str, Clip]:
+    """Return the clips of all data sets in a folder, by `data set/clip`."""
     names = sorted(manifest.parent.name for manifest in folder.glob(f"*/{MANIFEST}"))
     return {f"{name}/{clip.id}": clip for name in names for clip in load_dataset(folder / name).clips}
 
 
 @cache
 def shared_pool() -> EnginePool:
-    """Engines for every page that is open, loaded once; idle ones go where memory grows short."""
+    """Return the pool that all open pages share; idle engines are unloaded where memory grows short."""
     return EnginePool(memory_budget_mb(Settings()))
 
 
-def page_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder for the dubs of one page, which no other page overwrites; gone when the page is, or the app."""
+def make_page_folder() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for the dubs of one page, which no other page overwrites; it goes with the page."""
     OUT.mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryDirectory(prefix="page-", dir=OUT, ignore_cleanup_errors=True)
 
 
 def results_folder(page: Path, video: Path, which: str) -> Path:
-    """Where a page's dubs of ``video`` go; videos of the same name in other folders have others."""
+    """Return the folder in `page` for dubs of a video; videos of one name in two folders have two."""
     place = hashlib.sha256(str(video.absolute()).encode(errors="surrogateescape")).hexdigest()[:8]
     return page / f"{video.stem[:60]}-{place}" / which
 
 
-def command(video: Path, settings: Settings, file: Path) -> str:
-    """The command that dubs the video as it is dubbed here, with the settings saved in ``file``."""
+def format_command(video: Path, settings: Settings, file: Path) -> str:
+    """Return the command that dubs the video with the settings saved in `file`."""
     words = ["vtlab", "dub", str(video), "--to", str(settings.target_language), "--settings", str(file)]
     words += ["--from", settings.source_language] if settings.source_language else []
     return shlex.join(words)
 
 
-def changes(base: Settings, settings: Settings) -> list[dict[str, Any]]:
-    """The settings that differ from the base's, a row each."""
+def list_changes(base: Settings, settings: Settings) -> list[dict[str, Any]]:
+    """Return a row for each setting that differs from the base's."""
     before = {setting.key: setting.value for setting in list_settings(base)}
     return [
         {"setting": setting.key, "base": str(before[setting.key]), "now": str(setting.value)}
@@ -88,15 +88,15 @@ def changes(base: Settings, settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def uploaded(name: str, content: bytes, folder: Path = OUT / "uploads") -> Path:
-    """A file that came through the browser, kept under its own name in a folder named by its content."""
+def keep_upload(name: str, content: bytes, folder: Path = OUT / "uploads") -> Path:
+    """Write an uploaded file under its own name into a folder named by its content, and return its path."""
     kept = folder / hashlib.sha256(content).hexdigest()[:12] / Path(name).name
     if not kept.exists():
         atomic_write(kept, content)
     return kept
 
 
-def dubbed(
+def dub_clip(
     video: Path,
     settings: Settings,
     folder: Path,
@@ -104,10 +104,19 @@ def dubbed(
     show: Listener,
     stop: threading.Event | None = None,
 ) -> Dub:
-    """Dubs ``video``; every event goes to ``show`` in the caller's own thread, which is the one an app may draw from.
+    """Dub a video in another thread, and keep the speech track, which the app plays from.
 
-    The speech track is kept, since the app plays from it. Once ``stop`` is set, or the caller is interrupted, the dub
-    stops at its next line; then this raises ``Cancelled``.
+    Args:
+        video: The video to dub.
+        settings: The settings, languages among them.
+        folder: Folder for the results; files there are replaced.
+        pool: Holds loaded engines.
+        show: Takes each event in the caller's thread, the one that an app may draw from.
+        stop: Stops the dub at its next segment once it is set, as does an interruption of the caller.
+
+    Raises:
+        Cancelled: The dub was stopped.
+        VtlabError: The dub failed.
     """
     stopped = stop or threading.Event()
     settings = settings.model_copy(
@@ -134,7 +143,7 @@ def dubbed(
         try:
             while not work.done() or not events.empty():
                 with suppress(queue.Empty):
-                    if (event := events.get(timeout=SHOWN_EVERY_S)) is not None:
+                    if (event := events.get(timeout=POLL_S)) is not None:
                         show(event)
         except BaseException:
             stopped.set()
@@ -142,24 +151,25 @@ def dubbed(
     return work.result()
 
 
-def first_changed(before: Settings, after: Settings) -> str | None:
-    """The earliest stage that other settings make run again; ``None`` where they are the same."""
+def first_changed_stage(before: Settings, after: Settings) -> str | None:
+    """Return the earliest stage that the change of settings makes run again; `None` without a change."""
     if (before.source_language, before.target_language) != (after.source_language, after.target_language):
         return STAGES[0]
-    return next((stage for stage in STAGES if getattr(before, stage) != getattr(after, stage)), None)
+    old, new = dict(before), dict(after)
+    return next((stage for stage in STAGES if old[stage] != new[stage]), None)
 
 
 def runs_at_once(before: Settings | None, after: Settings) -> bool:
-    """Whether the change is quick enough to run without being asked."""
+    """Return whether the change of settings is quick enough to dub without being asked."""
     if before is None:
         return False
-    changed = first_changed(before, after)
-    return changed is None or changed in QUICK
+    changed = first_changed_stage(before, after)
+    return changed is None or changed in QUICK_STAGES
 
 
 @dataclass(frozen=True)
 class StageSummary:
-    """How one stage went: its time, and how many of its answers were computed or came from the store."""
+    """One stage's time and findings, and the number of its answers that were computed or came from the store."""
 
     stage: str
     seconds: float
@@ -170,16 +180,17 @@ class StageSummary:
 
     @property
     def sentence(self) -> str:
-        beside = " with the stages beside it" if self.stage in OVERLAPPING else ""
+        """Time and origin in words."""
+        overlap = " with the stages beside it" if self.stage in OVERLAPPING_STAGES else ""
         if self.from_store:
-            return f"{self.seconds:.2f} s{beside}, from the store"
+            return f"{self.seconds:.2f} s{overlap}, from the store"
         if self.reused:
-            return f"{self.seconds:.2f} s{beside}, {self.computed} computed, {self.reused} from the store"
-        return f"{self.seconds:.2f} s{beside}, computed"
+            return f"{self.seconds:.2f} s{overlap}, {self.computed} computed, {self.reused} from the store"
+        return f"{self.seconds:.2f} s{overlap}, computed"
 
 
-def summaries(record: Record) -> dict[str, StageSummary]:
-    """One summary per stage, in their order."""
+def summarize_stages(record: Record) -> dict[str, StageSummary]:
+    """Return the summaries of a dub's stages, in their order."""
     return {
         stage.stage: StageSummary(
             stage.stage,
@@ -194,61 +205,70 @@ def summaries(record: Record) -> dict[str, StageSummary]:
 
 
 def text_rows(record: Record) -> list[dict[str, Any]]:
-    """Source and translation side by side, a row per line, lengths in characters."""
+    """Return a row per segment with its texts; `length` is that of the translation over the source's, in characters."""
     return [
         {
-            "line": line.id,
-            "source": line.text,
-            "translation": line.translation,
-            "spoken": line.spoken_text if line.spoken_text != line.translation else "",
-            "length": round(len(line.translation) / len(line.text), 2) if line.text else None,
-            "other candidates": " | ".join(text for text in line.candidates if text != line.translation),
+            "segment": segment.id,
+            "source": segment.text,
+            "translation": segment.translation,
+            "spoken": segment.spoken_text if segment.spoken_text != segment.translation else "",
+            "length": round(len(segment.translation) / len(segment.text), 2) if segment.text else None,
+            "other candidates": " | ".join(text for text in segment.candidates if text != segment.translation),
         }
-        for line in record.segments
+        for segment in record.segments
     ]
 
 
 def sync_rows(record: Record) -> list[dict[str, Any]]:
-    """Where each line is said, a row per line: seconds, speed, and how far it drifts from its source in ms."""
+    """Return a row per segment with its times in seconds, its speed, and its drift in milliseconds."""
     return [
         {
-            "line": line.id,
-            "source start": round(line.start, 2),
-            "source end": round(line.end, 2),
-            "dub start": round(line.planned_start, 2),
-            "dub end": round(line.planned_end, 2),
-            "onset ms": round(1000 * (line.planned_start - line.start)),
-            "offset ms": round(1000 * (line.planned_end - line.end)),
-            "speed": round(line.speed, 2),
-            "voice": line.voice or "",
-            "text": line.spoken_text,
+            "segment": segment.id,
+            "source start": round(segment.start, 2),
+            "source end": round(segment.end, 2),
+            "dub start": round(segment.planned_start, 2),
+            "dub end": round(segment.planned_end, 2),
+            "onset ms": round(1000 * (segment.planned_start - segment.start)),
+            "offset ms": round(1000 * (segment.planned_end - segment.end)),
+            "speed": round(segment.speed, 2),
+            "voice": segment.voice or "",
+            "text": segment.spoken_text,
         }
-        for line in record.segments
+        for segment in record.segments
     ]
 
 
 def finding_rows(findings: Sequence[FindingRecord]) -> list[dict[str, Any]]:
+    """Return a row per finding."""
     return [
         {
             "severity": finding.severity,
-            "what": finding.code,
-            "line": "" if finding.segment is None else finding.segment,
+            "code": finding.code,
+            "segment": "" if finding.segment is None else finding.segment,
             "message": finding.message,
-            "value": _rounded(finding.value),
-            "limit": _rounded(finding.limit),
+            "value": _round(finding.value),
+            "limit": _round(finding.limit),
         }
         for finding in findings
     ]
 
 
-def metric_differences(
+def compare_metrics(
     video: Path, base: Dub, changed: Dub, reference: Sequence[ReferenceSegment] | None = None
 ) -> list[dict[str, Any]]:
-    """What can be measured in a moment, of both dubs and their difference; text too, where there is a reference."""
+    """Return a row per metric that is measured quickly: both dubs' values, their difference, and the verdict.
+
+    Args:
+        video: The source of both dubs.
+        base: The dub with the base configuration.
+        changed: The dub with the settings as they are now.
+        reference: The reference, which WER, BLEU and chrF need.
+    """
     from vtlab.measurement.inspection import measure
+    from vtlab.metrics.display import format_unit, format_value
     from vtlab.metrics.registry import METRICS
 
-    asked = QUICKLY_MEASURED if reference is None else (*WITH_REFERENCE, *QUICKLY_MEASURED)
+    asked = QUICK_METRICS if reference is None else (*REFERENCE_METRICS, *QUICK_METRICS)
 
     def values(dub: Dub) -> dict[str, float]:
         return measure(dub, video, reference=None if reference is None else list(reference), metrics=asked).values
@@ -257,12 +277,12 @@ def metric_differences(
     return [
         {
             "metric": name,
-            "base": _rounded(before.get(name)),
-            "now": _rounded(after.get(name)),
-            "difference": _rounded(after[name] - before[name]) if name in before and name in after else None,
+            "base": format_value(name, before.get(name)),
+            "now": format_value(name, after.get(name)),
+            "difference": format_value(name, _difference(before.get(name), after.get(name)), signed=True),
             "verdict": _verdict(METRICS[name], before.get(name), after.get(name)),
-            "unit": METRICS[name].unit,
-            "what it is": METRICS[name].means,
+            "unit": format_unit(name),
+            "meaning": METRICS[name].means,
         }
         for name in METRICS
         if name in before or name in after
@@ -270,21 +290,30 @@ def metric_differences(
 
 
 def _verdict(metric: Metric, before: float | None, after: float | None) -> str:
-    if before is None or after is None or _rounded(before) == _rounded(after):
+    from vtlab.metrics.display import format_value
+
+    if before is None or after is None or format_value(metric.name, before) == format_value(metric.name, after):
         return ""
     if metric.better == "target":
         return "different"
     return "better" if (after > before) == (metric.better == "higher") else "worse"
 
 
-def _rounded(value: float | None) -> float | None:
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
 def save_settings(settings: Settings, file: Path) -> Path:
-    """Writes a settings file for ``vtlab dub --settings`` and for a suite; ``InputError`` where it cannot be written.
+    """Write a settings file for `vtlab dub --settings` and for a suite, and return its path.
 
-    Languages and the store's folder are left out: they belong to a run.
+    Languages and the store's folder are left out: they belong to a dub.
+
+    Raises:
+        InputError: The file cannot be written, or holds something else than settings.
     """
     if not file.name or file.is_dir():
         raise InputError(f"{file} is a folder; name a file in it, such as settings.yaml.")
@@ -310,8 +339,8 @@ def _check_settings(file: Path) -> None:
         ) from error
 
 
-def progress(show: Callable[[str, float], None]) -> Listener:
-    """A listener that tells ``show`` what runs (a phrase) and how far the dub is, 0…1."""
+def track_progress(show: Callable[[str, float], None]) -> Listener:
+    """Return a listener that calls `show` with what runs, a phrase, and the share of the dub that is done, 0 to 1."""
     from vtlab.events import SHARES, SegmentDone, StageFinished, StageStarted
 
     done = dict.fromkeys(STAGES, 0.0)
@@ -322,7 +351,7 @@ def progress(show: Callable[[str, float], None]) -> Listener:
                 phrase = event.stage.replace("_", " ")
             case SegmentDone():
                 done[event.stage] = event.done / event.total if event.total else done[event.stage]
-                phrase = f"{event.stage.replace('_', ' ')}: line {event.done}"
+                phrase = f"{event.stage.replace('_', ' ')}: segment {event.done}"
             case StageFinished():
                 done[event.stage] = 1.0
                 phrase = event.stage.replace("_", " ")

@@ -9,9 +9,9 @@ import pytest
 from dubbing import PEOPLE
 
 from vtlab import media
-from vtlab.apps import sounds
 from vtlab.audio import Audio, mono
 from vtlab.errors import InputError
+from vtlab.media import snippets
 
 CASES = Path(__file__).parents[1] / "cases"
 
@@ -35,16 +35,16 @@ def test_what_is_no_sound_is_said() -> None:
     with pytest.raises(InputError, match="no audio stream 3"):
         media.decode_span(PEOPLE / "sentences_pt.mp4", 0, 1, 3)
     with pytest.raises(InputError):
-        sounds.snippet(Path(__file__), 0, 1)
+        snippets.snippet(Path(__file__), 0, 1)
 
 
 def test_wav_holds_the_samples() -> None:
     samples = np.array([0.0, 0.5, -0.5, 2.0], np.float32)
-    with wave.open(io.BytesIO(sounds.wav(Audio(samples, 8000)))) as file:
+    with wave.open(io.BytesIO(snippets.wav(Audio(samples, 8000)))) as file:
         assert (file.getframerate(), file.getnchannels()) == (8000, 1)
         assert np.frombuffer(file.readframes(4), "<i2").tolist() == [0, 16383, -16383, 32767]
 
 
 def test_a_line_has_a_breath_around_it() -> None:
-    with wave.open(io.BytesIO(sounds.line_sound(PEOPLE / "sentences_pt.mp4", 2.0, 3.0))) as file:
-        assert file.getnframes() / file.getframerate() == pytest.approx(1.0 + 2 * sounds.AROUND_S, abs=0.01)
+    with wave.open(io.BytesIO(snippets.segment_sound(PEOPLE / "sentences_pt.mp4", 2.0, 3.0))) as file:
+        assert file.getnframes() / file.getframerate() == pytest.approx(1.0 + 2 * snippets.AROUND_S, abs=0.01)
