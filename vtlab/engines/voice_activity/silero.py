@@ -94,7 +94,7 @@ class Silero(VoiceActivityEngine):
     def find_spans(
         audio: Audio, probabilities: NDArray[np.float32], threshold: float, min_speech_s: float, min_silence_s: float
     ) -> list[Interval]:
-        """Return the spans of speech, given the network's probabilities; settings can be tried without running it again."""
+        """Return the spans of speech, given the network's probabilities, which several settings can share."""
         rough = _join_frames(probabilities, threshold, min_silence_s)
         levels = levels_db(audio)
         edged = [_to_level_edges(span, levels, audio.duration) for span in rough]
