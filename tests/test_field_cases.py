@@ -40,7 +40,8 @@ class Field:
     pool: EnginePool
 
     def dub(self, file: str | Path, source: str | None = "en", **sections: Any) -> Dub:
-        dubbing = Dubbing(self.folder / "store", self.folder / "out", self.pool, CASES / file, (source, "pt"))
+        out = self.folder / Path(file).name  # files of one name and several formats have results of one name
+        dubbing = Dubbing(self.folder / "store", out, self.pool, CASES / file, (source, "pt"))
         return dubbing.run(tts={"engines": ["espeak"]}, **sections)
 
 
@@ -133,7 +134,7 @@ def test_a_timecode_track_is_left_out(field: Field) -> None:
 
 def test_odd_sizes_are_copied_and_burnt_in(field: Field) -> None:
     case = EXPECTED["odd-size"]
-    video = media.probe(field.dub(case["files"][0]).outputs["video"]).video
+    video = media.probe(field.dub(case["files"][0]).media).video
     assert video is not None
     assert (video.codec, video.width, video.height) == (case["video_codec"], case["width"], case["height"])
     made = field.dub(case["files"][0], video_combination={"burn_subtitles": True})

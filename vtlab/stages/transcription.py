@@ -39,13 +39,15 @@ PIECE_PAUSE_S = 0.4  # no word goes on across a pause this long; speech between 
 REDO_S = 10.0  # the longest window of the second look
 MISSED_S = 0.7  # so much speech in a row that no word fills calls for a second look …
 UNHEARD_S = 0.8  # … and is a finding where that did not help; "uh" is shorter
+SPREAD_S = 0.5  # so much more speech in a piece than all of its words can fill calls for one, too
 CROSSING_S = 0.2  # a word with so much speech on both sides of a pause has swallowed others: 1 of 8,000 words
 EDGE_S = 0.15  # how far the words' times may be off
-WORD_S, UNSPACED_WORD_S = 0.2, 0.1  # the longest that one takes to say a word: this …
+WORD_S, UNSPACED_WORD_S = 0.15, 0.1  # the longest that one takes to say a word: this …
 LETTER_S, SYLLABLE_S, SIGN_S = 0.09, 0.2, 0.5  # … and so much for each letter, character of East Asia, figure or sign
 SPELT, FIRST_SYLLABLE = "%€$£", "\u2e80"  # the signs; where the characters of East Asia begin
 REPEATED = 4  # words beside a second look that are compared with its own
-CRAMMED = 0.25  # of the longest that one takes to say words: nobody says them in less
+CRAMMED = 0.25  # of the longest that one takes to say words: nobody says them in less …
+CRAMMED_LETTERS = 3  # … if they have so many letters
 LEAST_GAIN_S = 0.2  # so much more speech must have words after a second look
 BELIEVED = 0.4  # confidence below which a second look is not believed
 NO_SPEECH = 0.6  # probability above which Whisper takes it that nobody speaks (Radford et al. 2022, section 4.5)
@@ -340,8 +342,11 @@ def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_Heard], 
         after = inside[number + 1].start if number + 1 < len(inside) else piece.interval.end
         start, end = max(word.start - EDGE_S, min(before, word.start)), min(word.end + EDGE_S, max(after, word.end))
         filled.append(Interval(start, end))
-    gaps = _outside(piece.interval, merge_intervals(filled))
-    return [gap for gap in gaps if piece.speech_s(gap) >= MISSED_S]
+    gaps = [gap for gap in _outside(piece.interval, merge_intervals(filled)) if piece.speech_s(gap) >= MISSED_S]
+    together = sum(_longest_s(word.text, language) for word in inside)
+    if inside and not gaps and piece.speech_s(piece.interval) - together >= SPREAD_S:
+        return [piece.interval]  # few words, spread over all of it
+    return gaps
 
 
 def _outside(span: Interval, others: Sequence[Interval]) -> Iterator[Interval]:
@@ -399,9 +404,9 @@ def _replaced(
     before = [item for item, home in zip(words, homes, strict=True) if home < zone[0]]
     after = [item for item, home in zip(words, homes, strict=True) if home > zone[-1]]
     for count in range(REPEATED, 0, -1):
-        if _crammed(before[-count:], pieces, language) and _within(before[-count:], second):
+        if _crammed(before[-count:], language) and _within(before[-count:], second):
             del before[-count:]
-        if _crammed(after[:count], pieces, language) and _within(after[:count], second):
+        if _crammed(after[:count], language) and _within(after[:count], second):
             del after[:count]
     replaced = [*before, *second, *after]
     return replaced if unfilled_s(replaced) < unfilled_s(words) - LEAST_GAIN_S else words
@@ -424,10 +429,12 @@ def _within(words: Sequence[_Heard], others: Sequence[_Heard]) -> bool:
     return any(texts[at : at + len(sought)] == sought for at in range(len(texts) - len(sought) + 1))
 
 
-def _crammed(words: Sequence[_Heard], pieces: Sequence[_Piece], language: str) -> bool:
-    """Whether the words have less speech than it takes to say them."""
-    spoken = sum(piece.speech_s(item.word) for item in words for piece in pieces)
-    return spoken < CRAMMED * sum(_longest_s(item.word.text, language) for item in words)
+def _crammed(words: Sequence[_Heard], language: str) -> bool:
+    """Whether the words have less time than it takes to say them."""
+    texts = [item.word.text for item in words]
+    seconds = sum(item.word.end - item.word.start for item in words)
+    letters = sum(len(_letters(text)) for text in texts)
+    return letters >= CRAMMED_LETTERS and seconds < CRAMMED * sum(_longest_s(text, language) for text in texts)
 
 
 def _letters(text: str) -> str:
