@@ -150,7 +150,7 @@ def good_dub(clip: Clip, way: str, out: Path, pool: EnginePool) -> Parts:
         languages = [f"source_language={clip.source_language}", f"target_language={clip.target_language}"]
         chosen = [*languages, "audio_sync.keep_speech_track=true", *WAYS[way][clip.target_language]]
         chosen = [setting.format(manifest=clip.path.parents[1] / "manifest.jsonl", clip=clip.id) for setting in chosen]
-        dub(clip.path, settings=load_settings(overrides=chosen, environment={}), out=folder, pool=pool)
+        dub(clip.path, settings=load_settings(assignments=chosen, environment={}), out=folder, pool=pool)
         found = list(folder.glob(f"{clip.path.stem}.{clip.target_language}.dub.json"))
     record = Record.model_validate_json(found[0].read_text(encoding="utf-8"))
     files = {output.kind: folder / output.file for output in record.outputs}

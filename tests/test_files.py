@@ -9,7 +9,6 @@ import pytest
 from vtlab.errors import InputError
 from vtlab.files import (
     atomic_folder,
-    atomic_move,
     atomic_write,
     atomic_writer,
     check_kind,
@@ -51,22 +50,6 @@ def test_a_durable_write_is_synced_before_it_is_named(tmp_path: Path, monkeypatc
     named_at_sync.clear()
     atomic_write(tmp_path / "file", b"content", durable=False)
     assert named_at_sync == []
-
-
-def test_a_file_is_moved_whole(tmp_path: Path) -> None:
-    made = atomic_write(tmp_path / "made", b"content")
-    assert atomic_move(made, tmp_path / "new" / "file").read_bytes() == b"content"
-    assert not made.exists()
-
-
-def test_a_file_is_moved_across_file_systems(tmp_path: Path) -> None:
-    shared = Path("/dev/shm")
-    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("There is one file system here.")
-    made = atomic_write(shared / f"vtlab-test-{os.getpid()}", b"content")
-    assert atomic_move(made, tmp_path / "file").read_bytes() == b"content"
-    assert not made.exists()
-    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_of_two_folders_the_first_stays(tmp_path: Path) -> None:

@@ -102,22 +102,6 @@ def copy(source: Path, into: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def atomic_move(source: Path, path: Path, *, durable: bool = True) -> Path:
-    """Move a finished file to ``path``, whole, also from another file system; return ``path``."""
-    if durable:
-        sync(source)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if source.stat().st_dev == path.parent.stat().st_dev:
-        source.replace(path)
-        if durable:
-            sync(path.parent)
-        return path
-    with atomic_writer(path, durable=durable) as file:
-        copy(source, file)
-    source.unlink()
-    return path
-
-
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Make a folder to be filled; it appears at ``path`` when the block ends without an error.

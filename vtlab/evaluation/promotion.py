@@ -13,7 +13,7 @@ from vtlab import __version__
 from vtlab.errors import InputError, VtlabError
 from vtlab.evaluation.compare.comparison import compare_systems
 from vtlab.evaluation.compare.systems import System
-from vtlab.evaluation.sweep.results import ClipResult, measurements, pool_results
+from vtlab.evaluation.sweep.results import ClipResult, aggregate_results, measurements
 from vtlab.evaluation.tracking.connection import connect, lock_store, store_exists, tracking_uri, translate_errors
 from vtlab.evaluation.tracking.lookup import TrackedRun, find_runs, load_tracked_run
 from vtlab.releases import policy, registry, store
@@ -120,7 +120,7 @@ def _propose(tracked: TrackedRun, limits: Mapping[str, Gate], metric: str, force
     evidence = Evidence(
         values=tracked.values,
         intervals=tracked.intervals,
-        signatures=pool_results(tracked.results).signatures,
+        signatures=aggregate_results(tracked.results).signatures,
         gates=tuple(judge_gates(limits, tracked.values)),
         contests=tuple(contests),
         clips=len(tracked.results),

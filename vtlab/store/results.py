@@ -64,7 +64,7 @@ class Store:
         self.folder = folder
 
     @classmethod
-    def of(cls, settings: StoreSettings) -> Store:
+    def from_settings(cls, settings: StoreSettings) -> Store:
         """Return the store that the settings and the environment name."""
         return cls(store_folder(settings))
 

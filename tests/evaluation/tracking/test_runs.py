@@ -15,7 +15,7 @@ from evaluation.made_up import measurement
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.dataset import Dataset
 from vtlab.evaluation.suite.model import Configuration, Suite
-from vtlab.evaluation.sweep.results import ClipResult, pool_results
+from vtlab.evaluation.sweep.results import ClipResult, aggregate_results
 from vtlab.evaluation.tracking import connection, lookup
 from vtlab.evaluation.tracking import runs as tracking
 from vtlab.evaluation.tracking.connection import connect, lock_store, translate_errors
@@ -113,8 +113,8 @@ def test_a_configuration_is_a_run_and_each_clip_one_in_it(finished, uri):
     assert tags["vtlab.fingerprint"] == configuration.fingerprint
     assert tags["vtlab.dataset_digest"] == dataset.digest
     assert (tags.get("vtlab.commit") is None) == (tracking.code_version() is None)
-    assert tags["signature.wer"] == pool_results(results).signatures["wer"]
-    pooled = pool_results(results).values
+    assert tags["signature.wer"] == aggregate_results(results).signatures["wer"]
+    pooled = aggregate_results(results).values
     assert {name: run.data.metrics[name] for name in pooled} == pytest.approx(pooled)
     assert run.data.metrics["interval/wer_low"] <= pooled["wer"] <= run.data.metrics["interval/wer_high"]
     assert (run.data.metrics["gate/speed_p95"], run.data.metrics["gate/wer"]) == (1, 0)
@@ -144,7 +144,7 @@ def test_a_run_gives_back_what_was_logged(finished, uri):
         run = lookup.load_tracked_run(name, uri=uri)
         assert (run.run_id, run.name, run.suite) == (run_id, configuration.name, suite.name)
         assert list(run.results) == results
-        assert run.values == pytest.approx(pool_results(results).values)
+        assert run.values == pytest.approx(aggregate_results(results).values)
         assert run.gates == suite.gates
         assert settings_from_dict(run.settings) == configuration.settings
     assert [run.run_id for run in lookup.find_runs(suite.name, uri=uri)] == [run_id]

@@ -17,12 +17,12 @@ from vtlab.evaluation.compare.votes import Vote
 from vtlab.evaluation.sweep.losses import Loss, find_losses
 from vtlab.measurement.results import Measurement
 from vtlab.metrics import bootstrap
+from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled
 from vtlab.metrics.display import format_interval, format_p, format_value
-from vtlab.metrics.pooling import pool
-from vtlab.metrics.registry import chosen, find_metric, in_order
+from vtlab.metrics.registry import find_metric, resolve_metrics, sort_metrics
 from vtlab.metrics.text import library
-from vtlab.metrics.units import Over, units_of
+from vtlab.metrics.units import Over, list_units
 from vtlab.releases.evidence import Difference, Verdict
 from vtlab.releases.policy import QUALITIES
 
@@ -118,7 +118,7 @@ class ComparisonData:
         Args:
             text: Write numbers as people read them, with the decimals of their metric.
         """
-        names = in_order(name for system in self.systems for name in system.values)
+        names = sort_metrics(name for system in self.systems for name in system.values)
         columns: dict[str, object] = {
             system.name: [
                 format_value(name, system.values.get(name)) if text else system.values.get(name) for name in names
@@ -153,7 +153,7 @@ def compare_systems(
         SettingsError: An unknown metric.
     """
     measured = (name for system in systems for clip in system.clips.values() for name in clip.values)
-    wanted = in_order(measured) if metrics is None else chosen(metrics)
+    wanted = sort_metrics(measured) if metrics is None else resolve_metrics(metrics)
     if len(systems) < 2:
         raise InputError("There is nothing to compare; name two runs, folders of results or files.", code="E_RUN")
     names = [system.name for system in systems]
@@ -168,7 +168,7 @@ def compare_systems(
     pairings = [_pair(first, other, wanted, samples, seed) for other in named[1:]]
     shared = [clip for clip in first.clips if all(clip in other.clips for other in named)]
     over = [{clip: system.clips[clip] for clip in shared} for system in named]
-    values = [pool(list(clips.values())).values if clips else {} for clips in over]
+    values = [aggregate(list(clips.values())).values if clips else {} for clips in over]
     quality = first_shared([name for name in QUALITIES if metrics is None or name in wanted], values)
     cost = first_shared(COSTS, values)
     best = pareto_set(values, quality, cost)
@@ -218,15 +218,15 @@ def _pair(first: System, other: System, wanted: Sequence[str], samples: int, see
         )
     both = [{clip: system.clips[clip] for clip in clips} for system in (first, other)]
     kinds: tuple[Over, ...] = ("segments", "clips")
-    units = {over: [units_of(side, over) for side in both] for over in kinds}
+    units = {over: [list_units(side, over) for side in both] for over in kinds}
     keys = {unit.key for unit in units["segments"][0]} & {unit.key for unit in units["segments"][1]}
-    extremes = [pool(list(side.values())).values for side in both]
+    extremes = [aggregate(list(side.values())).values for side in both]
     differences = []
     for name in wanted:
         if not all(any(name in measured.values for measured in side.values()) for side in both):
             continue
         metric = find_metric(name)
-        if metric.drawn:
+        if metric.has_interval:
             ones, others = units[metric.over]
             pair = bootstrap.sample_both(name, ones, others, samples, seed)
             if pair is not None:

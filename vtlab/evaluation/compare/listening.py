@@ -17,7 +17,7 @@ from vtlab.evaluation.compare.votes import SCALES, Ratings, Vote, Which, current
 from vtlab.metrics import bootstrap
 from vtlab.metrics.bootstrap import LEVEL, MIN_UNITS, SEED
 from vtlab.metrics.registry import find_metric
-from vtlab.metrics.units import units_of
+from vtlab.metrics.units import list_units
 
 RESAMPLES = 1000
 PERMUTATIONS = 9999  # of a rank correlation; up to seven pairs have fewer, and there all are taken
@@ -103,16 +103,16 @@ def relate_votes(
     if one.keys and other.keys:
         both = one.keys.keys() & other.keys.keys()
         votes = current_votes(votes, {clip: hash_results(one.keys[clip], other.keys[clip]) for clip in both})
-    ours, theirs = (units_of(system.clips, "segments") for system in systems)
+    ours, theirs = (list_units(system.clips, "segments") for system in systems)
     agreements = []
     for name in wanted:
         metric = find_metric(name)
-        if not metric.drawn or metric.over != "segments" or metric.better == "target":
+        if not metric.has_interval or metric.over != "segments" or metric.better == "target":
             continue
         up = 1 if metric.better == "higher" else -1
         better_a = {
             f"{unit.clip}:{unit.segment.index}": up * (a - b)  # as in votes.Pair
-            for unit, a, b in bootstrap.each(name, ours, theirs)
+            for unit, a, b in bootstrap.score_each_unit(name, ours, theirs)
             if unit.segment is not None
         }
         found = correlation(votes, better_a, seed)

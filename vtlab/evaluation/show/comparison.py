@@ -9,7 +9,7 @@ from vtlab.evaluation.compare.comparison import ComparisonData
 from vtlab.evaluation.compare.figures import plot_differences, plot_losses, plot_trade
 from vtlab.evaluation.show.pages import HtmlPage, draw, render_page
 from vtlab.evaluation.show.words import describe_method
-from vtlab.metrics.registry import in_order
+from vtlab.metrics.registry import sort_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ class Comparison(ComparisonData, HtmlPage):
             pictures={name: picture for name, picture in pictures.items() if picture},
             trade=draw(plot_trade(self)),
             lost=draw(plot_losses(self.losses)),
-            names=in_order(name for system in self.systems for name in system.values),
+            names=sort_metrics(name for system in self.systems for name in system.values),
         )
 
     def plot_differences(self) -> list[Figure]:

@@ -24,14 +24,14 @@ from vtlab.evaluation.compare.systems import System, from_results
 from vtlab.evaluation.show.pages import HtmlPage, draw, render_page
 from vtlab.evaluation.show.worst import WorstSegment, worst_segments
 from vtlab.evaluation.sweep.losses import find_losses
-from vtlab.evaluation.sweep.results import RESULT, ClipResult, Corpus, add_counts, pool_results, read_result
+from vtlab.evaluation.sweep.results import RESULT, ClipResult, Corpus, add_counts, aggregate_results, read_result
 from vtlab.evaluation.tracking.lookup import load_tracked_run
 from vtlab.evaluation.tracking.systems import load_system
 from vtlab.languages import language_name
+from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.display import describe, format_interval, format_target, format_unit, format_value, format_verdict
-from vtlab.metrics.pooling import pool
-from vtlab.metrics.registry import headlines_first
+from vtlab.metrics.registry import sort_headlines_first
 from vtlab.metrics.text import library
 from vtlab.record import Record
 from vtlab.releases.evidence import Gate
@@ -86,8 +86,8 @@ class Run(HtmlPage):
     def corpus(self) -> Corpus:
         """The values over all clips, losses per stage among them."""
         if self.results:
-            return pool_results(self.results)
-        scores = pool(list(self.system.clips.values()))
+            return aggregate_results(self.results)
+        scores = aggregate(list(self.system.clips.values()))
         return Corpus(scores.values, scores.signatures, len(self.system.clips), 0)
 
     def to_frame(self, text: bool = False) -> DataFrame:
@@ -99,7 +99,7 @@ class Run(HtmlPage):
         corpus = self.corpus
         bounds = intervals(self.system.clips, corpus.values)
         rows = []
-        for name in headlines_first(corpus.values):
+        for name in sort_headlines_first(corpus.values):
             value, (low, high) = corpus.values[name], bounds.get(name, (None, None))
             row: dict[str, object] = {"metric": name, "value": value, "low": low, "high": high}
             if text:
@@ -163,7 +163,7 @@ class Run(HtmlPage):
     def page(self) -> str:
         """Return the run as one HTML page."""
         measured = list(self.system.clips.values())
-        scores = pool(measured)
+        scores = aggregate(measured)
         worst = worst_segments(self.system.clips)
         pairs = (f"{language_name(one.source_language)} to {language_name(one.target_language)}" for one in measured)
         return render_page(

@@ -24,7 +24,7 @@ from vtlab.evaluation.suite.model import (
     is_setting,
     merge,
 )
-from vtlab.metrics.registry import GROUPS, METRICS, is_metric, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS, expand_word, is_metric
 from vtlab.releases.evidence import Gate
 from vtlab.settings import Settings, parse_yaml, settings_from_dict
 
@@ -176,7 +176,7 @@ def _check_metrics(suite: Suite, where: _LineFinder) -> None:
     if suite.metrics is not None and not suite.metrics:
         raise _fault(f"{where(['metrics'])}: nothing is to be measured; name metrics or groups, or remove the key.")
     for number, word in enumerate(suite.metrics or ()):
-        if not metrics_of(word) and word not in LOSS_VALUES:
+        if not expand_word(word) and word not in LOSS_VALUES:
             raise _fault(
                 f"{where(['metrics', number])}: there is no metric {word!r}.{nearest(word, [*METRICS, *GROUPS])} "
                 f"Groups: {', '.join(GROUPS)}."

@@ -15,9 +15,9 @@
       tts.voice:                    #   ... with a list of values, or with names for them,
         woman: pf_dora
         man: pm_alex
-      ears:                         #   or it has a name of its own, and each named value is a mapping of settings
+      recogniser:                   #   or it has a name of its own, and each named value is a mapping of settings
         base: {transcription.engine: faster_whisper}
-        gold: {transcription.engine: mypackage.ears:Listener}
+        gold: {transcription.engine: mypackage.recogniser:Mine}
     configurations:                 # instead of a matrix: each one with its name; without both there is one, ``base``
       - name: quick
         settings: {transcription.options.faster_whisper.beam_size: 1}
@@ -49,7 +49,7 @@ from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, Dataset, load_dat
 from vtlab.evaluation.suite.loss_definitions import LOSS_METRIC, LOSS_VALUES
 from vtlab.files import hash_text
 from vtlab.languages import language_code
-from vtlab.metrics.registry import GROUPS, metrics_of
+from vtlab.metrics.registry import GROUPS, expand_word
 from vtlab.releases.evidence import Gate
 from vtlab.settings import Settings, fingerprint, load_settings, settings_from_dict
 
@@ -215,7 +215,7 @@ class Suite(_Part):
     def wanted_metrics(self) -> frozenset[str]:
         """Return the metrics asked for, with those that gates and losses need."""
         words = [group for group in GROUPS if group != "cost"] if self.metrics is None else self.metrics
-        names = itertools.chain.from_iterable(map(metrics_of, words))
+        names = itertools.chain.from_iterable(map(expand_word, words))
         wanted = frozenset(names) | frozenset(self.gates) | ({"bleu", LOSS_METRIC} if self.losses else frozenset())
         return wanted - frozenset(LOSS_VALUES)
 

@@ -27,10 +27,10 @@ from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
 from vtlab.evaluation.suite.loss_definitions import Gold
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, stage_counts, write_result
-from vtlab.evaluation.sweep.timing import time_dub, with_costs_of
+from vtlab.evaluation.sweep.timing import replace_costs, time_dub
 from vtlab.events import STAGES, ignore
 from vtlab.files import atomic_write, hash_json, hash_text, sha256_of
-from vtlab.metrics.registry import is_metric, metrics_of, source_of
+from vtlab.metrics.registry import expand_word, is_metric, source_of
 from vtlab.outputs import Dub
 from vtlab.pipeline import dub
 from vtlab.record import Record
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 VERSION = 1  # of this module's work; rises when the same settings would give other results
 FAULT = "E_INTERNAL"
 PACKAGE = Path(__file__).parents[2]
-TIMED = frozenset(metrics_of("cost"))
+TIMED = frozenset(expand_word("cost"))
 KEPT_STAGES = tuple(stage for stage in STAGES if stage != "initialization")
 """The stages whose results the store keeps."""
 Checkpoint = Callable[[], None]
@@ -197,7 +197,7 @@ def _dub_and_measure(
     made = dub_clip(settings, home)
     record = made.record
     if wanted & TIMED:
-        record = with_costs_of(record, time_dub(settings, clip.path, checkpoint))
+        record = replace_costs(record, time_dub(settings, clip.path, checkpoint))
     measurement = _measure(made, record, clip, wanted, bench)
     golds: dict[Gold, Measurement] = {}
     absent: dict[Gold, str] = {}

@@ -21,7 +21,7 @@ from vtlab.evaluation.sweep.clip import KEPT_STAGES
 from vtlab.evaluation.sweep.plan import Plan
 from vtlab.evaluation.sweep.results import RESULT, ClipResult, read_result
 from vtlab.files import sha256_of
-from vtlab.metrics.registry import metrics_of
+from vtlab.metrics.registry import expand_word
 from vtlab.record import Record
 
 NOTHING = "nothing"  # in place of a stage: everything comes from the store, only measuring is left
@@ -163,8 +163,8 @@ def _rates(results: Iterable[ClipResult]) -> dict[str, float]:
 def _documented(first: str, suite: Suite) -> float:
     wanted = suite.wanted_metrics()
     dub = 0.0 if first == NOTHING else DUB * SHARE_LEFT.get(first, 1.0 if first in KEPT_STAGES[:2] else 0.05)
-    speech = RECOGNISE if wanted & set(metrics_of("speech")) else 0.0
-    alone = DUB if wanted & set(metrics_of("cost")) else 0.0
+    speech = RECOGNISE if wanted & set(expand_word("speech")) else 0.0
+    alone = DUB if wanted & set(expand_word("cost")) else 0.0
     golds = GOLD_DUBS * (DUB + speech) if suite.losses else 0.0
     return dub + MEASURE + speech + alone + golds
 

@@ -18,7 +18,7 @@ from vtlab.evaluation.sweep.losses import find_losses
 from vtlab.events import STAGES
 from vtlab.files import atomic_write
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.pooling import pool, score
+from vtlab.metrics.aggregation import aggregate, score
 from vtlab.record import Record
 
 RESULT = "result.json"
@@ -169,10 +169,10 @@ def measurements(results: Iterable[ClipResult]) -> dict[str, Measurement]:
     return {result.clip: result.measurement for result in results if result.measurement is not None}
 
 
-def pool_results(results: Sequence[ClipResult]) -> Corpus:
+def aggregate_results(results: Sequence[ClipResult]) -> Corpus:
     """Return the values over all clips that were measured, with the losses per stage."""
     measured = list(measurements(results).values())
-    scores = pool(measured)
+    scores = aggregate(measured)
     values = scores.values | loss_values(results)
     return Corpus(values, scores.signatures, len(measured), sum(result.status == "failed" for result in results))
 

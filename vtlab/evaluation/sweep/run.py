@@ -20,7 +20,7 @@ from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.clip import Job
 from vtlab.evaluation.sweep.forecast import TimeLeft
 from vtlab.evaluation.sweep.plan import Plan, Task, plan_sweep
-from vtlab.evaluation.sweep.results import ClipResult, Corpus, StageCount, add_counts, load_results, pool_results
+from vtlab.evaluation.sweep.results import ClipResult, Corpus, StageCount, add_counts, aggregate_results, load_results
 from vtlab.releases.evidence import GateOutcome, judge_gates
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def run_sweep(
 def _outcome(plan: Plan, configuration: Configuration, track: Tracker | None, limit: int, report: Report) -> Outcome:
     job = plan.job
     results = load_results(job.folder, job.suite.name, configuration.name, [clip.id for clip in plan.clips])
-    corpus = pool_results(results)
+    corpus = aggregate_results(results)
     run_id = problem = None
     if track is not None:
         report(f"report of {configuration.name}")

@@ -58,7 +58,7 @@ def time_dub(settings: Settings, video: Path, checkpoint: Callable[[], None]) ->
         return Record.model_validate_json(text)
 
 
-def with_costs_of(record: Record, timed: Record) -> Record:
+def replace_costs(record: Record, timed: Record) -> Record:
     """Return `record` with the times and the memory of `timed`."""
     return record.model_copy(
         update={

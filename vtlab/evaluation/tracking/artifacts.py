@@ -18,9 +18,9 @@ from vtlab.evaluation.compare.systems import from_results
 from vtlab.evaluation.dataset import Dataset
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.losses import find_losses
-from vtlab.evaluation.sweep.results import ClipResult, add_counts, gold_measurements, measurements, pool_results
+from vtlab.evaluation.sweep.results import ClipResult, add_counts, aggregate_results, gold_measurements, measurements
+from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import intervals
-from vtlab.metrics.pooling import pool
 from vtlab.metrics.rows import SegmentMeasure
 from vtlab.releases.evidence import Gate, judge_gates
 from vtlab.releases.policy import QUALITIES
@@ -66,7 +66,7 @@ def summarize(results: Sequence[ClipResult], gates: Mapping[str, Gate] | None = 
             f"dubs/{stage}_computed": count.dubs_computed,
             f"dubs/{stage}_reused": count.dubs_reused,
         }
-    corpus = pool_results(results)
+    corpus = aggregate_results(results)
     counts |= {f"gate/{one.metric}": float(one.passed) for one in judge_gates(gates or {}, corpus.values)}
     return Summary(corpus.values, corpus.signatures, intervals(measurements(results), corpus.values), counts)
 
@@ -107,7 +107,7 @@ def write_trade(file: Path, configurations: Iterable[Sequence[ClipResult]]) -> b
     shared = [clip for clip in found[0].clips if all(clip in system.clips for system in found)] if found else []
     if len(found) < 2 or not shared:
         return False
-    values = [pool([system.clips[clip] for clip in shared]).values for system in found]
+    values = [aggregate([system.clips[clip] for clip in shared]).values for system in found]
     quality, cost = first_shared(QUALITIES, values), first_shared(COSTS, values)
     if quality is None or cost is None:
         return False

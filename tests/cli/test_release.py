@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from vtlab.cli import app
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation import promotion
-from vtlab.evaluation.sweep.results import ClipResult, pool_results
+from vtlab.evaluation.sweep.results import ClipResult, aggregate_results
 from vtlab.evaluation.tracking.lookup import TrackedRun
 from vtlab.releases import registry
 from vtlab.releases import store as releases
@@ -69,7 +69,7 @@ def _tracked(name: str, mistakes: float, clips: range, failed: int) -> TrackedRu
         commit="abc",
         settings=settings.model_dump(mode="json"),
         results=tuple(results),
-        values=pool_results(results).values,
+        values=aggregate_results(results).values,
         intervals={"wer": (0.01, 0.4)},
         gates=QUALITY,
         engines={"transcription": "faster_whisper, silero", "translation": "firefox"},
