@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from vtlab.cli import app
-from vtlab.cli.terminal import STOPPED_EXIT, debugging, stop, stopped
+from vtlab.cli.terminal import STOPPED_EXIT, debugging, raise_again, stop, stopped
 from vtlab.errors import OutputError, VtlabError, redact, redact_output, redacted_traceback
 
 FAULT_EXIT = 1
@@ -25,6 +25,7 @@ def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    sys.unraisablehook = raise_again
     _open_standard_streams()
     redact_output()
     code = _run()
