@@ -37,7 +37,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     clip = load_dataset(ROOT / "datasets" / "spoken").clip(CLIP)
     settings = load_settings(
-        overrides=[
+        assignments=[
             f"source_language={clip.source_language}",
             f"target_language={clip.target_language}",
             "video_combination.burn_subtitles=true",

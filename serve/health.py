@@ -21,7 +21,7 @@ EVERYWHERE = ("[::]", "::", "0.0.0.0")
 OPTIONS = (("grpc.enable_http_proxy", 0),)  # the server is on this machine, whatever http_proxy names
 
 
-def serves(config: Config) -> bool:
+def answers_health(config: Config) -> bool:
     """Return whether the server of `config` on this machine answers, and takes new sessions."""
     host = "localhost" if config.host in EVERYWHERE else config.host.strip("[]")
     if config.tls_cert is not None:
@@ -42,6 +42,6 @@ def serves(config: Config) -> bool:
 
 if __name__ == "__main__":
     try:
-        sys.exit(0 if serves(load_config({})) else 1)
+        sys.exit(0 if answers_health(load_config({})) else 1)
     except UserError as error:
         sys.exit(f"vtlab: {error}")

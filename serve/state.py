@@ -154,7 +154,7 @@ class FileIdentity:
     modified_ns: int
 
     @classmethod
-    def of(cls, status: os.stat_result) -> FileIdentity:
+    def from_stat(cls, status: os.stat_result) -> FileIdentity:
         """Return the identity of a file from its status."""
         return cls(status.st_ino, status.st_size, status.st_mtime_ns)
 

@@ -28,7 +28,7 @@ from vtlab.evaluation.sweep.run import Sweep, run_sweep
 from vtlab.evaluation.sweep.workers import run_in_processes
 from vtlab.metrics.material import Material
 from vtlab.metrics.metric import FileMetric
-from vtlab.metrics.registry import metrics_of
+from vtlab.metrics.registry import expand_word
 from vtlab.segments import Interval
 
 MEDIA = Path(__file__).parent / "cases" / "odd_names_plain.mp4"
@@ -38,7 +38,7 @@ LINE = {
     "text": "The library opens on Monday morning.",
     "translation": "A biblioteca abre na segunda-feira de manhã.",
 }
-COSTS = frozenset(metrics_of("cost"))
+COSTS = frozenset(expand_word("cost"))
 
 
 class Fragile(reference.Reference):
@@ -66,7 +66,9 @@ class Loudest(FileMetric):
     """A metric from outside the package."""
 
     def __init__(self) -> None:
-        super().__init__("loudest", "dBFS", "lower", "loudest frame of the speech", measure=self.find, pool="worst")
+        super().__init__(
+            "loudest", "dBFS", "lower", "loudest frame of the speech", measure=self.find, over_clips="worst"
+        )
 
     @staticmethod
     def find(material: Material) -> tuple[float | None, str | None]:

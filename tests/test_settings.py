@@ -241,3 +241,12 @@ def test_a_setting_holds_no_password() -> None:
 @pytest.mark.parametrize("value", ["2020-99-99", "&a [*a]", "[" * 5000])
 def test_a_value_that_is_no_yaml_is_text(value: str) -> None:
     assert load_settings(None, [f"tts.voice={value}"], {"VTLAB_TTS__VOICE": value}).tts.voice == value
+
+
+def test_python_changes_sections_or_dotted_keys(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("tts: {pace_s: 2}")
+    changed = load_settings(str(tmp_path / "s.yaml"), ["tts.attempts=2"], {}, tts={"voice": "a"}, **{"tts.breaker": 3})
+    tts = changed.tts
+    assert (tts.pace_s, tts.attempts, tts.voice, tts.breaker) == (2, 2, "a", 3)
+    with pytest.raises(SettingsError, match="voice"):
+        load_settings(environment={}, tts={"voise": "a"})

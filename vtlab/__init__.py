@@ -82,12 +82,14 @@ for _name, _off in TELEMETRY_OFF.items():
     os.environ.setdefault(_name, _off)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    if name in _PACKAGES:
-        return import_module(f"vtlab.{name}")
-    raise AttributeError(f"module 'vtlab' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            return getattr(import_module(_HOME[name]), name)
+        if name in _PACKAGES:
+            return import_module(f"vtlab.{name}")
+        raise AttributeError(f"module 'vtlab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -8,8 +8,6 @@ resolved settings names a configuration.
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import os
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 
 from vtlab.errors import SettingsError, nearest, redact
+from vtlab.files import hash_json
 from vtlab.languages import language_code
 
 ENVIRONMENT_PREFIX = "VTLAB_"
@@ -224,29 +223,34 @@ class Setting:
 
 
 def load_settings(
-    file: Path | None = None,
-    overrides: Sequence[str] = (),
+    file: Path | str | None = None,
+    assignments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    **overrides: Any,
 ) -> Settings:
-    """Return the settings resolved from a YAML file, the environment and overrides.
+    """Return the settings resolved from a YAML file, the environment, assignments and overrides; later ones count.
 
     Args:
         file: A YAML file with sections such as ``tts:``; see ``read_yaml``.
-        overrides: ``key.path=value``, the value as YAML; a later one is stronger.
+        assignments: ``key.path=value``, the value as YAML, as on the command line; a later one is stronger.
         environment: Variables; those of this process where it is left out.
+        **overrides: Sections as dictionaries (``tts={"voice": "pf_dora"}``) or dotted keys.
+
+    Returns:
+        The settings, validated.
 
     Raises:
         SettingsError: A key is unknown, given twice in one place, or out of range. Names the key, where it came from
             and the nearest known key.
 
     Examples:
-        >>> load_settings(overrides=["tts.voice=pf_dora"], environment={}).tts.voice
+        >>> load_settings(tts={"voice": "pf_dora"}).tts.voice
         'pf_dora'
     """
     data: dict[str, Any] = {}
     origins: dict[str, str] = {}  # of keys, where they do not go without saying
     if file is not None:
-        _merge(data, _read_settings(file), f"{file}")
+        _merge(data, _read_settings(Path(file)), f"{file}")
         origins |= dict.fromkeys(_dotted(data), f"{file}")
     variables: dict[str, str] = {}
     for name, path, value in _from_environment(os.environ if environment is None else environment):
@@ -256,13 +260,13 @@ def load_settings(
         variables[key] = name
         _put(data, path, value)
         origins[key] = f"the variable {name}, where __ sets sections apart"
-    for override in overrides:
-        key, separator, value = override.partition("=")
+    for assignment in assignments:
+        key, separator, value = assignment.partition("=")
         if not separator:
-            raise SettingsError(f"--set {override!r} has no value; write it as section.key=value.")
+            raise SettingsError(f"--set {assignment!r} has no value; write it as section.key=value.")
         _put(data, key.strip().split("."), _scalar(value))
-        origins[key.strip()] = f"--set {override}"
-    return settings_from_dict(data, origins)
+        origins[key.strip()] = f"--set {assignment}"
+    return resolve_settings(settings_from_dict(data, origins), overrides)
 
 
 def resolve_settings(settings: Settings | Path | str | None, changes: Mapping[str, Any]) -> Settings:
@@ -360,7 +364,7 @@ def fingerprint(settings: Settings) -> str:
     Where results are kept changes no result, so the store's folder is left out.
     """
     data = settings.model_dump(mode="json", exclude={"store"})
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+    return hash_json(data, 12)
 
 
 def read_yaml(file: Path) -> Any:

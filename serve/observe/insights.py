@@ -120,7 +120,7 @@ KINDS = {
 }
 
 
-def insights_of(
+def list_insights(
     state: State,
     evidence: Evidence,
     findings: Sequence[tuple[str, Finding]],

@@ -27,17 +27,17 @@ def progress(state: State) -> pb.TranslationProgress:
         message=_text(state.message),
         early_preview_available=state.early_preview is not None,
         early_preview_path=_text(state.early_preview or ""),
-        eta_seconds=0 if state.eta_s is None else _whole(state.eta_s),
+        eta_seconds=0 if state.eta_s is None else _to_int32(state.eta_s),
         hardware_info=None if state.hardware is None else _hardware(state.hardware),
         available_segment_ids=state.available_segments,
         chunks_per_minute=state.chunks_per_minute,
-        current_chunk=_whole(state.current_chunk),
-        total_chunks=_whole(state.total_chunks),
+        current_chunk=_to_int32(state.current_chunk),
+        total_chunks=_to_int32(state.total_chunks),
         log_entries=[_log_entry(state.session_id, line) for line in state.log],
         stage=state.stage,
         stage_number=state.stage_number,
         total_stages=state.total_stages,
-        segments_processed=_whole(state.segments_processed),
+        segments_processed=_to_int32(state.segments_processed),
         current_time=state.current_time_s,
         current_time_formatted=clock(state.current_time_s),
         total_duration=state.total_duration_s,
@@ -96,7 +96,7 @@ def no_insights(session_id: str, why: str) -> pb.AIInsightsResponse:
 
 def clock(seconds: float) -> str:
     """Return `MM:SS`, or `HH:MM:SS` from an hour on; parts of a second are dropped."""
-    hours, rest = divmod(_whole(seconds), 3600)
+    hours, rest = divmod(_to_int32(seconds), 3600)
     minutes, left = divmod(rest, 60)
     return f"{hours:02d}:{minutes:02d}:{left:02d}" if hours else f"{minutes:02d}:{left:02d}"
 
@@ -148,7 +148,7 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _whole(number: float) -> int:
+def _to_int32(number: float) -> int:
     return min(max(0, math.floor(number)), INT32_MAX)
 
 

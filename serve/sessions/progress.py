@@ -141,7 +141,7 @@ class ProgressTracker:
             return self.reached_s.get(stage, 0.0)
         return self.share(stage, now) * (self.total_s or 0.0)
 
-    def measured(self) -> dict[str, float]:
+    def stage_speeds(self) -> dict[str, float]:
         """Return the seconds that each stage took for a second of video, but for stages with answers from the store."""
         if not self.total_s:
             return {}

@@ -268,7 +268,7 @@ class Registry:
         found = self._db.execute("SELECT id FROM sessions WHERE ended < ? AND swept = 0", (before,)).fetchall()
         return [session_id for (session_id,) in found]
 
-    def swept(self, session_id: str) -> None:
+    def mark_swept(self, session_id: str) -> None:
         """Note that the folder of a session is gone, and remove its log, which nobody asks for any more."""
         with suppress(sqlite3.Error):  # else the next time
             self._db.execute("UPDATE sessions SET swept = 1 WHERE id = ?", (session_id,))
@@ -292,14 +292,14 @@ class Registry:
                 (session_id, line.timestamp, line.message, json.dumps(asdict(line))),
             )
 
-    def log_of(self, session_id: str) -> tuple[LogEntry, ...]:
+    def load_log(self, session_id: str) -> tuple[LogEntry, ...]:
         """Return the log of a session, in order of time."""
         found = self._db.execute(
             "SELECT entry FROM log WHERE session_id = ? ORDER BY timestamp, message", (session_id,)
         ).fetchall()
         return tuple(LogEntry(**{**data, "level": Level(data["level"])}) for data in map(_json, found))
 
-    def insights_of(self, session_id: str) -> tuple[Insight, ...]:
+    def load_insights(self, session_id: str) -> tuple[Insight, ...]:
         """Return the insights of a session, the most important first."""
         _, waiting = self._unwritten.get(session_id, (None, None))
         if waiting is not None:
@@ -315,7 +315,7 @@ class Registry:
         """Return the seconds that a stage took here for each second of video, by stage."""
         return dict(self._db.execute("SELECT stage, seconds_per_second FROM speeds").fetchall())
 
-    def measured(self, stage: str, seconds_per_second: float) -> None:
+    def note_speed(self, stage: str, seconds_per_second: float) -> None:
         """Take a measured speed into the mean."""
         known = self.speeds().get(stage)
         mean = seconds_per_second if known is None else known + SHARE_OF_NEW * (seconds_per_second - known)

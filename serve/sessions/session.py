@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from serve.observe.insights import Evidence, insights_of
+from serve.observe.insights import Evidence, list_insights
 from serve.sessions.mailbox import Mailbox
 from serve.sessions.options import Configuration
 from serve.sessions.progress import SEGMENT_STAGES, TITLES, ProgressTracker
@@ -166,8 +166,8 @@ class Session:
         if self.row.source_lang is None:
             self._detected = done.source_language
             self._report_evidence()
-        for stage, speed in self._tracker.measured().items():
-            self._registry.measured(stage, speed)
+        for stage, speed in self._tracker.stage_speeds().items():
+            self._registry.note_speed(stage, speed)
         self.log(Level.SUCCESS, STAGES[-1], "The dub is complete")
         self._end(Phase.COMPLETED, "Completed", "", done)
         self._listener(self.id, result)
@@ -367,7 +367,7 @@ class Session:
             for timestamp, finding in self._findings
             if state.status.final or finding.stage in self._tracker.finished
         ]
-        return insights_of(
+        return list_insights(
             state,
             self._evidence,
             settled,
@@ -413,7 +413,7 @@ class Session:
             self._still_since = time.monotonic()
 
 
-def refused(row: Row, message: str, hardware: Hardware) -> tuple[Row, tuple[Insight, ...]]:
+def make_refusal(row: Row, message: str, hardware: Hardware) -> tuple[Row, tuple[Insight, ...]]:
     """Return a session that cannot be taken, in the state that its client gets, and its insights."""
     now = _timestamp(datetime.now(UTC))
     state = replace(
@@ -425,7 +425,7 @@ def refused(row: Row, message: str, hardware: Hardware) -> tuple[Row, tuple[Insi
         hardware=hardware,
         log=(LogEntry(now, Level.ERROR, STAGES[0], message[:MESSAGE_CHARS]),),
     )
-    insights = insights_of(state, Evidence(None, (row.source_lang, row.target_lang)), (), now, now)
+    insights = list_insights(state, Evidence(None, (row.source_lang, row.target_lang)), (), now, now)
     return replace(row, phase=Phase.FAILED, state=state), insights
 
 

@@ -25,12 +25,12 @@ from serve.sessions.detection import LanguageDetector
 from serve.sessions.options import Configuration, ConfigurationSource, Folders, Limits
 from serve.sessions.queue import Queue
 from serve.sessions.registry import Phase, Registry, Row
-from serve.sessions.session import STATUS, Listener, Session, refused
+from serve.sessions.session import STATUS, Listener, Session, make_refusal
 from serve.sessions.upkeep import sweep
 from serve.state import Answer, Detection, Insight, Refusal, Result, State, Status
+from serve.worker.artifacts import Artifacts, are_whole, have_their_sizes, remove
 from serve.worker.client import Worker
 from serve.worker.protocol import INTERNAL, Cancel, Done, Dub, Failed, Outcome, Pause, Resume, Stopped, Warm
-from serve.worker.publishing import Artifacts, are_whole, have_their_sizes, remove
 from serve.worker.upload import identify
 from vtlab import resources
 from vtlab.errors import LanguageError, SettingsError, VtlabError
@@ -195,7 +195,7 @@ class Sessions:
 
     def _refuse(self, row: Row, message: str) -> State:
         """Fail a session that cannot be taken now. The registry knows nothing of it, and stays as small as it is."""
-        row, insights = refused(row, message, self._hardware)
+        row, insights = make_refusal(row, message, self._hardware)
         self._refused[row.id] = row, insights
         self._refused.move_to_end(row.id)
         if len(self._refused) > REFUSED_KEPT:
@@ -221,7 +221,7 @@ class Sessions:
                 async for state in states:
                     yield state
         elif (row := self._ended(session_id)) is not None:
-            yield replace(row.state, log=row.state.log or self._registry.log_of(session_id))
+            yield replace(row.state, log=row.state.log or self._registry.load_log(session_id))
         else:
             raise KeyError(session_id)
 
@@ -305,7 +305,7 @@ class Sessions:
         row = self._registry.get(session_id)
         if row is None:
             return Refusal("There is no such session.", unknown=True)
-        return self._registry.insights_of(session_id) or self._session(row).insights(row.state)
+        return self._registry.load_insights(session_id) or self._session(row).insights(row.state)
 
     async def detect_language(self, file: Path) -> Detection:
         """Return the language spoken in a file: an absolute path without links, inside the uploads folder."""

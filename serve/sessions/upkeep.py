@@ -10,7 +10,7 @@ from pathlib import Path
 
 from serve.sessions.options import Folders, Limits
 from serve.sessions.registry import Registry
-from serve.worker.publishing import remove
+from serve.worker.artifacts import remove
 from vtlab import resources
 from vtlab.store.results import Store
 
@@ -31,7 +31,7 @@ async def sweep(registry: Registry, folders: Folders, limits: Limits, store: Pat
     for session_id in registry.to_sweep(time.time() - limits.keep_s):
         if session_id not in live:
             await asyncio.to_thread(remove, [folders.temp_work / session_id])
-            registry.swept(session_id)
+            registry.mark_swept(session_id)
     registry.forget(time.time() - FORGOTTEN_S)
     with suppress(OSError):
         await asyncio.to_thread(Store(store).prune, STORE_UNUSED_S, int(limits.store_mb * resources.MB))

@@ -37,7 +37,7 @@ class BackgroundTask:
         self._thread.start()
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
+    def join_at_exit(self) -> Iterator[None]:
         """Wait for the work at the end of the block, where it was started; stop it where the block fails."""
         try:
             yield

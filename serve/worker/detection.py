@@ -36,7 +36,7 @@ def detect(file: Path, settings: Settings, pool: EnginePool) -> tuple[str, float
     extraction = audio_extraction.extract(info, settings.audio_extraction, None, _ignore)
     section = settings.transcription
     searched_s = min(info.duration_s, SEARCHED_S)
-    with borrowed_listeners(settings, pool) as (voice_activity, recogniser):
+    with borrow_listeners(settings, pool) as (voice_activity, recogniser):
         blocks: list[np.ndarray] = []
         speech: list[Interval] = []
         looked_s = heard_s = 0.0
@@ -61,7 +61,7 @@ def detect(file: Path, settings: Settings, pool: EnginePool) -> tuple[str, float
 
 
 @contextmanager
-def borrowed_listeners(settings: Settings, pool: EnginePool) -> Iterator[tuple[VoiceActivity, Transcriber]]:
+def borrow_listeners(settings: Settings, pool: EnginePool) -> Iterator[tuple[VoiceActivity, Transcriber]]:
     """Borrow voice activity and recogniser, the engines that every session needs, from the pool."""
     borrowed = [pool_entry(settings, choice) for choice in choose_listeners(settings)]
     activity, recogniser = (pool.borrow(key, build) for key, build in borrowed)

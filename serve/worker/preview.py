@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from serve.worker.artifacts import publish
 from serve.worker.background import BackgroundTask, Checkpoint
-from serve.worker.publishing import publish
 from vtlab import media
 from vtlab.audio import Audio
 from vtlab.events import Finding
@@ -82,11 +82,11 @@ class EarlyPreview:
             self._render(start, start + MOST_S)  # or to the end of the file
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
+    def join_at_exit(self) -> Iterator[None]:
         """Wait for the rendering at the end of the block; stop it where the block fails."""
         if self._made:
             self._on_ready(self._out)
-        with self._rendering.joined():
+        with self._rendering.join_at_exit():
             yield
 
     def _render(self, start: float, end: float) -> None:

@@ -39,7 +39,7 @@ from serve.worker.protocol import (
     decode,
     encode,
 )
-from serve.worker.upload import named, opened
+from serve.worker.upload import hide_folders, open_upload
 from vtlab import resources
 from vtlab.errors import Cancelled, ResourceError, UserError, VtlabError, redact_output
 from vtlab.settings import Settings, settings_from_dict
@@ -159,10 +159,10 @@ class WorkerProcess:
         give_way()
         link = job.folder / "upload" / job.file.name
         with report_failure(job.job, self._send, job.file, link):
-            from serve.worker.dubbing import dub
+            from serve.worker.job import dub
 
             settings = settings_from_dict(job.settings)
-            with opened(job.file, link, job.identity) as file:
+            with open_upload(job.file, link, job.identity) as file:
                 done = dub(job, file, settings, self._engines(settings), self._send, self._control.checkpoint)
             self._send(done)
 
@@ -172,16 +172,16 @@ class WorkerProcess:
             from serve.worker.detection import detect
 
             settings = settings_from_dict(job.settings)
-            with opened(job.file, link) as file:
+            with open_upload(job.file, link) as file:
                 language, confidence = detect(file, settings, self._engines(settings))
             self._send(Detected(job.job, language, confidence))
 
     def _warm(self, job: Warm) -> None:
         try:
-            from serve.worker.detection import borrowed_listeners
+            from serve.worker.detection import borrow_listeners
 
             settings = settings_from_dict(job.settings)
-            with borrowed_listeners(settings, self._engines(settings)):
+            with borrow_listeners(settings, self._engines(settings)):
                 pass
         except Exception:  # the first session will report what is wrong
             traceback.print_exc()
@@ -205,7 +205,7 @@ def report_failure(job: int, send: Callable[[Report], None], *paths: Path) -> It
         send(Stopped(job))
     except Exception as error:  # a fault of ours must end this session only
         if isinstance(error, UserError) and not isinstance(error, ResourceError):
-            send(Failed(job, error.code, named(str(error), *paths)))
+            send(Failed(job, error.code, hide_folders(str(error), *paths)))
             return
         traceback.print_exc()
         if isinstance(error, ResourceError):  # names folders of the server, and what its operator can do

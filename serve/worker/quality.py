@@ -62,9 +62,9 @@ class QualityMeter:
         if self._segments:
             self._listening.start(self._listen)
 
-    def joined(self) -> AbstractContextManager[None]:
+    def join_at_exit(self) -> AbstractContextManager[None]:
         """Wait for the thread at the end of the block; stop it where the block fails."""
-        return self._listening.joined()
+        return self._listening.join_at_exit()
 
     def scores(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
         """Return the scores of the finished dub; or `None`, and which scores could not be measured and why."""

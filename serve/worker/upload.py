@@ -23,13 +23,13 @@ LINKED = frozenset({errno.ELOOP, errno.ENOTDIR})  # of O_NOFOLLOW for a link, an
 def identify(file: Path) -> FileIdentity | None:
     """Return the identity of the file at a path; `None` where it cannot be looked at."""
     try:
-        return FileIdentity.of(file.stat())
+        return FileIdentity.from_stat(file.stat())
     except OSError:
         return None
 
 
 @contextmanager
-def opened(file: Path, link: Path, identity: FileIdentity | None = None) -> Iterator[Path]:
+def open_upload(file: Path, link: Path, identity: FileIdentity | None = None) -> Iterator[Path]:
     """Open an upload, and yield `link`, a path that reads the open file; child processes can read it, too.
 
     Args:
@@ -42,7 +42,7 @@ def opened(file: Path, link: Path, identity: FileIdentity | None = None) -> Iter
     """
     descriptor = _open(file)
     try:
-        if identity not in (None, FileIdentity.of(os.fstat(descriptor))):
+        if identity not in (None, FileIdentity.from_stat(os.fstat(descriptor))):
             raise _replaced(file)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
@@ -55,7 +55,7 @@ def opened(file: Path, link: Path, identity: FileIdentity | None = None) -> Iter
         os.close(descriptor)
 
 
-def named(message: str, *paths: Path) -> str:
+def hide_folders(message: str, *paths: Path) -> str:
     """Return the message with the names of files for their paths, which are the server's own business."""
     for path in paths:
         message = message.replace(str(path), path.name)

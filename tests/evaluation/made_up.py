@@ -6,8 +6,8 @@ import random
 import re
 
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.aggregation import score
 from vtlab.metrics.metric import FileMetric
-from vtlab.metrics.pooling import score
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import CueMeasure, DubSegment, SegmentMeasure
 

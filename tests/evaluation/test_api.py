@@ -11,7 +11,7 @@ from vtlab.errors import InputError
 from vtlab.evaluation import api
 from vtlab.evaluation.promotion import promote
 from vtlab.evaluation.sweep.results import ClipResult, write_result
-from vtlab.metrics.registry import headlines_first
+from vtlab.metrics.registry import sort_headlines_first
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_comparison_is_a_table_and_a_page(folder: Path, tmp_path: Path) -> Non
 def test_a_run_begins_with_its_headlines(folder: Path) -> None:
     run = api.load_run(folder / "good")
     table = run.to_frame()
-    assert list(table.index) == headlines_first(run.corpus.values)
+    assert list(table.index) == sort_headlines_first(run.corpus.values)
     assert table.index[0] == "asr_chrf"
     assert list(run.clips().index) == ["clip_0", "clip_1", "clip_2"]
     assert run.plot_drift() is not None and run.plot_speeds() is not None and run.plot_losses() is None
@@ -68,7 +68,7 @@ def test_a_comparison_reads_what_listeners_left(folder: Path, tmp_path: Path, mo
     vote = Vote(listener="ana", pair="clip_0:0", left="a", preferred="a", of=hash_results("k", "k"), at="now")
     add_vote(votes_file("try/good", "try/bad"), vote)
     listened = api.compare(folder / "good", folder / "bad", metrics=["chrf"], samples=50).listened
-    assert listened is not None and listened.said[0] == "1 vote of 1 listener on 1 pair."
+    assert listened is not None and listened.sentences[0] == "1 vote of 1 listener on 1 pair."
 
 
 def test_tables_are_written_with_the_decimals_of_their_metric(folder: Path) -> None:

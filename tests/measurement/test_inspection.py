@@ -12,7 +12,7 @@ from vtlab.measurement.inspection import measure, measure_speech
 from vtlab.measurement.matching import PlannedSegment
 from vtlab.measurement.recognizer import Recognizer
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.pooling import pool
+from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import ReferenceSegment
 from vtlab.outputs import Dub
@@ -73,7 +73,7 @@ def test_a_clip_measured_as_its_own_dub() -> None:
     assert "--record" in found.absent["wer"] and "--subtitles" in found.absent["srt_valid"]
     assert [row.text for row in found.segments] == [segment.text for segment in clip.segments]
     assert set(found.values) | set(found.absent) == set(CHEAP)
-    pooled = pool([found])
+    pooled = aggregate([found])
     assert (pooled.values, pooled.signatures) == (found.values, found.signatures)
     assert Measurement.model_validate_json(found.model_dump_json()) == found
 
@@ -106,7 +106,7 @@ def test_the_ear_hears_a_dub_once(tmp_path: Path) -> None:
     )
     assert found.values["asr_chrf"] > 60 and found.signatures["asr_chrf"].startswith("nrefs:1|")
     assert "ear:whisper-base" in found.signatures["asr_chrf"]
-    pooled = pool([found])
+    pooled = aggregate([found])
     assert (pooled.values, pooled.signatures) == (found.values, found.signatures)
     again = Recognizer(Store(tmp_path))
     assert measure(clip.path, clip.path, "pt", "en", reference=lines, metrics=["asr_chrf"], recognizer=again).values

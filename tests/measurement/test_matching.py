@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vtlab.audio import Audio, levels_db
-from vtlab.measurement.matching import NOTHING_DB, heard_lines, match_lines, within
+from vtlab.measurement.matching import NOTHING_DB, find_audible_spans, match_segments, within
 from vtlab.segments import Interval
 
 RATE = 16_000
@@ -28,8 +28,8 @@ def rounded(intervals: list[Interval | None]) -> list[tuple[float, float] | None
 def test_lines_are_heard_where_they_sound_not_where_they_were_planned() -> None:
     track = noise(10, (1.1, 2.0), (3.0, 4.2), (4.23, 5.0))
     planned = spans((1.0, 2.2), (3.0, 4.2), (4.23, 5.0), (7.0, 8.0))
-    assert rounded(heard_lines(levels_db(track), planned)) == [(1.1, 2.0), (3.0, 4.2), (4.23, 5.0), None]
-    assert heard_lines(levels_db(track), []) == []
+    assert rounded(find_audible_spans(levels_db(track), planned)) == [(1.1, 2.0), (3.0, 4.2), (4.23, 5.0), None]
+    assert find_audible_spans(levels_db(track), []) == []
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_lines_are_matched(
     expected: list[tuple[float, float] | None],
 ) -> None:
     levels = levels_db(noise(6, (1, 2), (3, 4.2)))
-    assert rounded(match_lines(reference, sources, [*heard], levels)) == expected
+    assert rounded(match_segments(reference, sources, [*heard], levels)) == expected
 
 
 def test_levels_within_speech_are_kept() -> None:

@@ -13,12 +13,12 @@ from sacrebleu.significance import PairedTest
 
 from vtlab.measurement.results import Measurement
 from vtlab.metrics import bootstrap
+from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import draw, interval, p_value, sample, sample_both
 from vtlab.metrics.metric import FileMetric
-from vtlab.metrics.pooling import pool
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import SegmentMeasure
-from vtlab.metrics.units import units_of
+from vtlab.metrics.units import list_units
 
 EXTREMES = {
     "sync_drift_max_ms", "speed_min", "speed_max", "speed_step_max", "subtitle_max_line_chars", "subtitle_max_lines",
@@ -29,15 +29,15 @@ EXTREMES = {
 
 def test_all_but_extremes_are_drawn() -> None:
     made = clips(3)
-    values = pool(list(made.values())).values
+    values = aggregate(list(made.values())).values
     assert len(values) > 30
     for name, value in values.items():
         metric = METRICS[name]
-        assert metric.drawn == (
-            name not in EXTREMES and not (isinstance(metric, FileMetric) and metric.pool == "worst")
+        assert metric.has_interval == (
+            name not in EXTREMES and not (isinstance(metric, FileMetric) and metric.over_clips == "worst")
         )
-        sampled = sample(name, units_of(made, metric.over), samples=1)
-        assert (sampled is not None) == metric.drawn
+        sampled = sample(name, list_units(made, metric.over), samples=1)
+        assert (sampled is not None) == metric.has_interval
         assert sampled is None or sampled.value == pytest.approx(value, rel=1e-12), name
 
 
@@ -58,7 +58,7 @@ def test_agrees_with_sacrebleus_paired_bootstrap(name: str, metric: BLEU | CHRF)
         [("baseline", hypotheses[0]), ("this", hypotheses[1])], {name: metric}, [references], "bs", 300
     )()
     key = next(key for key in theirs if key != "System")
-    ours = sample_both(name, units_of(one, "segments"), units_of(other, "segments"), samples=300)
+    ours = sample_both(name, list_units(one, "segments"), list_units(other, "segments"), samples=300)
     assert ours is not None
     before, after = ours
     assert (before.value, after.value) == pytest.approx([result.score for result in theirs[key]])
@@ -130,7 +130,7 @@ def test_both_sides_have_the_same_draws() -> None:
     rng = np.random.default_rng(1)
     one, other = rng.normal(0, 80, 20), rng.normal(50, 80, 20)
     pair = sample_both(
-        "sync_onset_ms", *(units_of({"clip": _with_onsets(side)}, "segments") for side in (one, other)), 50, 7
+        "sync_onset_ms", *(list_units({"clip": _with_onsets(side)}, "segments") for side in (one, other)), 50, 7
     )
     assert pair is not None
     counts = draw(20, 50, seed=7)
@@ -153,7 +153,7 @@ def _with_onsets(onsets_ms: np.ndarray) -> Measurement:
 
 
 def test_percentiles_of_draws_are_numpys() -> None:
-    made = units_of(clips(2), "segments")
+    made = list_units(clips(2), "segments")
     sampled = sample("speed_p95", made, samples=40, seed=3)
     assert sampled is not None
     counts = draw(len(made), 40, seed=3).astype(int)
@@ -171,7 +171,9 @@ def test_pairs_only_what_both_have() -> None:
     one, other = clips(2), clips(2, tool=1)
     cut = other["clip_1"].model_copy(update={"segments": other["clip_1"].segments[:3]})
     pair = sample_both(
-        "sync_within_150ms", units_of(one, "segments"), units_of({"clip_0": other["clip_0"], "clip_1": cut}, "segments")
+        "sync_within_150ms",
+        list_units(one, "segments"),
+        list_units({"clip_0": other["clip_0"], "clip_1": cut}, "segments"),
     )
     assert pair is not None
     assert pair[0].units == pair[1].units == len(one["clip_0"].segments) + 3
@@ -181,13 +183,13 @@ def test_a_segment_of_another_reference_is_another_segment() -> None:
     one = clips(1)
     rows = tuple(row.model_copy(update={"text": f"{row.text} or so"}) for row in one["clip_0"].segments)
     other = {"clip_0": one["clip_0"].model_copy(update={"segments": rows})}
-    assert sample_both("wer", units_of(one, "segments"), units_of(other, "segments")) is None
+    assert sample_both("wer", list_units(one, "segments"), list_units(other, "segments")) is None
 
 
 def test_fewer_units_than_could_show_anything_have_no_interval() -> None:
     for count, there in ((bootstrap.MIN_UNITS - 1, False), (bootstrap.MIN_UNITS, True)):
         made = {"clip": measurement(1, segments=count, silent=0.0)}
-        sampled = sample("wer", units_of(made, "segments"))
+        sampled = sample("wer", list_units(made, "segments"))
         assert sampled is not None
         assert (sampled.interval() is not None) == there
     assert "wall_s" not in bootstrap.intervals(clips(2))
@@ -197,7 +199,7 @@ def test_lines_without_times_of_segments_are_drawn_clip_by_clip() -> None:
     made = measurement(1)
     rows = tuple(row.model_copy(update={"start": None, "end": None}) for row in made.segments)
     untimed = {"clip": made.model_copy(update={"segments": rows})}
-    sampled = sample("speed_mean", units_of(untimed, "segments"))
+    sampled = sample("speed_mean", list_units(untimed, "segments"))
     assert sampled is not None
     assert (sampled.units, sampled.value) == (1, pytest.approx(made.values["speed_mean"]))
 
@@ -205,12 +207,12 @@ def test_lines_without_times_of_segments_are_drawn_clip_by_clip() -> None:
 def test_bleu_of_several_tokenisers_is_none() -> None:
     made = clips(2)
     made["clip_1"] = made["clip_1"].model_copy(update={"target_language": "zh"})
-    assert sample("bleu", units_of(made, "segments")) is None
-    assert sample("chrf", units_of(made, "segments")) is not None
+    assert sample("bleu", list_units(made, "segments")) is None
+    assert sample("chrf", list_units(made, "segments")) is not None
 
 
 def test_the_seed_is_an_argument() -> None:
-    made = units_of(clips(2), "segments")
+    made = list_units(clips(2), "segments")
     one, same, other = (sample("chrf", made, seed=seed) for seed in (1, 1, 2))
     assert one is not None and same is not None and other is not None
     assert np.array_equal(one.draws, same.draws)
@@ -218,4 +220,4 @@ def test_the_seed_is_an_argument() -> None:
 
 
 def test_unknown_metrics_have_no_draws() -> None:
-    assert list(filter(None, map(partial(sample, units=units_of(clips(1), "segments")), EXTREMES))) == []
+    assert list(filter(None, map(partial(sample, units=list_units(clips(1), "segments")), EXTREMES))) == []

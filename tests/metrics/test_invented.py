@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vtlab.metrics.timing import invented_lines
+from vtlab.metrics.timing import count_invented_segments
 from vtlab.segments import Interval
 
 SOURCE = [(1.0, 3.0), (5.0, 6.0)]
@@ -21,4 +21,6 @@ SOURCE = [(1.0, 3.0), (5.0, 6.0)]
     ],
 )
 def test_lines_that_nobody_said(dubbed: list[tuple[float, float]], invented: int) -> None:
-    assert invented_lines([Interval(*span) for span in SOURCE], [Interval(*span) for span in dubbed]) == invented
+    assert (
+        count_invented_segments([Interval(*span) for span in SOURCE], [Interval(*span) for span in dubbed]) == invented
+    )

@@ -12,18 +12,18 @@ from vtlab.evaluation.compare.comparison import compare_systems
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.suite.loader import load_suite
 from vtlab.measurement.inspection import measure
+from vtlab.metrics.aggregation import aggregate, score
 from vtlab.metrics.bootstrap import intervals
-from vtlab.metrics.pooling import pool, score
 from vtlab.metrics.registry import (
     GROUPS,
     METRICS,
-    announced,
-    chosen,
+    expand_word,
     find_metric,
-    headlines_first,
-    in_order,
     is_metric,
-    metrics_of,
+    metric_entry_points,
+    resolve_metrics,
+    sort_headlines_first,
+    sort_metrics,
     source_of,
 )
 
@@ -46,7 +46,7 @@ lag = SumMetric("lag_s", "s", "lower", "mean delay of segments", needs=(TIMES,),
 class Length(FileMetric):
     def __init__(self):
         super().__init__(
-            "length_s", "s", "target", "length of the dub", pool="sum",
+            "length_s", "s", "target", "length of the dub", over_clips="sum",
             measure=lambda material: (material.dubbed_info.duration_s, "by its container"),
         )
 """
@@ -61,9 +61,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: strangers-pitch\nVersion: 1.0\n")
     (installed / "entry_points.txt").write_text("[vtlab.metrics]\nlag_s = strangers_pitch:lag\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    announced.cache_clear()
+    metric_entry_points.cache_clear()
     yield
-    announced.cache_clear()
+    metric_entry_points.cache_clear()
 
 
 LAG, LENGTH = "strangers_pitch:lag", "strangers_pitch:Length"
@@ -76,7 +76,7 @@ def test_a_metric_by_its_dotted_path_is_measured_pooled_and_compared() -> None:
     assert abs(found[LAG].value or 0) < 0.05 and found.values[LENGTH] == pytest.approx(9.967, abs=0.05)
     assert found.signatures[LENGTH] == "by its container"
     assert found["wer"].value is None and "--reference" in (found["wer"].why_absent or "")
-    assert pool([found, found]).values[LENGTH] == pytest.approx(2 * found.values[LENGTH])
+    assert aggregate([found, found]).values[LENGTH] == pytest.approx(2 * found.values[LENGTH])
 
     def scored(tool: int) -> dict[str, object]:
         made = clips(3, tool=tool, late_ms=20.0 + 200 * tool)
@@ -99,7 +99,7 @@ def test_packages_announce_metrics() -> None:
     assert find_metric("lag_s").means == "mean delay of segments"
     sources = [source_of(name) for name in ("lag_s", LENGTH, "wer")]
     assert [file and file.name for file in sources] == ["strangers_pitch.py", "strangers_pitch.py", None]
-    assert metrics_of("lag_s") == ("lag_s",) and is_metric("lag_s") and is_metric(LENGTH)
+    assert expand_word("lag_s") == ("lag_s",) and is_metric("lag_s") and is_metric(LENGTH)
     listed = CliRunner().invoke(app, ["metrics", "--json"])
     assert listed.exit_code == 0, listed.output
     rows = {row["name"]: row for row in json.loads(listed.stdout)}
@@ -131,10 +131,10 @@ def test_what_is_no_metric_is_refused(name: str, message: str) -> None:
 
 
 def test_names_groups_and_their_order() -> None:
-    assert chosen(["rtf", "wer", "wer"]) == ["wer", "rtf"]
-    assert chosen(None) == list(METRICS)
-    assert headlines_first(["rtf", "cer", "wer", "chrf"]) == ["chrf", "wer", "rtf", "cer"]
-    assert in_order(["b:c", "rtf", "a:b", "wer"]) == ["wer", "rtf", "a:b", "b:c"]
+    assert resolve_metrics(["rtf", "wer", "wer"]) == ["wer", "rtf"]
+    assert resolve_metrics(None) == list(METRICS)
+    assert sort_headlines_first(["rtf", "cer", "wer", "chrf"]) == ["chrf", "wer", "rtf", "cer"]
+    assert sort_metrics(["b:c", "rtf", "a:b", "wer"]) == ["wer", "rtf", "a:b", "b:c"]
     assert {metric.group for metric in METRICS.values()} == {*GROUPS, ""}
     for name, metric in METRICS.items():
         assert metric.name == name and metric.means and metric.better in ("higher", "lower", "target")

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import ClipRows, DubSegment, SegmentMeasure
-from vtlab.metrics.timing import common, overruns, percentile
-from vtlab.metrics.units import units_of
+from vtlab.metrics.timing import count_overruns, intersect, percentile
+from vtlab.metrics.units import list_units
 from vtlab.segments import Interval
 
 
@@ -47,13 +47,13 @@ def rows(
 
 
 def value(name: str, clip: ClipRows) -> float | None:
-    return METRICS[name].value(units_of({"clip": clip}, METRICS[name].over))
+    return METRICS[name].value(list_units({"clip": clip}, METRICS[name].over))
 
 
 def test_drift_of_three_segments_by_hand() -> None:
     source = spans((1.0, 3.0), (4.0, 6.0), (7.0, 8.0))
     clip = rows(source, [*spans((1.1, 2.9), (3.85, 6.4), (7.5, 9.0))])
-    units = units_of({"clip": clip}, "segments")
+    units = list_units({"clip": clip}, "segments")
     assert [METRICS["sync_onset_ms"].value([unit]) for unit in units] == pytest.approx([100, -150, 500])
     assert [METRICS["sync_offset_ms"].value([unit]) for unit in units] == pytest.approx([-100, 400, 1000])
     assert value("sync_onset_mean_abs_ms", clip) == pytest.approx(250)
@@ -66,7 +66,7 @@ def test_drift_of_three_segments_by_hand() -> None:
 
 def test_a_segment_that_is_missing_is_not_on_time() -> None:
     clip = rows(spans((1.0, 3.0), (4.0, 6.0)), [Interval(1.0, 3.1), None])
-    assert METRICS["sync_onset_ms"].signature(units_of({"clip": clip}, "segments")) == "segments:2|not heard:1"
+    assert METRICS["sync_onset_ms"].signature(list_units({"clip": clip}, "segments")) == "segments:2|not heard:1"
     assert value("sync_within_150ms", clip) == 0.5
     assert value("sync_onset_mean_abs_ms", clip) == 0.0
     assert value("sync_drift_max_ms", clip) == pytest.approx(100)
@@ -110,12 +110,12 @@ def test_speeds_by_hand() -> None:
     ],
 )
 def test_overruns(dubbed: list[Interval], count: int) -> None:
-    assert overruns(dubbed) == count
+    assert count_overruns(dubbed) == count
 
 
 def test_common_time() -> None:
-    assert common(spans((0, 2), (3, 6)), spans((1, 4), (5, 9))) == spans((1, 2), (3, 4), (5, 6))
-    assert common(spans((0, 1)), spans((1, 2))) == []
+    assert intersect(spans((0, 2), (3, 6)), spans((1, 4), (5, 9))) == spans((1, 2), (3, 4), (5, 6))
+    assert intersect(spans((0, 1)), spans((1, 2))) == []
 
 
 def test_nothing_measured_is_absent() -> None:

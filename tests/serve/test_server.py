@@ -20,7 +20,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from rpc_server import running
 
 from serve.config import Config
-from serve.health import serves
+from serve.health import answers_health
 from serve.observe import logs
 from serve.rpc import translation_pb2 as pb
 from serve.rpc import translation_pb2_grpc as rpc
@@ -130,7 +130,7 @@ def test_the_image_runs_and_ends_in_order(served: Served) -> None:
     uploads = served.folder / "uploads"
     shutil.copy(CLIP, uploads / "1.flac")
     shutil.copy(ROOT / "datasets" / "spoken" / "clips" / "pt_prices.mp4", uploads / "2.mp4")
-    assert serves(Config(port=served.port))
+    assert answers_health(Config(port=served.port))
     with grpc.insecure_channel(f"localhost:{served.port}") as channel:
         assert NAME in ProtoReflectionDescriptorDatabase(channel).get_services()
         stub = rpc.TranslationServiceStub(channel)
@@ -201,8 +201,8 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
 def test_health_is_asked_where_the_server_listens(tmp_path: Path) -> None:
     other = "127.0.0.2"  # of this machine, and not its localhost
     with running(tmp_path, listen=lambda made: listen(made, Config(host=other, port=0))) as server:
-        assert serves(Config(host=other, port=server.port))
-        assert not serves(Config(host="127.0.0.1", port=server.port))
+        assert answers_health(Config(host=other, port=server.port))
+        assert not answers_health(Config(host="127.0.0.1", port=server.port))
 
 
 def test_health_ignores_proxies(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_tls(certificates: Path, tmp_path: Path) -> None:
     config = tls(certificates)
     with running(tmp_path, listen=lambda made: listen(made, config)) as server:
         assert health(server.port, certificates, None) == health_pb2.HealthCheckResponse.SERVING
-        assert serves(config.model_copy(update={"port": server.port}))
+        assert answers_health(config.model_copy(update={"port": server.port}))
         with (
             grpc.insecure_channel(f"localhost:{server.port}") as channel,
             pytest.raises(grpc.RpcError) as refused,
@@ -311,4 +311,4 @@ def test_certificates_that_cannot_be_used_are_told(
 
 
 def test_nobody_there_is_not_healthy() -> None:
-    assert not serves(Config(port=1, tls_cert=Path("a"), tls_key=Path("b")))
+    assert not answers_health(Config(port=1, tls_cert=Path("a"), tls_key=Path("b")))

@@ -13,16 +13,16 @@ from vtlab.errors import EngineError, InputError, WeightsError
 from vtlab.files import sha256_of
 from vtlab.languages import language_code
 from vtlab.measurement.activity import SpeechActivity
-from vtlab.measurement.matching import PlannedSegment, heard_lines
+from vtlab.measurement.matching import PlannedSegment, find_audible_spans
 from vtlab.measurement.recognizer import Recognizer
 from vtlab.measurement.references import ReferenceClip, read_reference
 from vtlab.measurement.results import Measurement
-from vtlab.measurement.tables import build_rows, match_times, spans_of
+from vtlab.measurement.tables import as_pairs, build_rows, match_times
 from vtlab.measurement.tracks import MediaTracks, source_segments, source_speech
+from vtlab.metrics.aggregation import score
 from vtlab.metrics.material import RECOGNITION, TIMES, Translate
 from vtlab.metrics.metric import FileMetric, Metric
-from vtlab.metrics.pooling import score
-from vtlab.metrics.registry import METRICS, chosen, find_metric, metrics_of
+from vtlab.metrics.registry import METRICS, expand_word, find_metric, resolve_metrics
 from vtlab.metrics.rows import DubSegment, ReferenceSegment, SegmentMeasure
 from vtlab.record import Record
 from vtlab.segments import Cue, Interval
@@ -84,7 +84,7 @@ def measure(
         >>> measured["completeness"].value, measured["wer"].why_absent
         (1.0, 'the reference has no transcript')
     """
-    names = chosen(metrics)
+    names = resolve_metrics(metrics)
     if isinstance(dub, (str, Path)):
         dubbed = Path(dub)
         if record is None and find_record(dubbed) is not None:
@@ -159,7 +159,7 @@ def rescore(
         InputError: A file is gone or cannot be read.
         SettingsError: There is no such metric; names the nearest.
     """
-    names, costs = chosen(metrics), metrics_of("cost")
+    names, costs = resolve_metrics(metrics), expand_word("cost")
     found = measure(
         dubbed,
         clip.path,
@@ -264,7 +264,7 @@ def measure_speech(
     planned = sorted(planned, key=lambda segment: segment.planned.start)
     levels = levels_db(track)
     voice = mono(track)
-    heard = heard_lines(levels, [segment.planned for segment in planned])
+    heard = find_audible_spans(levels, [segment.planned for segment in planned])
     dub_segments = [
         DubSegment(
             id=number,
@@ -291,8 +291,8 @@ def measure_speech(
         signatures={},
         segments=tuple(SegmentMeasure(index=index, **time) for index, time in enumerate(times)),
         dub_segments=tuple(dub_segments),
-        source_speech=spans_of(source_speech(activity, reference)),
-        dubbed_speech=spans_of(SpeechActivity(track).speech()),
+        source_speech=as_pairs(source_speech(activity, reference)),
+        dubbed_speech=as_pairs(SpeechActivity(track).speech()),
     )
     names = [n for n, metric in METRICS.items() if TIMES in metric.needs and RECOGNITION not in metric.needs]
     scores = score([rows], names)

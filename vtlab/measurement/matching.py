@@ -39,7 +39,7 @@ class PlannedSegment:
     text: str
 
 
-def heard_lines(levels: Levels, planned: Sequence[Interval]) -> list[Interval | None]:
+def find_audible_spans(levels: Levels, planned: Sequence[Interval]) -> list[Interval | None]:
     """Return the first to last audible moment of each planned segment; ``None`` where all is silent.
 
     It is looked for within ``REACH_S`` of the plan, but not where the neighbouring segment should be.
@@ -59,7 +59,7 @@ def heard_lines(levels: Levels, planned: Sequence[Interval]) -> list[Interval | 
     return found
 
 
-def match_lines(
+def match_segments(
     reference: Sequence[Interval], sources: Sequence[Interval], heard: Sequence[Interval | None], levels: Levels
 ) -> list[Interval | None]:
     """Return when the dub says each segment of the reference; ``None`` where that cannot be heard.

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.display import format_interval, format_target, format_unit, format_value, format_verdict
 from vtlab.metrics.metric import Metric
-from vtlab.metrics.registry import GROUPS, find_metric, headlines_first
+from vtlab.metrics.registry import GROUPS, find_metric, sort_headlines_first
 from vtlab.metrics.rows import ClipRows
 from vtlab.metrics.text import library
-from vtlab.metrics.units import Unit, units_of
+from vtlab.metrics.units import Unit, list_units
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -22,7 +22,7 @@ OWN_SCORES = ("wer", "chrf", "asr_chrf", "tts_wer")  # of each segment by itself
 
 
 @dataclass(frozen=True)
-class Score:
+class MetricScore:
     """One metric of a measurement; ``value`` is ``None`` where it could not be measured, ``why_absent`` the reason."""
 
     metric: Metric
@@ -81,18 +81,18 @@ class Measurement(ClipRows):
     ``measurement["wer"]`` is one metric; ``to_frame()`` a table of all; ``lines()`` a table of the segments.
     """
 
-    def __getitem__(self, name: str) -> Score:
+    def __getitem__(self, name: str) -> MetricScore:
         """Return one metric.
 
         Raises:
             SettingsError: There is no metric of that name; names the nearest.
         """
-        return Score(find_metric(name), self)
+        return MetricScore(find_metric(name), self)
 
-    def scores(self) -> Iterator[Score]:
+    def scores(self) -> Iterator[MetricScore]:
         """Yield every metric that was measured, then those that could not be, headlines first."""
         for names in (self.values, self.absent):
-            for name in headlines_first(names):
+            for name in sort_headlines_first(names):
                 yield self[name]
 
     def to_frame(self) -> DataFrame:
@@ -118,7 +118,9 @@ class Measurement(ClipRows):
 
     def lines(self) -> DataFrame:
         """Return a row for each segment: times, texts, voice, drift, speed, and its own scores."""
-        frame: DataFrame = library("pandas").DataFrame([self._line(unit) for unit in units_of({"": self}, "segments")])
+        frame: DataFrame = library("pandas").DataFrame(
+            [self._line(unit) for unit in list_units({"": self}, "segments")]
+        )
         return frame
 
     def _line(self, unit: Unit) -> dict[str, object]:
@@ -155,7 +157,7 @@ class Measurement(ClipRows):
         return reasons
 
 
-def _html_row(score: Score, bounds: tuple[float, float] | None) -> str:
+def _html_row(score: MetricScore, bounds: tuple[float, float] | None) -> str:
     interval = "" if bounds is None else format_interval(score.name, *bounds)
     verdict = "" if score.value is None else format_verdict(score.name, score.value)
     cells = (f"{score} {interval}".rstrip(), format_target(score.name), verdict, score.metric.means)

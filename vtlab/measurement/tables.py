@@ -9,7 +9,7 @@ import numpy as np
 
 from vtlab.audio import cut, loudness_lufs
 from vtlab.measurement.activity import SEGMENT_PAUSE_S
-from vtlab.measurement.matching import heard_lines, match_lines
+from vtlab.measurement.matching import find_audible_spans, match_segments
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.rows import CueMeasure, DubSegment, ReferenceSegment, SegmentMeasure
 from vtlab.metrics.text import resegment
@@ -43,8 +43,8 @@ def build_rows(tracks: MediaTracks, timed: bool, heard: str | None) -> Measureme
         dub_segments=tuple(dub_segments),
         cues=_cues(tracks.cues),
         reference_cues=_cues(tracks.reference_cues),
-        source_speech=spans_of(tracks.source_speech) if timed else None,
-        dubbed_speech=spans_of(tracks.dubbed_speech) if timed else None,
+        source_speech=as_pairs(tracks.source_speech) if timed else None,
+        dubbed_speech=as_pairs(tracks.dubbed_speech) if timed else None,
     )
 
 
@@ -52,7 +52,7 @@ def _cues(cues: Sequence[Cue]) -> tuple[CueMeasure, ...]:
     return tuple(CueMeasure(start=cue.start, end=cue.end, text=cue.text) for cue in cues)
 
 
-def spans_of(intervals: Sequence[Interval]) -> tuple[tuple[float, float], ...]:
+def as_pairs(intervals: Sequence[Interval]) -> tuple[tuple[float, float], ...]:
     """Return intervals as a measurement keeps them."""
     return tuple((interval.start, interval.end) for interval in intervals)
 
@@ -67,7 +67,7 @@ def _dub_segments(tracks: MediaTracks, timed: bool, heard: str | None) -> list[D
     segments = sorted(record.segments, key=lambda segment: segment.planned_start)
     spans: list[Interval | None] = [None] * len(segments)
     if timed:
-        spans = heard_lines(tracks.levels, [Interval(s.planned_start, s.planned_end) for s in segments])
+        spans = find_audible_spans(tracks.levels, [Interval(s.planned_start, s.planned_end) for s in segments])
     texts = cut_to([segment.spoken_text for segment in segments], heard, tracks.target_language)
     return [
         DubSegment(
@@ -149,7 +149,7 @@ def match_times(
         None if s.heard_start is None or s.heard_end is None else Interval(s.heard_start, s.heard_end)
         for s in dub_segments
     ]
-    return [_times(*both) for both in zip(places, match_lines(places, sources, spans, levels), strict=True)]
+    return [_times(*both) for both in zip(places, match_segments(places, sources, spans, levels), strict=True)]
 
 
 def _times(place: Interval, match: Interval | None) -> Times:

@@ -18,7 +18,7 @@ from vtlab.media import AudioStream, MediaInfo, choose_audio, decode_speech, pro
 from vtlab.metrics.material import Translate
 from vtlab.metrics.rows import ReferenceSegment
 from vtlab.metrics.subtitles import read_subtitles
-from vtlab.metrics.timing import common
+from vtlab.metrics.timing import intersect
 from vtlab.record import Record
 from vtlab.segments import Cue, Interval, Word
 
@@ -141,4 +141,4 @@ def source_segments(source: SpeechActivity, reference: Sequence[Interval] | None
 
 def source_speech(source: SpeechActivity, reference: Sequence[Interval] | None) -> list[Interval]:
     """Return where the source speaks, within the reference's segments: one may be a page with pauses."""
-    return source.speech() if reference is None else common(source.speech(), reference)
+    return source.speech() if reference is None else intersect(source.speech(), reference)

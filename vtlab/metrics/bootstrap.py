@@ -17,9 +17,9 @@ from functools import lru_cache
 import numpy as np
 
 from vtlab.metrics.metric import Metric, Numbers
-from vtlab.metrics.registry import find_metric, in_order, is_metric
+from vtlab.metrics.registry import find_metric, is_metric, sort_metrics
 from vtlab.metrics.rows import ClipRows
-from vtlab.metrics.units import Over, Unit, units_of
+from vtlab.metrics.units import Over, Unit, list_units
 
 SAMPLES = 1000
 SEED = 12345  # sacrebleu's own
@@ -78,7 +78,7 @@ def sample(name: str, units: Sequence[Unit], samples: int = SAMPLES, seed: int =
 
     Of fewer than ``MIN_UNITS`` units all draws are NaN.
     """
-    metric = _drawn(name)
+    metric = _find_with_interval(name)
     if metric is None or not units:
         return None
     rows, applies = metric.read(units)
@@ -89,7 +89,7 @@ def sample_both(
     name: str, ones: Sequence[Unit], others: Sequence[Unit], samples: int = SAMPLES, seed: int = SEED
 ) -> tuple[Sampled, Sampled] | None:
     """Return the same for two sides, over the same draws of the units that the metric applies to on both."""
-    metric = _drawn(name)
+    metric = _find_with_interval(name)
     theirs = {unit.key: unit for unit in others}
     pairs = [(unit, theirs[unit.key]) for unit in ones if unit.key in theirs]
     if metric is None or not pairs:
@@ -99,9 +99,9 @@ def sample_both(
     return None if one is None or other is None else (one, other)
 
 
-def each(name: str, ones: Sequence[Unit], others: Sequence[Unit]) -> list[tuple[Unit, float, float]]:
+def score_each_unit(name: str, ones: Sequence[Unit], others: Sequence[Unit]) -> list[tuple[Unit, float, float]]:
     """Return a metric of each unit by itself, on both sides, where both have a value."""
-    metric = _drawn(name)
+    metric = _find_with_interval(name)
     theirs = {unit.key: unit for unit in others}
     pairs = [(unit, theirs[unit.key]) for unit in ones if unit.key in theirs]
     if metric is None or not pairs:
@@ -121,8 +121,8 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """Return the interval of each metric that was measured on these clips and can be drawn; of all by default."""
     kinds: tuple[Over, ...] = ("segments", "clips")
-    units = {over: units_of(clips, over) for over in kinds}
-    measured = in_order(name for clip in clips.values() for name in clip.values)
+    units = {over: list_units(clips, over) for over in kinds}
+    measured = sort_metrics(name for clip in clips.values() for name in clip.values)
     found = {}
     for name in measured if metrics is None else [name for name in measured if name in set(metrics)]:
         sampled = sample(name, units[find_metric(name).over], samples, seed) if is_metric(name) else None
@@ -132,9 +132,9 @@ def intervals(
     return found
 
 
-def _drawn(name: str) -> Metric | None:
+def _find_with_interval(name: str) -> Metric | None:
     metric = find_metric(name)
-    return metric if metric.drawn else None
+    return metric if metric.has_interval else None
 
 
 def _sampled(metric: Metric, rows: Numbers, samples: int, seed: int) -> Sampled | None:

@@ -49,23 +49,24 @@ _metric = partial(FileMetric, group="cost", needs=(RECORD,), nothing="the record
 
 def _stage(stage: str, means: str = "time of the stage") -> FileMetric:
     name = f"stage_{stage}_s"
-    return _metric(name, "s", "lower", means, measure=_cost(name), pool="sum")
+    return _metric(name, "s", "lower", means, measure=_cost(name), over_clips="sum")
 
 
 METRICS = (
-    _metric("wall_s", "s", "lower", "time from start to end", measure=_cost("wall_s"), pool="sum"),
-    _metric("rtf", "1", "lower", "wall time ÷ length of the source", measure=_cost("rtf"), pool="mean"),
-    _metric("cpu_s", "s", "lower", "processor time of all stages", measure=_cost("cpu_s"), pool="sum"),
-    _metric("peak_rss_mb", "MB", "lower", "largest resident memory", measure=_cost("peak_rss_mb"), pool="worst"),
+    _metric("wall_s", "s", "lower", "time from start to end", measure=_cost("wall_s"), over_clips="sum"),
+    _metric("rtf", "1", "lower", "wall time ÷ length of the source", measure=_cost("rtf"), over_clips="mean"),
+    _metric("cpu_s", "s", "lower", "processor time of all stages", measure=_cost("cpu_s"), over_clips="sum"),
+    _metric("peak_rss_mb", "MB", "lower", "largest resident memory", measure=_cost("peak_rss_mb"), over_clips="worst"),
     _metric(
-        "model_load_s", "s", "lower", "loading of models, within the stages", measure=_cost("model_load_s"), pool="sum"
+        "model_load_s", "s", "lower", "loading of models, within the stages",
+        measure=_cost("model_load_s"), over_clips="sum",
     ),
     _metric(
         "time_to_preview_s", "s", "lower", "time until the first segment was spoken: what a preview waits for",
-        measure=_cost("time_to_preview_s"), pool="worst",
+        measure=_cost("time_to_preview_s"), over_clips="worst",
     ),
     _metric(
-        "cache_hits", "results", "higher", "results taken from the store", measure=_cost("cache_hits"), pool="sum"
+        "cache_hits", "results", "higher", "results taken from the store", measure=_cost("cache_hits"), over_clips="sum"
     ),
     _stage("initialization", "time of the stage; stages 3 to 5 overlap"),
     *map(

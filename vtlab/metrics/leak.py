@@ -91,16 +91,16 @@ class _Correlation:
 
     def leak(self) -> float:
         """Energy of the source speech in the result."""
-        gain = float(np.abs(self._near()).max()) / self.energy
+        gain = float(np.abs(self._products_near_zero()).max()) / self.energy
         return gain**2 * self.source
 
     def stands_out(self) -> bool:
-        near = self._near()
+        near = self._products_near_zero()
         outside = np.concatenate([self.products[: len(self.products) // 4], self.products[-len(self.products) // 4 :]])
         clear = float(np.abs(near).max()) > LINE_SIGMA * float(outside.std())
         return clear and self.leak() > LINE_SHARE * self.dub
 
-    def _near(self) -> NDArray[np.float64]:
+    def _products_near_zero(self) -> NDArray[np.float64]:
         middle = len(self.products) // 2
         reach = round(middle * LEAK_DELAY_S / LEAK_FAR_S)
         return self.products[middle - reach : middle + reach + 1]

@@ -6,7 +6,7 @@ why a metric is absent follows from ``needs``. There are three kinds:
 
 - ``SumMetric``: a function of sums, such as an error rate, a mean or BLEU;
 - ``PercentileMetric``: a percentile of all values, 0 and 100 being the extremes;
-- ``FileMetric``: measured on the files of a clip, such as loudness, and pooled over clips.
+- ``FileMetric``: measured on the files of a clip, such as loudness, and then taken over clips.
 
 A number that could not be measured is ``None``, or NaN within arrays; never 0.
 """
@@ -75,7 +75,7 @@ class Metric(ABC):
     over: Over = "segments"
 
     @property
-    def drawn(self) -> bool:
+    def has_interval(self) -> bool:
         """Whether the bootstrap holds for it: not for extremes."""
         return True
 
@@ -145,20 +145,20 @@ class PercentileMetric(Metric):
     """A percentile of all values that the units bring, between the closest ranks (Hyndman and Fan 1996, type 7).
 
     Attributes:
-        bring: A unit's values; ``None`` where the metric does not apply to it.
+        unit_values: A unit's values; ``None`` where the metric does not apply to it.
         percent: 0 is the least of all values and 100 the greatest.
     """
 
     _: KW_ONLY
-    bring: Callable[[Unit], Sequence[float] | None]
+    unit_values: Callable[[Unit], Sequence[float] | None]
     percent: float
 
     @property
-    def drawn(self) -> bool:
+    def has_interval(self) -> bool:
         return 0 < self.percent < 100
 
     def read(self, units: Sequence[Unit]) -> tuple[Numbers, NDArray[np.bool_]]:
-        brought = [self.bring(unit) for unit in units]
+        brought = [self.unit_values(unit) for unit in units]
         most = max((len(values) for values in brought if values is not None), default=0)
         rows = np.full((len(units), most), np.nan)
         for row, values in zip(rows, brought, strict=True):
@@ -189,34 +189,34 @@ class FileMetric(Metric):
 
     Attributes:
         measure: The value, or ``None``, and how it was computed.
-        pool: How clips become a corpus: their ``sum``, their ``mean``, or the ``worst`` of them.
+        over_clips: How clips become a corpus: their ``sum``, their ``mean``, or the ``worst`` of them.
         weight: What a clip weighs in the mean; by default its length.
     """
 
     _: KW_ONLY
     measure: Callable[[Material], tuple[float | None, str | None]]
-    pool: Literal["sum", "mean", "worst"]
+    over_clips: Literal["sum", "mean", "worst"]
     weight: Callable[[ClipRows], float] = lambda rows: rows.seconds
     over: Over = "clips"
 
     @property
-    def drawn(self) -> bool:
-        return self.pool != "worst"
+    def has_interval(self) -> bool:
+        return self.over_clips != "worst"
 
     def read(self, units: Sequence[Unit]) -> tuple[Numbers, NDArray[np.bool_]]:
-        values = [unit.measured.values.get(self.name, np.nan) for unit in units]
-        weights = [self.weight(unit.measured) if self.pool == "mean" else 1.0 for unit in units]
+        values = [unit.clip_rows.values.get(self.name, np.nan) for unit in units]
+        weights = [self.weight(unit.clip_rows) if self.over_clips == "mean" else 1.0 for unit in units]
         rows = np.array([(value * weight, weight) for value, weight in zip(values, weights, strict=True)])
         return rows.reshape(-1, 2), ~np.isnan(np.array(values, dtype=float))
 
     def values(self, rows: Numbers, draws: Numbers) -> Numbers:
-        if self.pool == "worst":
+        if self.over_clips == "worst":
             return np.array([self._worst(rows[drawn > 0, 0]) for drawn in draws])
         sums = draws @ rows
-        return ratio(sums) if self.pool == "mean" else np.asarray(sums[:, 0])
+        return ratio(sums) if self.over_clips == "mean" else np.asarray(sums[:, 0])
 
     def value(self, units: Sequence[Unit]) -> float | None:
-        own = [unit.measured.values[self.name] for unit in units if self.name in unit.measured.values]
+        own = [unit.clip_rows.values[self.name] for unit in units if self.name in unit.clip_rows.values]
         return own[0] if len(own) == 1 else super().value(units)  # one clip's value is its own to the bit
 
     def _worst(self, values: Numbers) -> float:

@@ -135,6 +135,6 @@ METRICS = (
         needs=(RECORD,),
         nothing="the record has nothing to translate",
         measure=_measure,
-        pool="mean",
+        over_clips="mean",
     ),
 )

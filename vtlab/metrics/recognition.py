@@ -150,13 +150,13 @@ def _recognised(unit: Unit) -> list[Pair] | None:
     row = unit.segment
     if row is None or row.text is None or row.recognised is None:
         return None
-    return [(row.text, row.recognised, unit.measured.source_language)]
+    return [(row.text, row.recognised, unit.clip_rows.source_language)]
 
 
 def _spoken(unit: Unit) -> list[Pair] | None:
     if not unit.timed:
         return None
-    language = unit.measured.target_language
+    language = unit.clip_rows.target_language
     return [(segment.text, segment.heard, language) for segment in unit.recorded if segment.heard is not None]
 
 
@@ -203,7 +203,7 @@ def _heard(unit: Unit) -> list[DubSegment]:
 def _words_lost(unit: Unit) -> list[int] | None:
     if not unit.timed:
         return None
-    language = unit.measured.target_language
+    language = unit.clip_rows.target_language
     return [
         words_lost(segment.text, segment.heard or "", segment.cut_s, segment.heard_s, language)
         for segment in _heard(unit)
@@ -211,7 +211,7 @@ def _words_lost(unit: Unit) -> list[int] | None:
 
 
 def _signature_of_lost(units: Sequence[Unit]) -> str:
-    languages = [unit.measured.target_language for unit in units for _ in _heard(unit)]
+    languages = [unit.clip_rows.target_language for unit in units for _ in _heard(unit)]
     return f"norm:{normaliser(languages)}|lines:{len(languages)}"
 
 

@@ -34,7 +34,7 @@ HEADLINES = ("asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms",
 
 
 @cache
-def announced() -> dict[str, EntryPoint]:
+def metric_entry_points() -> dict[str, EntryPoint]:
     """Return the metrics that installed packages announce; a name of this package's own is not among them."""
     points = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
     return {point.name: point for point in points if point.name not in METRICS}
@@ -47,7 +47,7 @@ def all_metrics() -> Iterator[Metric]:
         SettingsError: A package announces what cannot be loaded.
     """
     yield from METRICS.values()
-    yield from map(find_metric, announced())
+    yield from map(find_metric, metric_entry_points())
 
 
 def find_metric(name: str) -> Metric:
@@ -58,11 +58,11 @@ def find_metric(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
-    if name in announced():
-        return _load(name, announced()[name].value)
+    if name in metric_entry_points():
+        return _load(name, metric_entry_points()[name].value)
     if ":" in name:
         return _load(name, name)
-    known = [*METRICS, *announced()]
+    known = [*METRICS, *metric_entry_points()]
     raise SettingsError(f"There is no metric {name!r}.{nearest(name, [*known, *GROUPS])} Groups: {', '.join(GROUPS)}.")
 
 
@@ -75,7 +75,7 @@ def source_of(name: str) -> Path | None:
     if name in METRICS:
         return None
     find_metric(name)
-    path = announced()[name].value if name in announced() else name
+    path = metric_entry_points()[name].value if name in metric_entry_points() else name
     spec = find_spec(path.partition(":")[0])
     return None if spec is None or spec.origin is None else Path(spec.origin)
 
@@ -107,14 +107,14 @@ def _load(name: str, path: str) -> Metric:
     return metric
 
 
-def metrics_of(word: str) -> tuple[str, ...]:
+def expand_word(word: str) -> tuple[str, ...]:
     """Return the names that a word stands for: a group's, or the one metric; nothing where it is neither."""
     if word in GROUPS:
         return tuple(name for name, metric in METRICS.items() if metric.group == word)
     return (word,) if is_metric(word) else ()
 
 
-def chosen(words: Sequence[str] | None) -> list[str]:
+def resolve_metrics(words: Sequence[str] | None) -> list[str]:
     """Return the metrics that names and groups stand for, in the table's order; all of this package for ``None``.
 
     Raises:
@@ -122,17 +122,17 @@ def chosen(words: Sequence[str] | None) -> list[str]:
     """
     if words is None:
         return list(METRICS)
-    return in_order(name for word in words for name in (metrics_of(word) or (find_metric(word).name,)))
+    return sort_metrics(name for word in words for name in (expand_word(word) or (find_metric(word).name,)))
 
 
-def in_order(names: Iterable[str]) -> list[str]:
+def sort_metrics(names: Iterable[str]) -> list[str]:
     """Return the names once each: those of this package in the table's order, then others by name."""
     wanted = set(names)
     return [name for name in METRICS if name in wanted] + sorted(wanted - METRICS.keys())
 
 
-def headlines_first(names: Iterable[str]) -> list[str]:
+def sort_headlines_first(names: Iterable[str]) -> list[str]:
     """Return the names once each: first the headlines, then the others in the table's order."""
     wanted = set(names)
     headlines = [name for name in HEADLINES if name in wanted]
-    return headlines + in_order(wanted.difference(headlines))
+    return headlines + sort_metrics(wanted.difference(headlines))

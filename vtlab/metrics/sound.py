@@ -12,7 +12,7 @@ from vtlab.media import decode_blocks
 from vtlab.metrics.leak import source_leak_db
 from vtlab.metrics.material import TIMES, Material
 from vtlab.metrics.metric import FileMetric, Numbers, Row, SumMetric, ratio
-from vtlab.metrics.timing import common
+from vtlab.metrics.timing import intersect
 from vtlab.metrics.units import Unit
 from vtlab.metrics.voice_mos import VoiceMos, mos_signature
 from vtlab.segments import Interval, merge_intervals
@@ -64,7 +64,7 @@ def _squared_deviations(unit: Unit) -> Row | None:
     """Of the segments' loudness from the mean of their own clip."""
     if not unit.timed:
         return None
-    clip = [segment.loudness_lufs for segment in unit.measured.dub_segments if segment.loudness_lufs is not None]
+    clip = [segment.loudness_lufs for segment in unit.clip_rows.dub_segments if segment.loudness_lufs is not None]
     own = [segment.loudness_lufs for segment in unit.dub_segments if segment.loudness_lufs is not None]
     if len(clip) < 2:
         return 0.0, 0.0
@@ -98,7 +98,7 @@ def _voice_mos(material: Material) -> tuple[float | None, str | None]:
 
 def _leak(material: Material) -> tuple[float | None, str | None]:
     track = None if material.speech_track is None else material.speech
-    both = common(material.source_speech, material.dubbed_speech)
+    both = intersect(material.source_speech, material.dubbed_speech)
     return source_leak_db(material.mix, material.source_sound, both, track), None
 
 
@@ -107,7 +107,7 @@ def _background(material: Material) -> tuple[float | None, str | None]:
     return background_loss_db(material.mix, material.source_sound, spoken), None
 
 
-_file_metric = partial(FileMetric, group="sound", pool="worst")
+_file_metric = partial(FileMetric, group="sound", over_clips="worst")
 
 METRICS = (
     _file_metric(
@@ -123,7 +123,7 @@ METRICS = (
     ),
     FileMetric(
         "voice_mos", "1-5", "higher", "DNSMOS of the dubbed speech, overall",
-        group="sound", measure=_voice_mos, pool="mean",
+        group="sound", measure=_voice_mos, over_clips="mean",
     ),
     _file_metric(
         "source_leak_db", "dB", "lower", "source speech left under the dub, relative to it",

@@ -168,12 +168,12 @@ def _cues(rows: Sequence[CueMeasure]) -> list[Cue]:
 def _of_each(of: Callable[[Sequence[Cue]], float | None]) -> Callable[[Unit], list[float] | None]:
     """A number of every single cue."""
 
-    def bring(unit: Unit) -> list[float] | None:
+    def values(unit: Unit) -> list[float] | None:
         if not unit.timed:
             return None
         return [value for cue in _cues(unit.cues) if (value := of([cue])) is not None]
 
-    return bring
+    return values
 
 
 def _count(of: Callable[[Sequence[Cue]], int | None]) -> Callable[[Unit], tuple[float, float] | None]:
@@ -223,19 +223,19 @@ METRICS = (
     FileMetric(
         "suber", "0-100", "lower", "edits that turn the subtitles into the reference's ÷ its words and breaks",
         group="subtitles", needs=(SUBTITLES, TIMED_TRANSLATION), nothing="the subtitles are empty",
-        measure=_suber, pool="mean", weight=_words_and_breaks,
+        measure=_suber, over_clips="mean", weight=_words_and_breaks,
     ),
     _percentile(
         "subtitle_cps_p95", "1/s", "lower", "95th percentile of characters a second",
-        target=(None, 17.0), bring=_of_each(reading_speed_p95), percent=95,
+        target=(None, 17.0), unit_values=_of_each(reading_speed_p95), percent=95,
     ),
     _percentile(
         "subtitle_max_line_chars", "characters", "lower", "longest line",
-        target=(None, 42.0), bring=_of_each(longest_line), percent=100,
+        target=(None, 42.0), unit_values=_of_each(longest_line), percent=100,
     ),
     _percentile(
         "subtitle_max_lines", "lines", "lower", "most lines of a cue",
-        target=(None, 2.0), bring=_of_each(most_lines), percent=100,
+        target=(None, 2.0), unit_values=_of_each(most_lines), percent=100,
     ),
     _total(
         "subtitle_overlaps", "cues", "lower", "cues that begin before an earlier one ends",
@@ -243,7 +243,7 @@ METRICS = (
     ),
     _percentile(
         "subtitle_min_duration_s", "s", "higher", "shortest cue",
-        target=(1.0, None), bring=_of_each(shortest), percent=0,
+        target=(1.0, None), unit_values=_of_each(shortest), percent=0,
     ),
     _total(
         "subtitle_incomplete_sentences", "cues", "lower", "cues that break off inside a sentence",
@@ -251,6 +251,6 @@ METRICS = (
     ),
     FileMetric(
         "srt_valid", "1", "higher", "1 where the subtitle file reads back whole, else 0",
-        target=(1.0, None), group="subtitles", needs=(SUBTITLES,), measure=_srt_valid, pool="worst",
+        target=(1.0, None), group="subtitles", needs=(SUBTITLES,), measure=_srt_valid, over_clips="worst",
     ),
 )  # fmt: skip

@@ -26,7 +26,7 @@ PAUSE_S = 0.3  # a shorter pause does not part what is invented: it belongs to w
 ASSUMED_FPS = 25.0  # for lengths in frames of files without a picture
 
 
-def overruns(dubbed: Sequence[Interval]) -> int:
+def count_overruns(dubbed: Sequence[Interval]) -> int:
     """Count the segments that begin before an earlier one has ended."""
     count = 0
     last_end = -math.inf
@@ -36,7 +36,7 @@ def overruns(dubbed: Sequence[Interval]) -> int:
     return count
 
 
-def invented_lines(source: Sequence[Interval], dubbed: Sequence[Interval]) -> int:
+def count_invented_segments(source: Sequence[Interval], dubbed: Sequence[Interval]) -> int:
     """Count the stretches of the dub during which the source says nothing at all, not even as they begin or end.
 
     Both are where somebody speaks, by voice activity, in order.
@@ -44,7 +44,7 @@ def invented_lines(source: Sequence[Interval], dubbed: Sequence[Interval]) -> in
     return sum(not any(line.overlap(said) > 0 for said in source) for line in merge_intervals(dubbed, PAUSE_S))
 
 
-def common(ones: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
+def intersect(ones: Sequence[Interval], others: Sequence[Interval]) -> list[Interval]:
     """Return the time that both sets of intervals hold."""
     spans = (
         Interval(max(a.start, b.start), min(a.end, b.end))
@@ -71,7 +71,7 @@ def mean(values: Sequence[float]) -> float | None:
 def _spans(unit: Unit) -> tuple[Interval, Interval | None] | None:
     """When the source says the segment, and when the dub does; ``None`` where nobody looked."""
     row = unit.segment
-    if row is None or row.start is None or row.end is None or unit.measured.dubbed_speech is None:
+    if row is None or row.start is None or row.end is None or unit.clip_rows.dubbed_speech is None:
         return None
     silent = row.dubbed_start is None or row.dubbed_end is None
     return Interval(row.start, row.end), None if silent else Interval(row.dubbed_start or 0.0, row.dubbed_end or 0.0)
@@ -122,7 +122,7 @@ def _matched(units: Sequence[Unit]) -> str:
 
 _drift_sum = partial(SumMetric, group="sync", needs=(TIMES,), signature=_matched)
 _drift_percentile = partial(
-    PercentileMetric, group="sync", needs=(TIMES,), signature=_matched, bring=partial(_heard, _drift_ms)
+    PercentileMetric, group="sync", needs=(TIMES,), signature=_matched, unit_values=partial(_heard, _drift_ms)
 )
 
 
@@ -131,7 +131,7 @@ _drift_percentile = partial(
 
 def _coverage(unit: Unit) -> Row | None:
     """Seconds in which both speak, either does, there are in all, and only the source speaks."""
-    measured = unit.measured
+    measured = unit.clip_rows
     if measured.source_speech is None or measured.dubbed_speech is None:
         return None
     said, dub = (
@@ -172,7 +172,7 @@ def _number_of_speeds(units: Sequence[Unit]) -> str:
 
 
 _speed_percentile = partial(
-    PercentileMetric, group="sync", needs=(RECORD, TIMES), signature=_number_of_speeds, bring=_speeds
+    PercentileMetric, group="sync", needs=(RECORD, TIMES), signature=_number_of_speeds, unit_values=_speeds
 )
 
 
@@ -180,7 +180,7 @@ def _overruns(unit: Unit) -> Row | None:
     if not unit.recorded:
         return None
     spans = [Interval(segment.start, segment.end) for segment in unit.dub_segments if segment.has_words]
-    return overruns(spans), 1.0
+    return count_overruns(spans), 1.0
 
 
 def _tails(unit: Unit) -> list[float] | None:
@@ -189,15 +189,15 @@ def _tails(unit: Unit) -> list[float] | None:
 
 def _said(unit: Unit) -> list[float] | None:
     """Whether each of the tool's segments with words is heard; without its record, whether the source's segment is."""
-    if unit.measured.dubbed_speech is None or unit.segment is None or unit.segment.start is None:
+    if unit.clip_rows.dubbed_speech is None or unit.segment is None or unit.segment.start is None:
         return None
-    if any(segment.source_text is not None for segment in unit.measured.dub_segments):
+    if any(segment.source_text is not None for segment in unit.clip_rows.dub_segments):
         return [float(segment.heard_start is not None) for segment in unit.recorded if segment.has_words]
     return [float(unit.segment.dubbed_start is not None)]
 
 
 def _said_of(units: Sequence[Unit]) -> str:
-    by_source = any(all(s.source_text is None for s in unit.measured.dub_segments) for unit in units)
+    by_source = any(all(s.source_text is None for s in unit.clip_rows.dub_segments) for unit in units)
     whose = "the source's lines" if by_source else "the tool's lines"
     return f"of:{whose}|lines:{sum(len(_said(unit) or ()) for unit in units)}"
 
@@ -215,7 +215,7 @@ def _duration_error(material: Material) -> tuple[float | None, str | None]:
 
 
 def _invented(material: Material) -> tuple[float | None, str | None]:
-    return float(invented_lines(material.source_activity, material.dubbed_speech)), None
+    return float(count_invented_segments(material.source_activity, material.dubbed_speech)), None
 
 
 METRICS = (
@@ -259,7 +259,7 @@ METRICS = (
     ),
     FileMetric(
         "invented_lines", "lines", "lower", "lines that the dub says while the source is silent",
-        target=(None, 0.0), group="sync", measure=_invented, pool="sum",
+        target=(None, 0.0), group="sync", measure=_invented, over_clips="sum",
     ),
     _drift_sum(
         "duration_compliance_20", "1", "higher", "share of segments 0.8 to 1.2 times as long as the source's",
@@ -281,7 +281,7 @@ METRICS = (
     ),
     _speed_percentile(
         "speed_step_max", "1", "lower", "largest ratio of speed between neighbouring segments",
-        bring=_steps, percent=100, over="clips",
+        unit_values=_steps, percent=100, over="clips",
     ),
     SumMetric(
         "overruns", "lines", "lower", "segments that begin before an earlier one has ended",
@@ -289,7 +289,7 @@ METRICS = (
     ),
     PercentileMetric(
         "tail_cut_max_s", "s", "lower", "most that the end of a segment is heard too early, by its record",
-        target=(None, 0.05), group="sync", needs=(RECORD, TIMES), bring=_tails, percent=100,
+        target=(None, 0.05), group="sync", needs=(RECORD, TIMES), unit_values=_tails, percent=100,
         signature=lambda units: f"lines:{sum(len(_tails(unit) or ()) for unit in units)}",
     ),
     SumMetric(
@@ -298,6 +298,6 @@ METRICS = (
     ),
     FileMetric(
         "duration_error_frames", "frames", "lower", "difference of length, dub to source",
-        target=(None, 1.0), group="sync", measure=_duration_error, pool="worst",
+        target=(None, 1.0), group="sync", measure=_duration_error, over_clips="worst",
     ),
 )  # fmt: skip

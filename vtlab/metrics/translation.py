@@ -76,14 +76,14 @@ def _signature(scorer_of: ScorerOf, language: str) -> str:
 
 
 @dataclass(frozen=True)
-class Score:
+class TextScore:
     """A corpus score 0…100 with its signature; ``None`` over no segments."""
 
     value: float | None
     signature: str
 
 
-def bleu(references: Sequence[str], hypotheses: Sequence[str], language: str) -> Score:
+def bleu(references: Sequence[str], hypotheses: Sequence[str], language: str) -> TextScore:
     """Return corpus BLEU of parallel segments; an empty translation counts as a bad one.
 
     Raises:
@@ -93,7 +93,7 @@ def bleu(references: Sequence[str], hypotheses: Sequence[str], language: str) ->
     return _corpus_score(_bleu_of, references, hypotheses, language)
 
 
-def chrf(references: Sequence[str], hypotheses: Sequence[str]) -> Score:
+def chrf(references: Sequence[str], hypotheses: Sequence[str]) -> TextScore:
     """Return corpus chrF2 of parallel segments.
 
     Raises:
@@ -103,11 +103,13 @@ def chrf(references: Sequence[str], hypotheses: Sequence[str]) -> Score:
     return _corpus_score(_chrf_of, references, hypotheses, "")
 
 
-def _corpus_score(scorer_of: ScorerOf, references: Sequence[str], hypotheses: Sequence[str], language: str) -> Score:
+def _corpus_score(
+    scorer_of: ScorerOf, references: Sequence[str], hypotheses: Sequence[str], language: str
+) -> TextScore:
     check_parallel(references, hypotheses)
     signature = _signature(scorer_of, language)
     rows = [_statistics(scorer_of, *pair, language) for pair in zip(references, hypotheses, strict=True)]
-    return Score(float(_score(scorer_of, np.sum([rows], axis=1))[0]) if rows else None, signature)
+    return TextScore(float(_score(scorer_of, np.sum([rows], axis=1))[0]) if rows else None, signature)
 
 
 def length_compliance(pairs: Sequence[tuple[str, str]]) -> float | None:
@@ -127,7 +129,7 @@ def _translated(unit: Unit) -> Pair | None:
     row = unit.segment
     if row is None or row.translation is None or row.translated is None:
         return None
-    return row.translation, row.translated, unit.measured.target_language
+    return row.translation, row.translated, unit.clip_rows.target_language
 
 
 def _translated_from_gold(unit: Unit) -> Pair | None:
@@ -138,7 +140,7 @@ def _heard(unit: Unit) -> Pair | None:
     row = unit.segment
     if row is None or row.translation is None or row.heard is None:
         return None
-    return row.translation, row.heard, unit.measured.target_language
+    return row.translation, row.heard, unit.clip_rows.target_language
 
 
 def _corpus_metric(
@@ -168,7 +170,7 @@ def _corpus_metric(
         nothing=nothing,
         counts=counts,
         score=lambda sums: _score(scorer_of, sums),
-        kind=(lambda unit: tokeniser(unit.measured.target_language)) if scorer_of is _bleu_of else lambda unit: "",
+        kind=(lambda unit: tokeniser(unit.clip_rows.target_language)) if scorer_of is _bleu_of else lambda unit: "",
         signature=signature,
     )
 

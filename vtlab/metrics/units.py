@@ -19,7 +19,7 @@ class Unit:
     """A segment of a clip with the dub's segments and cues that belong to it, or a whole clip (``segment`` is None)."""
 
     clip: str
-    measured: ClipRows
+    clip_rows: ClipRows
     segment: SegmentMeasure | None
     dub_segments: tuple[DubSegment, ...]
     cues: tuple[CueMeasure, ...]
@@ -48,7 +48,7 @@ class Unit:
         return [segment for segment in self.dub_segments if segment.source_text is not None]
 
 
-def units_of(clips: Mapping[str, ClipRows], over: Over) -> list[Unit]:
+def list_units(clips: Mapping[str, ClipRows], over: Over) -> list[Unit]:
     """Return the units of these clips, sorted by the clips' names: the same draws in whatever order they came."""
     clips = dict(sorted(clips.items()))
     if over == "clips":

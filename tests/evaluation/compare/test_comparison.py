@@ -18,10 +18,10 @@ from vtlab.evaluation.compare.votes import Vote
 from vtlab.evaluation.sweep.results import ClipResult, write_result
 from vtlab.evaluation.tracking.systems import load_system, load_systems
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.bootstrap import each
-from vtlab.metrics.pooling import pool
+from vtlab.metrics.aggregation import aggregate
+from vtlab.metrics.bootstrap import score_each_unit
 from vtlab.metrics.rows import SegmentMeasure
-from vtlab.metrics.units import units_of
+from vtlab.metrics.units import list_units
 
 SAMPLES = 200
 
@@ -51,7 +51,7 @@ def test_values_are_those_of_the_clips_both_have() -> None:
     pairing = compare_systems([System("a", one), System("b", other)], samples=SAMPLES).pairings[0]
     values = {found.metric: (found.baseline, found.value) for found in pairing.differences}
     assert pairing.clips == ("clip_0", "clip_1")
-    both = [pool([side["clip_0"], side["clip_1"]]).values for side in (one, other)]
+    both = [aggregate([side["clip_0"], side["clip_1"]]).values for side in (one, other)]
     for name in ("wer", "bleu", "speed_max", "uncovered_s"):
         assert values[name] == pytest.approx((both[0][name], both[1][name]))
     assert any("clip_2" in note for note in pairing.notes)
@@ -161,7 +161,7 @@ def test_listeners_stand_beside_the_metrics_that_agree_with_them() -> None:
     one, other = clips(3, mistakes=0.1), clips(3, tool=1, mistakes=0.2)
     scores = {
         f"{unit.clip}:{unit.segment.index}": (a, b)
-        for unit, a, b in each("chrf", units_of(one, "segments"), units_of(other, "segments"))
+        for unit, a, b in score_each_unit("chrf", list_units(one, "segments"), list_units(other, "segments"))
         if unit.segment is not None
     }
     assert len(scores) == 24

@@ -8,9 +8,9 @@ from sweeping import suite_data, write_dataset, write_suite
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.dataset import load_dataset
 from vtlab.evaluation.suite.loader import load_suite
-from vtlab.evaluation.suite.losses import LOSS_VALUES
+from vtlab.evaluation.suite.loss_definitions import LOSS_VALUES
 from vtlab.evaluation.suite.model import name_part, nested
-from vtlab.metrics.registry import GROUPS, METRICS, metrics_of
+from vtlab.metrics.registry import GROUPS, METRICS, expand_word
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,7 +34,7 @@ matrix:
   tts.voice:
     woman: en-us+f2
     any: null
-  ears:
+  recognisers:
     base: {transcription: {cut_pause_s: 0.4}}
     gold: {transcription.engine: reference}
 """
@@ -108,7 +108,7 @@ def test_clips(tmp_path: Path, data: Path, clips: str, chosen: list[str]) -> Non
 
 
 def test_every_metric_is_in_one_group() -> None:
-    grouped = [name for group in GROUPS for name in metrics_of(group)]
+    grouped = [name for group in GROUPS for name in expand_word(group)]
     assert sorted(grouped) == sorted(set(METRICS) - set(LOSS_VALUES))
 
 

@@ -4,13 +4,13 @@ import pytest
 from evaluation.made_up import clips
 
 from vtlab.evaluation.sweep.losses import find_losses
-from vtlab.metrics.pooling import pool
+from vtlab.metrics.aggregation import aggregate
 
 SAMPLES = 200
 
 
 def heard(side: dict) -> float:
-    return pool(list(side.values())).values["asr_bleu"]
+    return aggregate(list(side.values())).values["asr_bleu"]
 
 
 def test_a_loss_is_the_difference_of_two_dubs_of_the_same_clips() -> None:

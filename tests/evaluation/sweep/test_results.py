@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -6,15 +7,15 @@ from vtlab.evaluation.sweep.results import (
     ClipResult,
     StageCount,
     add_counts,
+    aggregate_results,
     clip_folder,
     load_results,
     loss_values,
-    pool_results,
     read_result,
     write_result,
 )
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.pooling import pool
+from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.rows import SegmentMeasure
 
 REFERENCE = "the cat sat on the mat in the old house"
@@ -30,7 +31,7 @@ def heard(text: str, translated: str = REFERENCE, gold_transcript: bool = False)
     measured = Measurement(
         source_language="pt", target_language="en", seconds=2.0, values={}, signatures={}, segments=(line,)
     )
-    return measured.model_copy(update={"values": {"asr_bleu": 0.0, "bleu": 0.0, **pool([measured]).values}})
+    return measured.model_copy(update={"values": {"asr_bleu": 0.0, "bleu": 0.0, **aggregate([measured]).values}})
 
 
 def result(clip: str, **fields: object) -> ClipResult:
@@ -43,7 +44,7 @@ def result(clip: str, **fields: object) -> ClipResult:
 
 
 def bleu(text: str) -> float:
-    return pool([heard(text)]).values["asr_bleu"]
+    return aggregate([heard(text)]).values["asr_bleu"]
 
 
 def test_losses_are_differences_of_what_is_heard() -> None:
@@ -69,12 +70,12 @@ def test_losses_are_taken_over_clips_that_have_both_sides() -> None:
 
 
 def test_a_clip_that_failed_counts_in_no_value() -> None:
-    values = pool_results(
+    values = aggregate_results(
         [result("a", measurement=heard(REFERENCE)), result("b", status="failed", error="It is silent.")]
     )
     assert (values.clips, values.failed) == (1, 1)
     assert values.values["asr_bleu"] == pytest.approx(100)
-    assert pool_results([]).values == {}
+    assert aggregate_results([]).values == {}
 
 
 def test_counts_add_up_in_the_order_of_stages() -> None:
@@ -93,3 +94,15 @@ def test_results_are_files(tmp_path: Path) -> None:
     assert read_result(clip_folder(tmp_path, "s", "c", "a")) == result("a", measurement=heard(HALF))
     assert read_result(tmp_path) is None
     assert not list(tmp_path.rglob(".*"))
+
+
+@pytest.mark.parametrize(("kind", "name"), [("video", "p.en.mp4"), ("audio", "p.en.m4a")])
+def test_a_result_of_before_its_media_were_named_is_read(kind: str, name: str) -> None:
+    written = {
+        "suite": "s", "configuration": "c", "fingerprint": "f", "dataset": "d", "dataset_digest": "0", "clip": "p",
+        "key": "k", "status": "finished", "outputs": {"subtitles_en_srt": "p.en.srt", kind: name},
+    }  # fmt: skip
+    result = ClipResult.model_validate_json(json.dumps(written))
+    assert result.media == Path(name)
+    assert ClipResult.model_validate_json(result.model_dump_json()) == result
+    assert ClipResult.model_validate({**written, "status": "failed", "outputs": {}}).media is None

@@ -15,7 +15,7 @@ from evaluation.made_up import measurement
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.dataset import Dataset
 from vtlab.evaluation.suite.model import Configuration, Suite
-from vtlab.evaluation.sweep.results import ClipResult, pool_results
+from vtlab.evaluation.sweep.results import ClipResult, aggregate_results
 from vtlab.evaluation.tracking import connection, lookup
 from vtlab.evaluation.tracking import runs as tracking
 from vtlab.evaluation.tracking.connection import connect, lock_store, translate_errors
@@ -113,8 +113,8 @@ def test_a_configuration_is_a_run_and_each_clip_one_in_it(finished, uri):
     assert tags["vtlab.fingerprint"] == configuration.fingerprint
     assert tags["vtlab.dataset_digest"] == dataset.digest
     assert (tags.get("vtlab.commit") is None) == (tracking.code_version() is None)
-    assert tags["signature.wer"] == pool_results(results).signatures["wer"]
-    pooled = pool_results(results).values
+    assert tags["signature.wer"] == aggregate_results(results).signatures["wer"]
+    pooled = aggregate_results(results).values
     assert {name: run.data.metrics[name] for name in pooled} == pytest.approx(pooled)
     assert run.data.metrics["interval/wer_low"] <= pooled["wer"] <= run.data.metrics["interval/wer_high"]
     assert (run.data.metrics["gate/speed_p95"], run.data.metrics["gate/wer"]) == (1, 0)
@@ -141,10 +141,10 @@ def test_a_run_gives_back_what_was_logged(finished, uri):
     suite, configuration, _, results, _ = finished
     run_id = tracking.log_configuration(*finished, uri=uri)
     for name in (run_id, f"{suite.name}/{configuration.name}"):
-        run = lookup.load_run(name, uri=uri)
+        run = lookup.load_tracked_run(name, uri=uri)
         assert (run.run_id, run.name, run.suite) == (run_id, configuration.name, suite.name)
         assert list(run.results) == results
-        assert run.values == pytest.approx(pool_results(results).values)
+        assert run.values == pytest.approx(aggregate_results(results).values)
         assert run.gates == suite.gates
         assert settings_from_dict(run.settings) == configuration.settings
     assert [run.run_id for run in lookup.find_runs(suite.name, uri=uri)] == [run_id]
@@ -163,7 +163,7 @@ def test_other_results_of_the_same_settings_are_another_run(finished, uri):
     measured = results[0].model_copy(update={"measurement": measurement(7)})
     second = tracking.log_configuration(suite, configuration, dataset, [measured, results[1]], folder, uri=uri)
     assert [run.run_id for run in lookup.find_runs(suite.name, uri=uri)] == [second, first]
-    assert lookup.load_run(f"{suite.name}/{configuration.name}", uri=uri).run_id == second
+    assert lookup.load_tracked_run(f"{suite.name}/{configuration.name}", uri=uri).run_id == second
 
 
 def test_what_a_killed_process_left_is_written_anew(finished, uri):
@@ -210,7 +210,7 @@ def test_an_unknown_run_is_told_with_the_nearest(finished, uri):
     suite, configuration, *_ = finished
     tracking.log_configuration(*finished, uri=uri)
     with pytest.raises(InputError, match=f"Did you mean '{suite.name}/{configuration.name}'"):
-        lookup.load_run(f"{suite.name}/{configuration.name}s", uri=uri)
+        lookup.load_tracked_run(f"{suite.name}/{configuration.name}s", uri=uri)
 
 
 def test_pictures_of_losses_and_of_quality_against_cost(finished, uri):
@@ -279,7 +279,7 @@ def test_settings_too_long_for_a_parameter(finished, uri):
         suite, replace(configuration, settings=settings), dataset, results, folder, uri=uri
     )
     assert connect(uri).get_run(run_id).data.params["tts.options.piper.prompt"].endswith("parameters.json)")
-    assert lookup.load_run(run_id, uri=uri).settings["tts"]["options"]["piper"]["prompt"] == long
+    assert lookup.load_tracked_run(run_id, uri=uri).settings["tts"]["options"]["piper"]["prompt"] == long
 
 
 def test_a_store_that_cannot_be_written():

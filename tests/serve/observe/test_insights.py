@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from serve.observe.insights import KINDS, Evidence, insights_of
+from serve.observe.insights import KINDS, Evidence, list_insights
 from serve.state import Insight, Quality, State, Status
 from vtlab.events import Finding, Severity
 
@@ -25,7 +25,7 @@ def told(
 ) -> dict[str, Insight]:
     state = State("abc", status, message="The video has no sound.")
     timed = [(FOUND, finding) for finding in findings]
-    made = insights_of(state, evidence, timed, BEGUN, ENDED, quality=quality, absent=absent)
+    made = list_insights(state, evidence, timed, BEGUN, ENDED, quality=quality, absent=absent)
     assert len({insight.id for insight in made}) == len(made) > 0
     for insight in made:
         assert insight.type in ("decision", "optimization", "warning", "success")

@@ -92,11 +92,11 @@ def test_overdue_stage_goes_on_to_take_a_share_of_its_time() -> None:
 def test_speeds_are_measured_without_what_came_from_the_store(share: float) -> None:
     done = [(started(stage), 0.0) for stage in STAGES] + [(finished(stage), 10.0) for stage in STAGES[:-1]]
     made = tracker([*done, (finished("video_combination", reused_share=share), 10.0)])
-    assert made.measured() == {
+    assert made.stage_speeds() == {
         "initialization": 0.1, "audio_extraction": 0.1, "lines": 0.1, "audio_sync": 0.1, "subtitle_generation": 0.1,
     }  # fmt: skip
     made.reused.add("tts")
-    assert "lines" not in made.measured()
+    assert "lines" not in made.stage_speeds()
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=20).map(sorted), st.integers(1, 50))

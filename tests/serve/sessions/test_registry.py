@@ -42,8 +42,8 @@ def test_rows_log_and_insights_come_back_as_they_were(tmp_path: Path) -> None:
     assert again.get("a") == ROW
     assert again.get("b") == ended
     assert again.get("c") is None
-    assert again.log_of("a") == (LINE,)
-    assert again.insights_of("a") == (insight,)
+    assert again.load_log("a") == (LINE,)
+    assert again.load_insights("a") == (insight,)
     assert again.in_phase(Phase.RUNNING, Phase.WAITING) == [ROW]
     assert again.counts() == {"running": 1, "completed": 1}
     assert again.mean_seconds() == 4.0
@@ -92,9 +92,9 @@ def test_swept_sessions_are_not_swept_again(tmp_path: Path) -> None:
     registry.log("a", LINE)
     assert registry.to_sweep(before=99.0) == []
     assert registry.to_sweep(before=101.0) == ["a"]
-    registry.swept("a")
+    registry.mark_swept("a")
     assert registry.to_sweep(before=101.0) == []
-    assert registry.log_of("a") == ()
+    assert registry.load_log("a") == ()
     registry.close()
 
 
@@ -108,11 +108,11 @@ def test_what_failed_long_ago_is_forgotten(tmp_path: Path) -> None:
     registry.put(replace(ROW, id="unswept", phase=Phase.FAILED, ended=100.0))
     for session_id in registry.to_sweep(before=1000.0):
         if session_id != "unswept":
-            registry.swept(session_id)
+            registry.mark_swept(session_id)
     registry.forget(before=200.0)
     assert registry.get("failed-100") is None
     assert registry.get("cancelled-100") is None
-    assert registry.insights_of("failed-100") == ()
+    assert registry.load_insights("failed-100") == ()
     left = {f"{phase}-{ended}" for phase in Phase for ended in (100, 300)} - {"failed-100", "cancelled-100"}
     assert {row.id for row in registry.in_phase(*Phase)} == left | {"unswept"}
     registry.close()
@@ -122,7 +122,7 @@ def test_what_failed_long_ago_is_forgotten(tmp_path: Path) -> None:
 def test_speeds_stay_within_what_was_measured(measured: list[float]) -> None:
     registry = Registry(Path(":memory:"))
     for value in measured:
-        registry.measured("tts", value)
+        registry.note_speed("tts", value)
     assert min(measured) * 0.999 <= registry.speeds()["tts"] <= max(measured) * 1.001
     registry.close()
 

@@ -94,7 +94,7 @@ def test_a_follower_that_does_not_read_gets_each_entry_once_and_the_newest_state
     states = asyncio.run(asyncio.wait_for(sleepy(), 60))
     entries = [entry for state in states for entry in state.log]
     assert len({entry.timestamp for entry in entries}) == len(entries) > 20
-    assert list(entries) == list(made._registry.log_of("a"))
+    assert list(entries) == list(made._registry.load_log("a"))
     assert states[-1].status is Status.CANCELLED
 
 
@@ -139,7 +139,7 @@ def test_an_unmeasured_pair_is_logged_and_an_insight(
 
     def unmeasured() -> tuple[bool, bool, bool]:
         insight = any(insight.id == "a:unmeasured" for insight in made.insights())
-        entry = any(entry.message.startswith("Nobody has measured") for entry in made._registry.log_of("a"))
+        entry = any(entry.message.startswith("Nobody has measured") for entry in made._registry.load_log("a"))
         return insight, entry, "Nobody has measured" in caplog.text
 
     async def dub() -> None:

@@ -31,7 +31,7 @@ from serve.sessions.options import Configuration
 from serve.sessions.registry import Registry
 from serve.sessions.sessions import Sessions
 from serve.state import Insight, Level, Refusal, Result, State, Status
-from serve.worker.publishing import remove
+from serve.worker.artifacts import remove
 from vtlab import media, resources
 from vtlab.events import STAGES, Event, StageFinished, StageStarted
 

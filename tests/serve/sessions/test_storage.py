@@ -50,13 +50,13 @@ def test_what_cannot_be_written_is_remembered_and_written_later(tmp_path: Path) 
     assert not registry.writable
     known = registry.get("c")
     assert known is not None and known.phase is Phase.COMPLETED
-    assert registry.insights_of("c") == (INSIGHT,)
+    assert registry.load_insights("c") == (INSIGHT,)
     mend(registry)
     registry.write()
     assert registry.writable
     registry.close()
     again = Registry(tmp_path / "sessions.sqlite")
-    assert (again.get("c"), again.insights_of("c")) == (known, (INSIGHT,))
+    assert (again.get("c"), again.load_insights("c")) == (known, (INSIGHT,))
     assert again.get("b") is None
     again.close()
 

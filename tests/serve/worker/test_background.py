@@ -26,7 +26,7 @@ def raising(error: BaseException) -> object:
 )
 def test_what_goes_wrong_is_kept(error: BaseException, problem: str | None) -> None:
     task = BackgroundTask("preview", lambda: None)
-    with task.joined():
+    with task.join_at_exit():
         task.start(raising(error))  # type: ignore[arg-type]
     assert task.problem == problem
 
@@ -35,7 +35,7 @@ def test_the_work_is_whole_after_the_block() -> None:
     done: list[int] = []
     task = BackgroundTask("numbers", lambda: None)
     assert not task.started
-    with task.joined():
+    with task.join_at_exit():
         task.start(lambda checkpoint: done.extend(range(1000)))
     assert task.started
     assert len(done) == 1000
@@ -47,7 +47,7 @@ def test_it_stops_where_the_block_fails() -> None:
             checkpoint()
 
     task = BackgroundTask("endless", lambda: None)
-    with pytest.raises(RuntimeError, match="the dub failed"), task.joined():
+    with pytest.raises(RuntimeError, match="the dub failed"), task.join_at_exit():
         task.start(endless)
         raise RuntimeError("the dub failed")
     assert "endless" not in {thread.name for thread in threading.enumerate()}

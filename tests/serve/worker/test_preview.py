@@ -88,7 +88,7 @@ def test_preview_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         return EarlyPreview(video, Settings(), out, tmp_path / "early", lambda: None, ready.append)
 
     broken = preview(tmp_path / "missing.mp4")
-    with broken.joined():
+    with broken.join_at_exit():
         broken.add(line(0, 0.5, 5))
         broken.finish()
     assert broken.problem is not None
@@ -97,7 +97,7 @@ def test_preview_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert not out.exists()
 
     made = preview(CASES / "long_pause.mp4")
-    with made.joined():
+    with made.join_at_exit():
         for spoken in (line(0, 0.5, 5), line(1, 6, 11), line(2, 20, 22)):
             made.add(spoken)
         made.finish()
@@ -107,7 +107,7 @@ def test_preview_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert media.probe(out).duration_s == pytest.approx(11.5, abs=0.15)
 
     again = preview(CASES / "long_pause.mp4")  # an earlier attempt has made it
-    with again.joined():
+    with again.join_at_exit():
         again.add(line(0, 0.5, 5))
         again.finish()
     assert ready == [out, out]  # who asks again is told of it again

@@ -55,7 +55,7 @@ def test_speech_in_memory_scores_as_its_file_does(made: tuple[Dub, list[PlacedSe
 def test_quality_beside_the_dub_or_after_it(made: tuple[Dub, list[PlacedSegment]], chosen: Settings) -> None:
     dubbed, placed = made
     early, late = (QualityMeter(CLIP, chosen, lambda: None) for _ in range(2))
-    with early.joined(), late.joined():
+    with early.join_at_exit(), late.join_at_exit():
         for line in placed:
             early.add(line)
         early.start()
@@ -74,7 +74,7 @@ def test_what_cannot_be_measured_is_named(
 ) -> None:
     dubbed, placed = made
     meter = QualityMeter(tmp_path / "gone.mp4", chosen, lambda: None)
-    with meter.joined():
+    with meter.join_at_exit():
         meter.add(placed[0])
         meter.start()
     quality, absent = meter.scores(dubbed)
@@ -88,7 +88,7 @@ def test_no_thread_outlives_a_dub_that_fails(made: tuple[Dub, list[PlacedSegment
 
     _, placed = made
     meter = QualityMeter(CLIP, chosen, lambda: None)
-    with pytest.raises(RuntimeError, match="the dub failed"), meter.joined():
+    with pytest.raises(RuntimeError, match="the dub failed"), meter.join_at_exit():
         for line in placed:
             meter.add(line)
         meter.start()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vtlab import plots
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.registry import METRICS
-from vtlab.metrics.units import Unit, units_of
+from vtlab.metrics.units import Unit, list_units
 
 MOST = 10
 LATE_MS = plots.ONSET_MS
@@ -27,7 +27,7 @@ class WorstSegment:
 
 def worst_segments(clips: Mapping[str, Measurement], most: int = MOST) -> list[WorstSegment]:
     """Return the segments with most faults, worst first; segments without a fault are left out."""
-    found = [_judge(unit) for unit in units_of(clips, "segments")]
+    found = [_judge(unit) for unit in list_units(clips, "segments")]
     bad = [segment for segment in found if segment.reasons]
     return sorted(bad, key=lambda segment: -segment.badness)[:most]
 
@@ -42,7 +42,7 @@ def _judge(unit: Unit) -> WorstSegment:
         reasons.append(reason)
         badness += weight
 
-    if row.start is not None and row.dubbed_start is None and unit.measured.dubbed_speech is not None:
+    if row.start is not None and row.dubbed_start is None and unit.clip_rows.dubbed_speech is not None:
         add("not heard in the dub", 10)
     if row.onset_ms is not None and abs(row.onset_ms) > LATE_MS:
         side = "late" if row.onset_ms > 0 else "early"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from vtlab.evaluation.suite.losses import LOSS_METRIC, LOSSES, PERFECT_BLEU, Gold
+from vtlab.evaluation.suite.loss_definitions import LOSS_METRIC, LOSSES, PERFECT_BLEU, Gold
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled, sample, sample_both
-from vtlab.metrics.units import units_of
+from vtlab.metrics.units import list_units
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def find_losses(
     for name, loss in LOSSES.items():
         before = clips if loss.before is None else gold.get(loss.before, {})
         if loss.after is None:
-            reached = sample(LOSS_METRIC, units_of(before, "segments"), samples, seed)
+            reached = sample(LOSS_METRIC, list_units(before, "segments"), samples, seed)
             lost = reached and replace(reached, value=PERFECT_BLEU - reached.value, draws=PERFECT_BLEU - reached.draws)
         else:
             lost = _gain(before, gold.get(loss.after, {}), samples, seed)
@@ -57,7 +57,7 @@ def _gain(
     before: Mapping[str, Measurement], after: Mapping[str, Measurement], samples: int, seed: int
 ) -> Sampled | None:
     clips = [clip for clip in before if clip in after]
-    ones, others = (units_of({clip: side[clip] for clip in clips}, "segments") for side in (before, after))
+    ones, others = (list_units({clip: side[clip] for clip in clips}, "segments") for side in (before, after))
     pair = sample_both(LOSS_METRIC, ones, others, samples, seed)
     if pair is None:
         return None

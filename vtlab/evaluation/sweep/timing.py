@@ -21,6 +21,8 @@ def time_dub(settings: Settings, video: Path, checkpoint: Callable[[], None]) ->
     """Dub `video` in a program of its own with an empty store, and return the record.
 
     Args:
+        settings: Those of the dub, languages among them.
+        video: The file to dub.
         checkpoint: Called every `POLL_S` seconds; what it raises ends the program.
 
     Raises:
@@ -56,7 +58,7 @@ def time_dub(settings: Settings, video: Path, checkpoint: Callable[[], None]) ->
         return Record.model_validate_json(text)
 
 
-def with_costs_of(record: Record, timed: Record) -> Record:
+def replace_costs(record: Record, timed: Record) -> Record:
     """Return `record` with the times and the memory of `timed`."""
     return record.model_copy(
         update={

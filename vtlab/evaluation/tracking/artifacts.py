@@ -18,9 +18,9 @@ from vtlab.evaluation.compare.systems import from_results
 from vtlab.evaluation.dataset import Dataset
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.losses import find_losses
-from vtlab.evaluation.sweep.results import ClipResult, add_counts, gold_measurements, measurements, pool_results
+from vtlab.evaluation.sweep.results import ClipResult, add_counts, aggregate_results, gold_measurements, measurements
+from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import intervals
-from vtlab.metrics.pooling import pool
 from vtlab.metrics.rows import SegmentMeasure
 from vtlab.releases.evidence import Gate, judge_gates
 from vtlab.releases.policy import QUALITIES
@@ -66,7 +66,7 @@ def summarize(results: Sequence[ClipResult], gates: Mapping[str, Gate] | None = 
             f"dubs/{stage}_computed": count.dubs_computed,
             f"dubs/{stage}_reused": count.dubs_reused,
         }
-    corpus = pool_results(results)
+    corpus = aggregate_results(results)
     counts |= {f"gate/{one.metric}": float(one.passed) for one in judge_gates(gates or {}, corpus.values)}
     return Summary(corpus.values, corpus.signatures, intervals(measurements(results), corpus.values), counts)
 
@@ -107,7 +107,7 @@ def write_trade(file: Path, configurations: Iterable[Sequence[ClipResult]]) -> b
     shared = [clip for clip in found[0].clips if all(clip in system.clips for system in found)] if found else []
     if len(found) < 2 or not shared:
         return False
-    values = [pool([system.clips[clip] for clip in shared]).values for system in found]
+    values = [aggregate([system.clips[clip] for clip in shared]).values for system in found]
     quality, cost = first_shared(QUALITIES, values), first_shared(COSTS, values)
     if quality is None or cost is None:
         return False
@@ -120,6 +120,9 @@ def write_clip(folder: Path, dataset: Dataset, result: ClipResult, home: Path) -
     """Write a clip's files: its result, record and subtitles, and source and dub to listen to in turn.
 
     Args:
+        folder: Where they go; it is made.
+        dataset: The data set, which has the source.
+        result: The clip's result.
         home: The folder that the result's files are relative to.
     """
     folder.mkdir(parents=True)
@@ -130,9 +133,8 @@ def write_clip(folder: Path, dataset: Dataset, result: ClipResult, home: Path) -
         if kind.startswith("subtitles"):
             (folder / "subtitles").mkdir(exist_ok=True)
             shutil.copy(home / file, folder / "subtitles")
-    dubbed = result.dubbed
-    if dubbed is not None and result.measurement is not None:
-        sound = alternate_segments(dataset.clip(result.clip).path, home / dubbed, result.measurement)
+    if result.media is not None and result.measurement is not None:
+        sound = alternate_segments(dataset.clip(result.clip).path, home / result.media, result.measurement)
         if sound.duration > 0:
             media.write_flac([sound.samples], sound.rate, folder / "source_then_dub.flac")
 

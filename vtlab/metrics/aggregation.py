@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from vtlab.errors import EngineError, SettingsError
 from vtlab.metrics.metric import FileMetric, Metric
-from vtlab.metrics.registry import find_metric, in_order
+from vtlab.metrics.registry import find_metric, sort_metrics
 from vtlab.metrics.rows import ClipRows
-from vtlab.metrics.units import Over, Unit, units_of
+from vtlab.metrics.units import Over, Unit, list_units
 
 
 @dataclass
@@ -21,9 +21,9 @@ class Scores:
     problems: dict[str, str]
 
 
-def pool(clips: Sequence[ClipRows]) -> Scores:
+def aggregate(clips: Sequence[ClipRows]) -> Scores:
     """Return every metric that any of the clips has, over all of them; of one clip, its own values."""
-    known = in_order(name for clip in clips for name in clip.values)
+    known = sort_metrics(name for clip in clips for name in clip.values)
     scores = score(clips, known)
     for name in scores.values:
         recognizers = {_recognizer(clip.signatures.get(name, "")) for clip in clips} - {""}
@@ -43,8 +43,8 @@ def score(clips: Sequence[ClipRows], metrics: Iterable[str]) -> Scores:
     scores = Scores({}, {}, {})
     by_name = dict(enumerate(clips))
     units: Mapping[Over, list[Unit]] = {
-        "segments": units_of({f"{number:09}": clip for number, clip in by_name.items()}, "segments"),
-        "clips": units_of({f"{number:09}": clip for number, clip in by_name.items()}, "clips"),
+        "segments": list_units({f"{number:09}": clip for number, clip in by_name.items()}, "segments"),
+        "clips": list_units({f"{number:09}": clip for number, clip in by_name.items()}, "clips"),
     }
     for name in metrics:
         try:
@@ -64,7 +64,7 @@ def score(clips: Sequence[ClipRows], metrics: Iterable[str]) -> Scores:
 def _signature(metric: Metric, units: Sequence[Unit]) -> str | None:
     if not isinstance(metric, FileMetric):
         return metric.signature(units)
-    signed = {unit.measured.signatures[metric.name] for unit in units if metric.name in unit.measured.signatures}
+    signed = {unit.clip_rows.signatures[metric.name] for unit in units if metric.name in unit.clip_rows.signatures}
     return " / ".join(sorted(signed))
 
 

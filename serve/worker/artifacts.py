@@ -88,7 +88,7 @@ def publish(made: Path, to: Path) -> None:
 
 def artifact(path: Path, sha256: str) -> Artifact:
     """Return what a published file, of that content, must be like to be served."""
-    return Artifact(str(path), sha256, FileIdentity.of(path.stat()))
+    return Artifact(str(path), sha256, FileIdentity.from_stat(path.stat()))
 
 
 def have_their_sizes(artifacts: Iterable[Artifact]) -> bool:
@@ -110,7 +110,7 @@ def are_whole(artifacts: Iterable[Artifact]) -> bool:
 def _identity(one: Artifact) -> FileIdentity | None:
     """Return the identity of the file as it is now; `None` where it is gone, empty or of another size."""
     try:
-        identity = FileIdentity.of(Path(one.path).stat())
+        identity = FileIdentity.from_stat(Path(one.path).stat())
     except OSError:
         return None
     return identity if 0 < identity.bytes == one.identity.bytes else None

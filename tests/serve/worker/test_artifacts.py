@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serve.state import Artifact, FileIdentity
-from serve.worker.publishing import are_whole, artifact, have_their_sizes, publish, unfinished
+from serve.worker.artifacts import are_whole, artifact, have_their_sizes, publish, unfinished
 from vtlab.files import sha256_of
 
 

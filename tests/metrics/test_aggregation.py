@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.aggregation import aggregate, score
 from vtlab.metrics.metric import FileMetric
-from vtlab.metrics.pooling import pool, score
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import CueMeasure, DubSegment, SegmentMeasure
 
@@ -54,7 +54,7 @@ def line(number: int, speed: float, loudness: float | None = -20.0) -> DubSegmen
 def test_corpora_sum_errors_and_see_every_line() -> None:
     first = measurement([segment(1, 0.1, "um dois três quatro", "um dois")], [line(1, 1.0), line(2, 1.2)])
     second = measurement([segment(1, 0.3, "cinco", "cinco"), segment(2, 0.1, "seis", "seis")], [line(1, 0.9, -30.0)])
-    values, signatures = (scores := pool([first, second])).values, scores.signatures
+    values, signatures = (scores := aggregate([first, second])).values, scores.signatures
     assert values["wer"] == pytest.approx(2 / 6)  # not the mean of 0.5 and 0
     assert values["sync_within_150ms"] == pytest.approx(2 / 3)
     assert values["sync_onset_mean_abs_ms"] == pytest.approx(500 / 3)
@@ -72,7 +72,7 @@ def test_costs_add_up_and_levels_are_the_worst() -> None:
     first = measurement([], seconds=10.0, wall_s=5.0, rtf=0.5, loudness_lufs=-23.5, true_peak_dbtp=-1.5, voice_mos=3.0)
     second = measurement([], seconds=30.0, wall_s=3.0, rtf=0.1, loudness_lufs=-20.0, true_peak_dbtp=-2.5, voice_mos=4.0)
     third = measurement([], seconds=30.0)
-    scores = pool([first, second, third])
+    scores = aggregate([first, second, third])
     assert scores.values["wall_s"] == 8 and scores.values["rtf"] == pytest.approx(8 / 40)
     assert scores.values["loudness_lufs"] == -20 and scores.values["true_peak_dbtp"] == -1.5
     assert scores.values["voice_mos"] == pytest.approx(3.75)
@@ -82,15 +82,15 @@ def test_costs_add_up_and_levels_are_the_worst() -> None:
 
 def test_the_worst_cut_of_any_line_counts() -> None:
     lines = [line(number, 1.0).model_copy(update={"cut_s": cut}) for number, cut in enumerate((0.0, 0.2, None))]
-    scores = pool([measurement([], lines), measurement([], [line(1, 1.0)])])
+    scores = aggregate([measurement([], lines), measurement([], [line(1, 1.0)])])
     assert (scores.values["tail_cut_max_s"], scores.signatures["tail_cut_max_s"]) == (0.2, "lines:2|clips:1/2")
-    assert "tail_cut_max_s" not in pool([measurement([], [line(1, 1.0)])]).values  # no record tells
+    assert "tail_cut_max_s" not in aggregate([measurement([], [line(1, 1.0)])]).values  # no record tells
 
 
 def test_nothing_measured_is_nothing_pooled() -> None:
-    assert pool([]).values == {}
+    assert aggregate([]).values == {}
     empty = Measurement(source_language="pt", target_language="en", seconds=1, values={}, signatures={})
-    assert pool([empty]).values == {}
+    assert aggregate([empty]).values == {}
 
 
 WORDS = st.lists(st.sampled_from(["um", "dois", "sol"]), max_size=4).map(" ".join)
@@ -108,5 +108,5 @@ def test_one_clip_pooled_is_that_clip(
         [line(number, speed, level) for number, (speed, level) in enumerate(lines)],
         wall_s=wall, rtf=wall / 10, loudness_lufs=loud,
     )  # fmt: skip
-    scores = pool([one])
+    scores = aggregate([one])
     assert scores.values == one.values and scores.signatures == one.signatures

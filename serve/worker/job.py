@@ -10,12 +10,12 @@ from pathlib import Path
 from threading import Thread
 
 from serve.state import Artifact
+from serve.worker.artifacts import Artifacts, artifact, publish
 from serve.worker.background import Checkpoint
 from serve.worker.preview import EarlyPreview, cut_pieces
 from serve.worker.protocol import Done, Dub, Happened, Opened, PreviewReady, Report, SegmentReached
-from serve.worker.publishing import Artifacts, artifact, publish
 from serve.worker.quality import QualityMeter
-from serve.worker.upload import named
+from serve.worker.upload import hide_folders
 from vtlab import media, outputs, pipeline
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, VtlabError
@@ -44,7 +44,7 @@ def dub(job: Dub, file: Path, settings: Settings, pool: EnginePool, send: Send, 
     )
     meter = QualityMeter(file, settings, checkpoint)
     listener = _Listener(job.job, send, preview, meter)
-    with _reported_length(job.job, file, send), preview.joined(), meter.joined():
+    with _reported_length(job.job, file, send), preview.join_at_exit(), meter.join_at_exit():
         made = pipeline.dub(
             file,
             settings=settings,
@@ -59,7 +59,7 @@ def dub(job: Dub, file: Path, settings: Settings, pool: EnginePool, send: Send, 
     quality, absent = meter.scores(made)
     if preview.problem is not None:
         more["no-preview"] = f"There is no early preview: {preview.problem}"
-    more = {code: named(message, file) for code, message in more.items()}
+    more = {code: hide_folders(message, file) for code, message in more.items()}
     checkpoint()
     published = _publish_results(made, artifacts)
     (job.folder / "dub.json").write_bytes(made.record_file.read_bytes())

@@ -1,6 +1,6 @@
 """Can the numbers be trusted? Defects planted into good dubs, and which metric finds them.
 
-    PYTHONPATH=tests python tests/evaluation/planted_defects.py [--out FOLDER] [--clips a,b] [--readme FILE]
+    PYTHONPATH=tests python benchmarks/planted_defects.py [--out FOLDER] [--clips a,b] [--readme FILE]
 
 Dubs every Portuguese and English clip of up to a minute of ``datasets/spoken`` and ``datasets/people`` in several ways
 (``WAYS``), plants the ten defects of ``defects.py``, at each of their strengths, into the first of them, and measures
@@ -34,7 +34,7 @@ from vtlab.pipeline import dub
 from vtlab.record import Record
 from vtlab.settings import load_settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 LONGEST_S = 60.0  # longer clips only take longer
 
 REPLAYED = [
@@ -150,7 +150,7 @@ def good_dub(clip: Clip, way: str, out: Path, pool: EnginePool) -> Parts:
         languages = [f"source_language={clip.source_language}", f"target_language={clip.target_language}"]
         chosen = [*languages, "audio_sync.keep_speech_track=true", *WAYS[way][clip.target_language]]
         chosen = [setting.format(manifest=clip.path.parents[1] / "manifest.jsonl", clip=clip.id) for setting in chosen]
-        dub(clip.path, settings=load_settings(overrides=chosen, environment={}), out=folder, pool=pool)
+        dub(clip.path, settings=load_settings(assignments=chosen, environment={}), out=folder, pool=pool)
         found = list(folder.glob(f"{clip.path.stem}.{clip.target_language}.dub.json"))
     record = Record.model_validate_json(found[0].read_text(encoding="utf-8"))
     files = {output.kind: folder / output.file for output in record.outputs}
