@@ -257,7 +257,7 @@ def speed_needed(lines: Sequence[PlannedSegment]) -> float | None:
 
 
 def recogniser() -> Callable[[Audio, str], str]:
-    """The evaluation's own ear: Whisper base, beam 5, on what was spoken."""
+    """The evaluation's own recogniser: Whisper base, beam 5, on what was spoken."""
     from faster_whisper import WhisperModel
 
     model = WhisperModel(str(fetch("whisper/base")), device="cpu", compute_type="int8")

@@ -15,7 +15,7 @@ import pytest
 import vtlab
 from vtlab import __main__, pipeline
 from vtlab.audio import silence
-from vtlab.cli import app, dubbing, terminal
+from vtlab.cli import app, dub, terminal
 from vtlab.errors import Cancelled, InputError, SettingsError
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
@@ -183,7 +183,7 @@ def test_a_recording_is_dubbed_and_the_second_run_reuses_it(
     made = Dub(video, video, None, {}, {}, None, degraded, file)
     monkeypatch.setattr(pipeline, "dub", lambda *_, **__: made)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
-    assert run(*arguments) == (3, "a.mp4\na.dub.json\n", "The dub is degraded: line 4: no voice could speak it.\n")
+    assert run(*arguments) == (3, "a.mp4\na.dub.json\n", "The dub is degraded: segment 4: no voice could speak it.\n")
 
 
 def test_checkpoints_raise_once_stopped() -> None:
@@ -290,22 +290,22 @@ def test_store_prunes_and_clears(run: Run, store_folder: Path) -> None:
     ("text", "seconds"), [("30d", 2_592_000), ("12h", 43_200), ("1.5m", 90), ("10 s", 10), ("1W", 604_800)]
 )
 def test_times(text: str, seconds: float) -> None:
-    assert dubbing.seconds_of(text) == seconds
+    assert dub.parse_seconds(text) == seconds
 
 
 @pytest.mark.parametrize(
     ("text", "size"), [("5GB", 5_000_000_000), ("500mb", 500_000_000), ("1.5 kB", 1500), ("7B", 7)]
 )
 def test_sizes(text: str, size: int) -> None:
-    assert dubbing.bytes_of(text) == size
+    assert dub.parse_bytes(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "5", "d", "-5d", "5x", "5GBs"])
 def test_what_is_no_time_and_no_size(text: str) -> None:
     with pytest.raises(SettingsError, match="is not a time"):
-        dubbing.seconds_of(text)
+        dub.parse_seconds(text)
     with pytest.raises(SettingsError, match="is not a size"):
-        dubbing.bytes_of(text)
+        dub.parse_bytes(text)
 
 
 def test_weights_are_listed_with_hash_licence_and_command(run: Run) -> None:

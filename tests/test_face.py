@@ -31,6 +31,7 @@ EXAMPLES_IN_ORDER = (
     "promote",
     "rollback",
 )
+CLASSES_WITH_EXAMPLES = ("Comparison", "Run", "Sweep", "Suite", "Release", "Dataset")
 HEAVY = ("numpy", "pydantic", "av", "yaml", "vtlab.settings", "vtlab.pipeline")
 
 
@@ -62,14 +63,14 @@ def test_stages_are_loaded_by_name() -> None:
 def test_the_examples_run(
     sentences: tuple[Dubbing, Dub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The examples of all functions, one after another as a newcomer would try them."""
+    """The examples of all functions, then of classes, one after another as a newcomer would try them."""
     monkeypatch.setenv("VTLAB_STORE", str(sentences[0].store))
     monkeypatch.chdir(tmp_path)
     shutil.copy(sentences[0].video, "talk.mp4")
     (tmp_path / "evals").symlink_to(ROOT / "evals")
     (tmp_path / "datasets").symlink_to(ROOT / "datasets")
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    for name in EXAMPLES_IN_ORDER:
+    for name in (*EXAMPLES_IN_ORDER, *CLASSES_WITH_EXAMPLES):
         (example,) = [case for case in finder.find(getattr(vtlab, name), name) if case.examples]
         assert runner.run(example).failed == 0, capfd.readouterr().out
     functions = {name for name in vtlab.__all__ if inspect.isfunction(getattr(vtlab, name))}

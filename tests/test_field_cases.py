@@ -88,7 +88,7 @@ def lines_of(file: str, language: str | None) -> tuple[str, list[Segment]]:
     extraction = audio_extraction.extract(
         media.probe(CASES / file), AudioExtractionSettings(), language, lambda finding: None
     )
-    audio = audio_extraction.speech_of(extraction, lambda finding: None)
+    audio = audio_extraction.decode_source_speech(extraction, lambda finding: None)
     settings = TranscriptionSettings()
     whisper = FasterWhisper(engine_options("transcription", "faster_whisper", {}), 2)
     activity = Silero(engine_options("voice_activity", "silero", {}), 1)
@@ -160,7 +160,7 @@ def test_a_long_pause_stays_a_pause(field: Field) -> None:
     source = audio_extraction.extract(media.probe(CASES / case["files"][0]), AudioExtractionSettings(), "en", print)
     result = audio_extraction.extract(media.probe(made.video), AudioExtractionSettings(), "pt", print)
     quiet = [
-        levels_db(cut(audio_extraction.speech_of(file, lambda finding: None), begin + 2, end - 2)).max()
+        levels_db(cut(audio_extraction.decode_source_speech(file, lambda finding: None), begin + 2, end - 2)).max()
         for file in (source, result)
     ]
     assert quiet[1] < quiet[0] + 10  # the room's own noise, at the dub's loudness

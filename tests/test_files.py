@@ -9,10 +9,11 @@ import pytest
 from vtlab.errors import InputError
 from vtlab.files import (
     atomic_folder,
-    atomic_move,
     atomic_write,
     atomic_writer,
     check_kind,
+    hash_json,
+    hash_text,
     locked,
     sha256_of,
 )
@@ -21,6 +22,12 @@ from vtlab.files import (
 def test_the_hash_is_that_of_the_content(tmp_path: Path) -> None:
     file = atomic_write(tmp_path / "abc", "abc")
     assert sha256_of(file) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert hash_text("abc") == sha256_of(file) and hash_text("abc", 12) == sha256_of(file)[:12]
+
+
+def test_the_hash_of_data_does_not_depend_on_the_order_of_its_keys() -> None:
+    assert hash_json({"b": 1, "a": ["ã", None]}) == hash_json({"a": ("ã", None), "b": 1})
+    assert hash_json({"a": 1}) == hash_text('{"a": 1}') != hash_json({"a": "1"})
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -43,22 +50,6 @@ def test_a_durable_write_is_synced_before_it_is_named(tmp_path: Path, monkeypatc
     named_at_sync.clear()
     atomic_write(tmp_path / "file", b"content", durable=False)
     assert named_at_sync == []
-
-
-def test_a_file_is_moved_whole(tmp_path: Path) -> None:
-    made = atomic_write(tmp_path / "made", b"content")
-    assert atomic_move(made, tmp_path / "new" / "file").read_bytes() == b"content"
-    assert not made.exists()
-
-
-def test_a_file_is_moved_across_file_systems(tmp_path: Path) -> None:
-    shared = Path("/dev/shm")
-    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("There is one file system here.")
-    made = atomic_write(shared / f"vtlab-test-{os.getpid()}", b"content")
-    assert atomic_move(made, tmp_path / "file").read_bytes() == b"content"
-    assert not made.exists()
-    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_of_two_folders_the_first_stays(tmp_path: Path) -> None:

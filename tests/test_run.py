@@ -11,10 +11,12 @@ import pytest
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, LineError
 from vtlab.events import Event, Finding, Found, SegmentDone, Severity, StageFinished
-from vtlab.run import DubContext
+from vtlab.record import Source
+from vtlab.run import STAGES, DubContext
+from vtlab.segments import Interval
 from vtlab.settings import Settings
 from vtlab.store.results import Store
-from vtlab.store.stages import StoredSegments
+from vtlab.store.stages import Mix, StoredSegments
 
 
 @dataclass(frozen=True)
@@ -171,3 +173,25 @@ def test_memory_is_watched_while_a_run_is_under_way(tmp_path: Path) -> None:
         assert told.wait(60)
     assert pool.loaded() == []
     assert events[0].startswith("unloading idle")
+
+
+def test_speech_that_nobody_understood_counts_against_completeness(tmp_path: Path) -> None:
+    context = context_on(tmp_path)
+    for stage in STAGES:
+        with context.stage(stage):
+            pass
+    source = Source(
+        file="talk.mp4", sha256="", seconds=20, container="mp4", video=None, audio_stream=0, audio_streams=1,
+        language="pt", language_confidence=None,
+    )  # fmt: skip
+    speech, mix = [Interval(0, 6), Interval(8, 12)], Mix(tmp_path / "mix.flac", None, None, None)
+    assert context.record(source, "en", [], [], speech, mix).completeness == 1
+    music = Finding("transcription", "not_understood", Severity.WARNING, "♪", None, 2.0, 0.8, 0.0, 2.0)
+    lost = Finding("transcription", "not_understood", Severity.DEGRADED, "Lost.", None, 2.5, 0.8, 9.0, 11.5)
+    context.report(music)
+    context.report(lost)
+    record = context.record(source, "en", [], [], speech, mix)
+    assert record.completeness == pytest.approx(0.75)
+    assert record.unheard_s == 2.5
+    assert record.degraded
+    assert (record.findings[-1].start, record.findings[-1].end) == (9.0, 11.5)

@@ -13,16 +13,15 @@ import tempfile
 from pathlib import Path
 
 from vtlab.cli import app
-from vtlab.cli.terminal import STOPPED_EXIT, debugging, stop, stopped
+from vtlab.cli.terminal import FAULT_EXIT, STOPPED_EXIT, debugging, stop, stopped
 from vtlab.errors import OutputError, VtlabError, redact, redact_output, redacted_traceback
 
-FAULT_EXIT = 1
 PIPE_EXIT = 141  # as a shell has it for a program that SIGPIPE ends
 STOPPED = "Stopped. What was computed is kept: the same command goes on from there."
 
 
 def main() -> None:
-    """Runs the command line and ends the process with its exit code."""
+    """Run the command line and end the process with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     _open_standard_streams()
@@ -31,12 +30,12 @@ def main() -> None:
     try:
         sys.stdout.flush()
     except OutputError as error:
-        code = _told_of_output(error)
+        code = _report_output_error(error)
     sys.exit(code)
 
 
 def _open_standard_streams() -> None:
-    """Open what the caller has closed: else the next file that is opened takes its number, and is printed into."""
+    """Open standard streams that the caller has closed: else the next file opened takes the number of one."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -52,31 +51,31 @@ def _run() -> int:
         app()
     except SystemExit as end:
         # typer has caught Ctrl-C and ends with 130
-        return _told(STOPPED, STOPPED_EXIT) if stopped.is_set() else _exit_code(end)
+        return _report(STOPPED, STOPPED_EXIT) if stopped.is_set() else _exit_code(end)
     except OutputError as error:
-        return _told_of_output(error)
+        return _report_output_error(error)
     except VtlabError as error:
         if stopped.is_set() or error.exit_code == STOPPED_EXIT:
-            return _told(STOPPED, STOPPED_EXIT)
-        return _told(str(error), error.exit_code, error)
+            return _report(STOPPED, STOPPED_EXIT)
+        return _report(str(error), error.exit_code, error)
     except Exception as error:
         kept = _keep_traceback(error)
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return _told(f"A fault in vtlab ({what}). The traceback is in {kept}.", FAULT_EXIT, error)
+        return _report(f"A fault in vtlab ({what}). The traceback is in {kept}.", FAULT_EXIT, error)
     return 0
 
 
-def _told(sentence: str, code: int, error: Exception | None = None) -> int:
+def _report(sentence: str, code: int, error: Exception | None = None) -> int:
     if error is not None and debugging.is_set():
         print(redacted_traceback(error), end="", file=sys.stderr)
     print(f"vtlab: {' '.join(redact(sentence).split())}", file=sys.stderr)
     return code
 
 
-def _told_of_output(error: OutputError) -> int:
-    """Say why the output is incomplete, but to a reader that has read enough (`| head`), and return the exit code."""
+def _report_output_error(error: OutputError) -> int:
+    """Report why the output is incomplete, unless its reader closed it (`| head`), and return the exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes what is left as it ends
-    return PIPE_EXIT if error.code == "E_PIPE" else _told(str(error), error.exit_code, error)
+    return PIPE_EXIT if error.code == "E_PIPE" else _report(str(error), error.exit_code, error)
 
 
 def _exit_code(end: SystemExit) -> int:

@@ -25,7 +25,6 @@ from vtlab.settings import Setting, Settings, list_settings
 from vtlab.store.results import Store
 from vtlab.weights import PACKAGED, find_packaged
 
-USER_EXIT = UserError.exit_code
 LEAST_DISK_MB = 500.0
 LEAST_MEMORY_MB = 2000.0  # the default configuration stays under this
 MUXING = ("aac", "mov_text", "srt")  # encoders that a result is made with
@@ -224,7 +223,7 @@ def _weights() -> Iterator[Check]:
 
 
 def _room(settings: Settings) -> Iterator[Check]:
-    folder = Store.of(settings.store).folder
+    folder = Store.from_settings(settings.store).folder
     free = resources.disk_free_mb(folder)
     yield Check(
         "disk", free >= LEAST_DISK_MB, True, f"{free:.0f} MB free at {folder}", "free some space or set VTLAB_STORE"

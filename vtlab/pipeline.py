@@ -113,7 +113,8 @@ def dub(
     resolved = resolve_settings(settings, changes)
     with nullcontext(on_event) if on_event is not None else progress_shown() as listener:
         pool = pool or EnginePool(memory_budget_mb(resolved))
-        context = DubContext(resolved, Store.of(resolved.store), pool, listener, checkpoint, on_segment, began)
+        store = Store.from_settings(resolved.store)
+        context = DubContext(resolved, store, pool, listener, checkpoint, on_segment, began)
         with context.active():
             return _dub(context, Destination(Path(video), Path(out), overwrite=overwrite))
 
@@ -179,7 +180,7 @@ def _dub(context: DubContext, destination: Destination) -> Dub:
             else:
                 tally.count(computed=1)
                 mix = _mix(context, placed, transcript.speech, extraction, work)
-                mix = stored.put(placed, mix, context.findings_of("audio_sync", "video_combination"))
+                mix = stored.put(placed, mix, context.select_findings("audio_sync", "video_combination"))
             if video_combination.encodes(info, settings.video_combination):
                 tally.count(computed=1)
             dubbed = work / f"dub{suffix}"
@@ -200,7 +201,7 @@ def _dub(context: DubContext, destination: Destination) -> Dub:
         if mix.speech_track is not None:
             files["speech_track"] = mix.speech_track
         record = context.record(
-            Source.of(extraction, source.sha256, transcript.language, transcript.confidence),
+            Source.from_extraction(extraction, source.sha256, transcript.language, transcript.confidence),
             target,
             _engines_used(listeners, legs, voices, transcript.language, placed),
             placed,

@@ -140,7 +140,7 @@ def drift(clips: Mapping[str, Measurement]) -> Figure:
     names = [name for name in clips if name in shown]
     figure, panels = _figure(max(len(names), 1), 1.5, sharey=True)
     for axes, name in zip(panels, names, strict=False):
-        _drift_of(axes, clips[name])
+        _draw_drift(axes, clips[name])
         axes.set_title(name, loc="left", fontsize=SIZE, color=INK)
     late = [
         value for name in names for segment in clips[name].segments for value in (segment.onset_ms, segment.offset_ms)
@@ -238,7 +238,7 @@ def differences(changes: Sequence[Change], title: str) -> Figure:
     panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, group in zip(panels, groups, strict=True):
         _plain(axes)
-        _differences_of(axes, group)
+        _draw_differences(axes, group)
         axes.set_xticks([-0.55, 0.55], ["← less", "more →"] if group is others else ["← worse", "better →"])
         if group is others:
             axes.set_title("neither way is better", loc="left", fontsize=SIZE, color=INK)
@@ -498,7 +498,7 @@ def _worst(measured: Measurement) -> float:
     return max((abs(segment.onset_ms) for segment in measured.segments if segment.onset_ms is not None), default=0.0)
 
 
-def _drift_of(axes: Axes, measured: Measurement) -> None:
+def _draw_drift(axes: Axes, measured: Measurement) -> None:
     axes.axhspan(-ONSET_MS, ONSET_MS, color=SHADE, alpha=0.35, linewidth=0)
     axes.axhline(0, color=INK, linewidth=0.8)
     worst = None
@@ -525,7 +525,7 @@ def _drift_of(axes: Axes, measured: Measurement) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0f}" if value else "0"))
 
 
-def _differences_of(axes: Axes, changes: Sequence[Change]) -> None:
+def _draw_differences(axes: Axes, changes: Sequence[Change]) -> None:
     for row, change in enumerate(reversed(changes)):
         sign = change.sign or 1
         low, high = sorted((sign * change.low, sign * change.high))

@@ -44,7 +44,7 @@ class Source(_Part):
     language_confidence: float | None = Field(description="0…1 where it was detected, null where it was given")
 
     @classmethod
-    def of(cls, extraction: Extraction, sha256: str, language: str, confidence: float | None) -> Source:
+    def from_extraction(cls, extraction: Extraction, sha256: str, language: str, confidence: float | None) -> Source:
         """Return the record of the stream that is dubbed."""
         info, video = extraction.info, extraction.info.video
         return cls(
@@ -120,7 +120,7 @@ class SegmentRecord(_Part):
     measured_end: float | None
 
     @classmethod
-    def of(cls, segment: PlacedSegment) -> SegmentRecord:
+    def from_placed(cls, segment: PlacedSegment) -> SegmentRecord:
         """Return the record of a segment at its place."""
         spoken = segment.spoken
         translated = spoken.source

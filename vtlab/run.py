@@ -43,7 +43,7 @@ from vtlab.stages import transcription
 from vtlab.stages.tts import VoiceEngine
 from vtlab.store.engines import (
     Identity,
-    OnFirstUse,
+    LazyEngine,
     StoredSynthesizer,
     StoredTranscriber,
     StoredTranslator,
@@ -104,7 +104,7 @@ class DubContext:
     segments: int | None = None  # how many there are, once the last one was recognised
     first_spoken: float | None = None  # when the first segment had been spoken, by ``time.perf_counter``
     _started: dict[str, tuple[float, float]] = field(default_factory=dict)
-    _engines: list[tuple[str, OnFirstUse[Any]]] = field(default_factory=list)
+    _engines: list[tuple[str, LazyEngine[Any]]] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -184,7 +184,7 @@ class DubContext:
             return kept["answer"], True
         before = len(self.findings)
         answer = make()
-        findings = findings_to_json(self.findings_of(stage, since=before))
+        findings = findings_to_json(self.select_findings(stage, since=before))
         self.store.put_json(key, {"answer": answer, "findings": findings})
         return answer, False
 
@@ -224,7 +224,7 @@ class DubContext:
                     yield segment
                     self._done(segment, SegmentDone(stage, len(encoded), self.segments, False))
             self._count(stage, len(encoded))
-            stored.put(fingerprint, encoded, self.findings_of(stage, since=before))
+            stored.put(fingerprint, encoded, self.select_findings(stage, since=before))
         self.finish(stage)
 
     def _done(self, segment: Segment | TranslatedSegment | SpokenSegment, event: SegmentDone) -> None:
@@ -250,7 +250,7 @@ class DubContext:
         for finding in findings:
             self.report(finding)
 
-    def findings_of(self, *stages: str, since: int = 0) -> list[Finding]:
+    def select_findings(self, *stages: str, since: int = 0) -> list[Finding]:
         """Return what these stages found after the first ``since`` findings."""
         return [finding for finding in self.findings[since:] if finding.stage in stages]
 
@@ -282,7 +282,7 @@ class DubContext:
             settings=self.settings.model_dump(mode="json"),
             fingerprint=fingerprint(self.settings),
             engines=engines,
-            segments=[SegmentRecord.of(segment) for segment in placed],
+            segments=[SegmentRecord.from_placed(segment) for segment in placed],
             speech=[(interval.start, interval.end) for interval in speech],
             findings=[FindingRecord(**asdict(finding)) for finding in self.findings],
             stages=[self.stages[stage] for stage in STAGES],
@@ -335,9 +335,9 @@ class DubContext:
         synthesizer = StoredSynthesizer(
             self._chosen("tts", choice), choice.engine, voice_identity, self.store, self.tallies["tts"]
         )
-        return VoiceEngine(choice.name, synthesizer, cast.voice_of, choice.engine.seconds_per_unit)
+        return VoiceEngine(choice.name, synthesizer, cast.assign_voice, choice.engine.seconds_per_unit)
 
-    def _chosen(self, stage: str, choice: Choice, *pair: str) -> OnFirstUse[Any]:
+    def _chosen(self, stage: str, choice: Choice, *pair: str) -> LazyEngine[Any]:
         """Return the engine, from the pool or built when the first answer is missing from the store."""
         key, build = pool_entry(self.settings, choice, *pair)
 
@@ -347,10 +347,10 @@ class DubContext:
 
         return self.engine(stage, key, build_loudly)
 
-    def engine(self, stage: str, key: tuple[str, ...], build: Callable[[], Any]) -> OnFirstUse[Any]:
+    def engine(self, stage: str, key: tuple[str, ...], build: Callable[[], Any]) -> LazyEngine[Any]:
         """Return an engine of the pool, borrowed at its first use and given back when the stage is finished."""
         borrow = partial(self.pool.borrow, key, build)
-        engine: OnFirstUse[Any] = OnFirstUse(borrow, partial(self.pool.give_back, key), self.tallies[stage])
+        engine: LazyEngine[Any] = LazyEngine(borrow, partial(self.pool.give_back, key), self.tallies[stage])
         self._engines.append((stage, engine))
         return engine
 

@@ -295,4 +295,4 @@ def test_vote_by_key_and_find_it_in_mlflow(
 def _metrics(run: str, uri: str) -> dict[str, float]:
     from mlflow import MlflowClient
 
-    return dict(MlflowClient(uri).get_run(lookup.load_run(run).run_id).data.metrics)
+    return dict(MlflowClient(uri).get_run(lookup.load_tracked_run(run).run_id).data.metrics)

@@ -32,7 +32,7 @@ def test_values_have_the_decimals_of_their_unit(name: str, value: float | None, 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.012345, "0.01235"), (12.3456, "12.35"), (-123456.0, "-123456"), (0.0, "0"), (1e9, "1000000000")],,
+    [(0.012345, "0.01235"), (12.3456, "12.35"), (-123456.0, "-123456"), (0.0, "0"), (1e9, "1000000000")],
 )
 def test_a_value_in_an_unknown_unit_keeps_its_digits(
     value: float, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

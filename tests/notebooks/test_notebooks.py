@@ -192,7 +192,7 @@ def test_evaluate_and_compare(bench, tmp_path, monkeypatch):
     suite = load_suite(bench / "short.yaml")
     configuration, dataset = suite.configuration("quick"), suite.load_dataset()
     run_id = execute_evaluation(suite, configuration, dataset, bench / "eval", uri=uri)
-    run = lookup.load_run("short/quick", uri=uri)
+    run = lookup.load_tracked_run("short/quick", uri=uri)
     assert run.run_id == run_id
     assert set(run.values) == {"wer", "chrf", "sync_within_150ms"}
     assert run.engines == {"transcription": "faster_whisper, silero", "translation": "firefox", "tts": "espeak"}

@@ -9,7 +9,7 @@ from vtlab import media
 from vtlab.errors import InputError
 from vtlab.events import Finding
 from vtlab.settings import AudioExtractionSettings
-from vtlab.stages.audio_extraction import extract, speech_of
+from vtlab.stages.audio_extraction import decode_source_speech, extract
 
 CASES = Path(__file__).parent.parent / "cases"
 EXPECTED = json.loads((CASES / "expected.json").read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ def test_a_stream_that_is_not_there() -> None:
 def made_speech(path: Path) -> tuple[np.ndarray, dict[str, Finding]]:
     findings: list[Finding] = []
     made = extract(media.probe(path), AudioExtractionSettings(), None, findings.append)
-    audio = speech_of(made, findings.append)
+    audio = decode_source_speech(made, findings.append)
     assert audio.rate == 16000
     assert len(audio.samples) == round(made.duration_s * 16000)
     assert audio.samples.dtype == np.float32

@@ -129,7 +129,7 @@ def test_no_word_at_all_is_refused() -> None:
     assert error.value.code == "E_NO_SPEECH"
 
 
-class SecondLook(Replay):
+class SecondDecoding(Replay):
     """A recogniser that hears ``first`` in whole spans and ``second`` when it is asked again for a part of one."""
 
     def __init__(self, first: tuple[Word, ...], second: Sequence[tuple[Word, ...]], no_speech: float = 0.0) -> None:
@@ -144,8 +144,8 @@ class SecondLook(Replay):
             yield [Utterance(words, self.no_speech) for words in (inside if again else [self.first])]
 
 
-def looked_at(
-    speech: Sequence[tuple[float, float]], engine: SecondLook, language: str = "en"
+def decoded_twice(
+    speech: Sequence[tuple[float, float]], engine: SecondDecoding, language: str = "en"
 ) -> tuple[list[tuple[str, float]], list[Finding], int]:
     """Return the lines' texts and starts, the findings, and how many parts were asked for again."""
     intervals = [Interval(*span) for span in speech]
@@ -173,7 +173,7 @@ LINES = [("The very first line.", 1.0), ("Nobody has heard this.", 3.4), ("The l
     ],
 )
 def test_a_sentence_that_was_swallowed_is_asked_for_again(third: tuple[Word, ...]) -> None:
-    lines, findings, asked = looked_at(THREE, SecondLook(FIRST + third, [FIRST, SECOND, THIRD]))
+    lines, findings, asked = decoded_twice(THREE, SecondDecoding(FIRST + third, [FIRST, SECOND, THIRD]))
     assert lines == LINES
     assert not findings
     assert 1 <= asked <= 2  # not the first line: its words fill it
@@ -181,19 +181,19 @@ def test_a_sentence_that_was_swallowed_is_asked_for_again(third: tuple[Word, ...
 
 def test_nothing_is_said_twice_where_a_word_slipped_out_of_the_part_that_is_heard_again() -> None:
     first = *FIRST, Word("The", 2.2, 2.23, 0.9), Word("last", 3.4, 7.0, 0.9), THIRD[2]
-    lines, _, _ = looked_at(THREE, SecondLook(first, [FIRST, SECOND, THIRD]))
+    lines, _, _ = decoded_twice(THREE, SecondDecoding(first, [FIRST, SECOND, THIRD]))
     assert lines == LINES
 
 
 def test_words_said_twice_stay() -> None:
     again = words("The very first line.", 3.4, 0.45)
     first = (*FIRST, replace(THIRD[0], start=3.1), *THIRD[1:])
-    lines, _, _ = looked_at(THREE, SecondLook(first, [FIRST, again, THIRD]))
+    lines, _, _ = decoded_twice(THREE, SecondDecoding(first, [FIRST, again, THIRD]))
     assert lines == [LINES[0], ("The very first line.", 3.4), LINES[2]]
 
 
 def test_speech_that_nobody_understands_is_a_finding_with_its_times() -> None:
-    lines, findings, _ = looked_at(THREE, SecondLook(FIRST + THIRD, [FIRST, THIRD]))
+    lines, findings, _ = decoded_twice(THREE, SecondDecoding(FIRST + THIRD, [FIRST, THIRD]))
     assert lines == [LINES[0], LINES[2]]
     (finding,) = findings
     assert (finding.code, finding.severity) == ("not_understood", Severity.DEGRADED)
@@ -202,7 +202,7 @@ def test_speech_that_nobody_understands_is_a_finding_with_its_times() -> None:
 
 
 def test_what_the_recogniser_calls_no_speech_does_not_make_the_dub_incomplete() -> None:
-    _, findings, _ = looked_at(THREE, SecondLook(FIRST + THIRD, [words("♪ ♪", 3.4)], no_speech=0.9))
+    _, findings, _ = decoded_twice(THREE, SecondDecoding(FIRST + THIRD, [words("♪ ♪", 3.4)], no_speech=0.9))
     assert [finding.severity for finding in findings] == [Severity.WARNING]
     assert unheard_s(findings) == 0
 
@@ -219,7 +219,7 @@ def test_what_the_recogniser_calls_no_speech_does_not_make_the_dub_incomplete() 
 )
 def test_words_fill_what_their_letters_take_to_say(text: str, seconds: float, language: str) -> None:
     said = words(text, 1.0, seconds / len(text.split()))
-    _, findings, asked = looked_at([(1.0, 1.0 + seconds)], SecondLook(said, []), language)
+    _, findings, asked = decoded_twice([(1.0, 1.0 + seconds)], SecondDecoding(said, []), language)
     assert not findings
     assert asked == 0
 
@@ -227,7 +227,7 @@ def test_words_fill_what_their_letters_take_to_say(text: str, seconds: float, la
 @pytest.mark.parametrize(("text", "language"), [("Yes.", "en"), ("秋", "zh"), ("Sim 5.", "pt")])
 def test_words_fill_no_more_than_that(text: str, language: str) -> None:
     said = words(text, 1.0, 3.0 / len(text.split()))
-    _, findings, asked = looked_at([(1.0, 4.0)], SecondLook(said, []), language)
+    _, findings, asked = decoded_twice([(1.0, 4.0)], SecondDecoding(said, []), language)
     assert asked == 1
     assert [finding.code for finding in findings] == ["not_understood"]
 

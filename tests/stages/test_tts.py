@@ -319,12 +319,12 @@ def test_a_second_speaker_has_another_voice_even_of_another_engine() -> None:
     def voice_engine(name: str, engine: Metronome, *voices: str) -> VoiceEngine:
         order: list[str | None] = []
 
-        def voice_of(speaker: str | None) -> Voice:
+        def assign_voice(speaker: str | None) -> Voice:
             if speaker not in order:
                 order.append(speaker)
             return Voice(voices[order.index(speaker) % len(voices)], "en", "male")
 
-        return VoiceEngine(name, engine, voice_of, SECONDS_PER_CHAR)
+        return VoiceEngine(name, engine, assign_voice, SECONDS_PER_CHAR)
 
     def cast(settings: TtsSettings) -> list[tuple[str | None, str | None]]:
         engines = [

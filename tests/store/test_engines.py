@@ -17,7 +17,7 @@ from vtlab.segments import Interval, Word
 from vtlab.settings import Section
 from vtlab.store.engines import (
     Identity,
-    OnFirstUse,
+    LazyEngine,
     StoredSynthesizer,
     StoredTranscriber,
     StoredTranslator,
@@ -65,8 +65,8 @@ class Counting:
         return Audio(np.full(100, rate, np.float32), 22050)
 
 
-def first_use(engine: Counting, tally: Tally) -> OnFirstUse[Any]:
-    return OnFirstUse(lambda: engine, lambda: None, tally)
+def first_use(engine: Counting, tally: Tally) -> LazyEngine[Any]:
+    return LazyEngine(lambda: engine, lambda: None, tally)
 
 
 def spans(*starts: float) -> list[Interval]:
@@ -175,7 +175,7 @@ def test_other_options_are_another_engine(tmp_path: Path) -> None:
 def test_an_engine_is_borrowed_once_whatever_thread_asks_and_given_back_once() -> None:
     borrowed: list[int] = []
     returned: list[int] = []
-    engine = OnFirstUse(lambda: borrowed.append(1) or "engine", lambda: returned.append(1), Tally())
+    engine = LazyEngine(lambda: borrowed.append(1) or "engine", lambda: returned.append(1), Tally())
     engine.release()
     assert returned == []  # nobody had asked for it
     threads = [threading.Thread(target=engine) for _ in range(8)]

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vtlab import __version__
-from vtlab.cli import apps, comparing, datasets, dubbing, evaluating, measuring, releasing, serving
+from vtlab.cli import apps, compare, datasets, dub, evaluate, measure, release, serve
 from vtlab.cli.terminal import Debug
 
 
@@ -41,22 +41,22 @@ def vtlab(
     """Dub videos into another language, and measure how well."""
 
 
-app.command()(dubbing.dub)
-app.command()(dubbing.engines)
-app.add_typer(dubbing.weights_app, name="weights", invoke_without_command=True)
-app.add_typer(dubbing.store_app, name="store", invoke_without_command=True)
-app.command("settings")(dubbing.show_settings)
-app.command()(dubbing.doctor)
-app.command()(measuring.measure)
-app.command()(measuring.metrics)
-app.command("eval")(evaluating.evaluate)
+app.command()(dub.dub)
+app.command()(dub.engines)
+app.add_typer(dub.weights_app, name="weights", invoke_without_command=True)
+app.add_typer(dub.store_app, name="store", invoke_without_command=True)
+app.command("settings")(dub.show_settings)
+app.command()(dub.doctor)
+app.command()(measure.measure)
+app.command()(measure.metrics)
+app.command("eval")(evaluate.evaluate)
 app.add_typer(datasets.dataset_app, name="dataset")
 app.command()(datasets.datasets)
-app.command()(comparing.compare)
-app.command()(comparing.report)
-app.command()(serving.serve)
+app.command()(compare.compare)
+app.command()(compare.report)
+app.command()(serve.serve)
 app.command()(apps.debug)
 app.command()(apps.listen)
-app.command()(releasing.promote)
-app.command()(releasing.rollback)
-app.command()(releasing.releases)
+app.command()(release.promote)
+app.command()(release.rollback)
+app.command()(release.releases)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from vtlab.cli.terminal import AsJson, Debug, print_lines, say
+from vtlab.cli.terminal import USER_EXIT, AsJson, Debug, print_lines, say
 
 if TYPE_CHECKING:
     from vtlab.evaluation.dataset import Report
 
-FAULT_EXIT = 2
 T = TypeVar("T")
 
 dataset_app = typer.Typer(
@@ -125,7 +124,7 @@ def check(
         seconds, segments = sum(clip.seconds for clip in report.clips), sum(len(c.segments) for c in report.clips)
         print(f"{report.folder}: {len(report.clips)} clips, {seconds:.1f} s, {segments} segments")
     if not report.sound:
-        raise typer.Exit(FAULT_EXIT)
+        raise typer.Exit(USER_EXIT)
 
 
 def _as_data(report: Report) -> dict[str, Any]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from vtlab.events import Event, Listener
     from vtlab.settings import Settings
 
-FAULT_EXIT = 1
+FAULT_EXIT = 1  # a fault of this program, or clips that failed
+USER_EXIT = 2  # the user must fix something
 GATE_EXIT = 3  # a gate failed, or the dub is degraded
 STOPPED_EXIT = 130
 STDERR = 2

@@ -81,7 +81,7 @@ def table(kind: str) -> Mapping[str, str]:
 
     A name that vtlab has already keeps its meaning: the other engine is had by its dotted path.
     """
-    announced = dict(_announced(kind, tuple(sys.path)))
+    announced = dict(_entry_points(kind, tuple(sys.path)))
     return {**import_module(f"vtlab.engines.{kind}").ENGINES, **announced}
 
 
@@ -115,7 +115,7 @@ def engine_class(kind: str, name: str) -> type[Engine]:
         raise EngineError(f"Engine {path!r}: there is no module {module_name!r}.") from error
     except AttributeError as error:
         raise EngineError(f"Engine {path!r}: module {module_name!r} has no {class_name!r}.") from error
-    return _conforming(found, import_module(f"vtlab.engines.{kind}").PROTOCOL, path)
+    return _with_defaults(found, import_module(f"vtlab.engines.{kind}").PROTOCOL, path)
 
 
 def engine_options(kind: str, name: str, options: EngineOptions, *, offline: bool = False) -> BaseModel:
@@ -180,14 +180,14 @@ def _section(kind: str) -> str:
 
 
 @cache
-def _announced(kind: str, path: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _entry_points(kind: str, path: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Names and classes of the entry points of a kind; ``path`` is where packages are looked for."""
     own = import_module(f"vtlab.engines.{kind}").ENGINES
     found = sorted(entry_points(group=f"vtlab.engines.{kind}"), key=lambda point: (point.name, point.value))
     return tuple((point.name, f"{point.module}:{point.attr}") for point in found if point.name not in own)
 
 
-def _conforming(found: type, protocol: ABCMeta, path: str) -> type[Engine]:
+def _with_defaults(found: type, protocol: ABCMeta, path: str) -> type[Engine]:
     """The class, with the protocol's defaults for optional members that it lacks."""
     if protocol in found.__mro__:
         return found

@@ -30,7 +30,7 @@ class SpeechActivity:
     def speech(self, min_silence_s: float = MIN_SILENCE_S) -> list[Interval]:
         """Return the stretches of speech; shorter silences part none."""
         sound, probabilities = self._probabilities
-        return self._silero.stretches(sound, probabilities, THRESHOLD, MIN_SPEECH_S, min_silence_s)
+        return self._silero.find_spans(sound, probabilities, THRESHOLD, MIN_SPEECH_S, min_silence_s)
 
     @cached_property
     def _silero(self) -> Silero:

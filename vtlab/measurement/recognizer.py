@@ -31,7 +31,7 @@ class Recognizer:
         from vtlab.settings import StoreSettings
         from vtlab.store.results import Store
 
-        self._store = Store.of(StoreSettings()) if store is None else store
+        self._store = Store.from_settings(StoreSettings()) if store is None else store
         self._threads = threads or cores()
         self._model: Any = None
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from vtlab.errors import EngineError, SettingsError, UserError, nearest
 from vtlab.metrics.display import format_interval, format_p, format_value
 from vtlab.metrics.registry import METRICS, choose_decisive, is_metric
-from vtlab.releases.evidence import Contest, Evidence, Gate
+from vtlab.releases.evidence import GATES, Contest, Evidence, Gate
 from vtlab.settings import read_yaml
-
-_GATES = TypeAdapter(dict[str, Gate])
 
 
 class PromotionError(UserError):
@@ -49,7 +47,7 @@ def choose_metric(gates: Iterable[str], measured: Iterable[str], by: str | None 
     return by or next(iter([*chief, *gates]), choose_decisive(METRICS)[0])
 
 
-def check_engines(name: str, engines: Mapping[str, str]) -> None:
+def reject_reference_engines(name: str, engines: Mapping[str, str]) -> None:
     """Raise `EngineError` where an engine repeats the data set's own text, with which no other video can be dubbed.
 
     Args:
@@ -68,6 +66,7 @@ def object_to_evidence(evidence: Evidence, failed: Sequence[str]) -> list[str]:
     """Return the objections that follow from a run's own evidence.
 
     Args:
+        evidence: The run's values and gates.
         failed: The clips that failed.
     """
     objections = []
@@ -81,7 +80,7 @@ def object_to_evidence(evidence: Evidence, failed: Sequence[str]) -> list[str]:
         )
     for outcome in evidence.gates:
         if not outcome.passed:
-            value = "was not measured" if outcome.value is None else f"is {outcome.value:.4g}"
+            value = "was not measured" if outcome.value is None else f"is {format_value(outcome.metric, outcome.value)}"
             objections.append(f"{outcome.metric} {value}; the gate is {outcome.limit}.")
     return objections
 
@@ -123,7 +122,7 @@ def read_gates(file: Path) -> dict[str, Gate]:
         raise SettingsError(f"Gates file {file} cannot be read: {error}") from error
     data = data.get("gates", data) if isinstance(data, dict) else data
     try:
-        gates = _GATES.validate_python(data)
+        gates = GATES.validate_python(data)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))

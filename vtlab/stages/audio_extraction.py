@@ -53,7 +53,7 @@ def extract(
     return Extraction(info, stream)
 
 
-def speech_of(extraction: Extraction, on_finding: Callable[[Finding], None]) -> Audio:
+def decode_source_speech(extraction: Extraction, on_finding: Callable[[Finding], None]) -> Audio:
     """Return the sound of the chosen stream: 16 kHz mono on the picture's clock, as long as the file.
 
     Where a little cannot be decoded, that is silent and a finding.
@@ -83,7 +83,7 @@ class SourceSound:
 
     def decode(self, on_finding: Callable[[Finding], None]) -> None:
         """Decode and check the speech."""
-        self._speech = speech_of(self.extraction, on_finding)
+        self._speech = decode_source_speech(self.extraction, on_finding)
 
     @property
     def speech(self) -> Audio:

@@ -1,10 +1,10 @@
-"""Stage 3: what is said and when, cut into lines.
+"""Stage 3: what is said and when, cut into segments.
 
 Voice activity finds the speech, and spans of it of up to 28 s go to the recogniser. Batched decoding sometimes skips a
 whole sentence between two pauses, and the words beside it then stretch over the hole: speech that the words cannot fill
-goes to the recogniser once more, in smaller windows. The words are cut into lines, at sentence ends and at the pauses
-that the voice activity shows, and each line's edges are snapped to the voice activity. Where lines are cut decides how
-well a dub keeps time, more than how they are placed later.
+goes to the recogniser once more, in smaller windows. The words are cut into segments, at sentence ends and at the
+pauses that the voice activity shows, and each segment's edges are snapped to the voice activity. Where segments are cut
+decides how well a dub keeps time, more than how they are placed later.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -36,8 +36,8 @@ SPAN_GAP_S = 3.0  # a longer silence inside a span invites invented text
 FINE_SILENCE_S = 0.1  # the shortest pause that is looked at as a place to cut
 FINE_SPEECH_S = 0.06
 PIECE_PAUSE_S = 0.4  # no word goes on across a pause this long; speech between two of them is a piece
-REDO_S = 10.0  # the longest window of the second look
-MISSED_S = 0.7  # so much speech in a row that no word fills calls for a second look …
+REDO_S = 10.0  # the longest window of the second decoding
+MISSED_S = 0.7  # so much speech in a row that no word fills calls for a second decoding …
 UNHEARD_S = 0.8  # … and is a finding where that did not help; "uh" is shorter
 SPREAD_S = 0.5  # so much more speech in a piece than all of its words can fill calls for one, too
 CROSSING_S = 0.2  # a word with so much speech on both sides of a pause has swallowed others: 1 of 8,000 words
@@ -45,20 +45,20 @@ EDGE_S = 0.15  # how far the words' times may be off
 WORD_S, UNSPACED_WORD_S = 0.15, 0.1  # the longest that one takes to say a word: this …
 LETTER_S, SYLLABLE_S, SIGN_S = 0.09, 0.2, 0.5  # … and so much for each letter, character of East Asia, figure or sign
 SPELT, FIRST_SYLLABLE = "%€$£", "\u2e80"  # the signs; where the characters of East Asia begin
-REPEATED = 4  # words beside a second look that are compared with its own
+REPEATED = 4  # words beside a second decoding that are compared with its own
 CRAMMED = 0.25  # of the longest that one takes to say words: nobody says them in less …
 CRAMMED_LETTERS = 3  # … if they have so many letters
-LEAST_GAIN_S = 0.2  # so much more speech must have words after a second look
-BELIEVED = 0.4  # confidence below which a second look is not believed
+LEAST_GAIN_S = 0.2  # so much more speech must have words after a second decoding
+BELIEVED = 0.4  # confidence below which a second decoding is not believed
 NO_SPEECH = 0.6  # probability above which Whisper takes it that nobody speaks (Radford et al. 2022, section 4.5)
 SEAM_REACH_S = 0.12  # how far from the word boundary two touching sentences may be parted
 WORD_OFF_S = 0.8  # how far the first and last word of a span may be from where its speech begins and ends
 GAP_REACH_S = 0.5  # a pause belongs to a gap between words no further away than this
 WIDE_GAP_S = 1.0  # a gap between words wide enough for speech that nobody understood
 SENTENCE_PULL_S, COMMA_PULL_S = 0.35, 0.15  # a pause goes that much further to find the end of a sentence or clause
-COMMA_PAUSE_SHARE = 0.6  # of the pause that cuts anywhere: enough to cut after a comma, or a line already long
-LONG_LINE_S = 5.0
-LEAST_LINE_S = 0.5
+COMMA_PAUSE_SHARE = 0.6  # of the pause that cuts anywhere: enough to cut after a comma, or a segment already long
+LONG_SEGMENT_S = 5.0
+LEAST_SEGMENT_S = 0.5
 DETECTION_WINDOW_S = 30.0
 DOUBTED_LANGUAGE = 0.5
 SURE_WINDOWS, SURE_LANGUAGE = 2, 0.9  # so many windows, all this sure of one language, settle it
@@ -75,9 +75,15 @@ class Detection:
 
 
 def find_speech(audio: Audio, engine: VoiceActivity, settings: VoiceActivitySettings) -> list[Interval]:
-    """Where somebody speaks in 16 kHz mono sound, pauses of 0.1 s and more left out.
+    """Return where somebody speaks, without the pauses of 0.1 s and more.
 
-    Raises ``InputError`` (``E_NO_SPEECH``) where nobody does.
+    Args:
+        audio: 16 kHz mono sound.
+        engine: The voice activity detector.
+        settings: Thresholds; speech shorter than ``min_speech_s`` is left out.
+
+    Raises:
+        InputError: ``E_NO_SPEECH``, nobody speaks.
     """
     fine = engine.speech(audio, settings.threshold, FINE_SPEECH_S, FINE_SILENCE_S)
     loud_enough = [
@@ -103,10 +109,17 @@ def detect_language(
     settings: TranscriptionSettings,
     on_finding: Callable[[Finding], None],
 ) -> Detection:
-    """The language spoken, by vote over up to ``detection_windows`` spans of speech spread over the sound.
+    """Return the language spoken, by vote over up to ``detection_windows`` spans of speech spread over the sound.
 
     Music and silence have no vote. Where the first span and the last leave no doubt, the others are not asked: that
     takes about as long as recognising them. A narrow vote is a finding.
+
+    Args:
+        audio: 16 kHz mono sound.
+        speech: Where somebody speaks, as ``find_speech`` returns it.
+        engine: The recogniser.
+        settings: The number of windows and the padding of spans.
+        on_finding: Called with ``language_doubted``.
     """
     spans = spans_of(audio, speech, settings.voice_activity)
     picks = np.unique(np.linspace(0, len(spans) - 1, min(settings.detection_windows, len(spans))).round().astype(int))
@@ -135,7 +148,7 @@ def _sure(heard: Sequence[dict[str, float]]) -> bool:
 
 
 def spans_of(audio: Audio, speech: Sequence[Interval], settings: VoiceActivitySettings) -> list[Interval]:
-    """Spans of at most 28 s for the recogniser, padded, cut at the longest pauses; all speech is in one of them."""
+    """Return the padded spans for the recogniser: at most 28 s each, cut at the longest pauses, all speech in one."""
     spans: list[Interval] = []
     for stretch in merge_intervals(speech, SPAN_GAP_S):
         parts = [part for part in speech if stretch.start <= part.start < stretch.end]
@@ -151,14 +164,24 @@ def transcribe(
     language: str,
     on_finding: Callable[[Finding], None],
 ) -> Iterator[Segment]:
-    """Lines of the speech in 16 kHz mono sound, in order, ids from 0, as they are recognised.
+    """Yield the segments of the speech in order, ids from 0, as they are recognised.
 
-    Raises ``InputError`` (``E_NO_SPEECH``) where the recogniser hears no word in any of it.
+    Args:
+        audio: 16 kHz mono sound.
+        speech: Where somebody speaks, as ``find_speech`` returns it.
+        engine: The recogniser; asked once more for speech that its words cannot fill.
+        settings: Where segments are cut, and below which confidence they are doubted.
+        language: ISO 639-1 code of what is spoken.
+        on_finding: Called with ``not_understood`` (speech without words, with its times), ``doubtful``,
+            ``invented_text`` and ``repeated_text``.
+
+    Raises:
+        InputError: ``E_NO_SPEECH``, the recogniser hears no word in any of it.
     """
     spans = spans_of(audio, speech, settings.voice_activity)
     cutter = _Cutter(audio, speech, settings, language, on_finding)
 
-    def listen_again(pieces: Sequence[_Piece]) -> list[list[Utterance]]:
+    def decode_again(pieces: Sequence[_Piece]) -> list[list[Utterance]]:
         windows = [(n, window) for n, piece in enumerate(pieces) for window in _packed(audio, piece.parts, REDO_S)]
         bare = [window for _, window in windows]
         pad_s = min(settings.voice_activity.pad_s, PIECE_PAUSE_S / 2)
@@ -172,11 +195,11 @@ def transcribe(
     for index, (span, utterances) in enumerate(zip(spans, engine.transcribe(audio, spans, language), strict=True)):
         following = spans[index + 1].start if index + 1 < len(spans) else None
         if any(utterance.exact for utterance in utterances):
-            lines = cutter.exact(utterances)
+            segments = cutter.exact(utterances)
         else:
-            words = _completed(span, speech, utterances, listen_again, language, on_finding)
-            lines = cutter.lines(words, following)
-        for segment in lines:
+            words = _complete_words(span, speech, utterances, decode_again, language, on_finding)
+            segments = cutter.segments(words, following)
+        for segment in segments:
             yield replace(segment, id=count)
             count += 1
     if count == 0:
@@ -196,7 +219,7 @@ def unheard_s(findings: Iterable[Finding]) -> float:
 
 
 def _packed(audio: Audio, parts: Sequence[Interval], longest_s: float = SPAN_S) -> list[Interval]:
-    """Parts of speech packed into as few spans as hold them, each cut at the longest pause of its second half."""
+    """Pack parts of speech into as few spans as hold them, each cut at the longest pause of its second half."""
     spans: list[Interval] = []
     rest = list(parts)
     while rest:
@@ -220,14 +243,14 @@ def _packed(audio: Audio, parts: Sequence[Interval], longest_s: float = SPAN_S) 
 
 
 def _padded(span: Interval, index: int, spans: Sequence[Interval], pad_s: float, duration: float) -> Interval:
-    """The span with ``pad_s`` on both sides, or half of the silence where that is shorter."""
+    """Pad a span by ``pad_s`` on both sides, or by half of the silence where that is shorter."""
     before = span.start - spans[index - 1].end if index else span.start
     after = (spans[index + 1].start if index + 1 < len(spans) else duration) - span.end
     return Interval(span.start - max(0.0, min(pad_s, before / 2)), span.end + max(0.0, min(pad_s, after / 2)))
 
 
 def _quietest(audio: Audio, start: float, end: float) -> float:
-    """The time of the quietest 30 ms from ``start`` to ``end``."""
+    """Return the time of the quietest 30 ms from ``start`` to ``end``."""
     levels = levels_db(cut(audio, start, end))
     if len(levels) < 3:
         return (start + end) / 2
@@ -239,7 +262,7 @@ def _quietest(audio: Audio, start: float, end: float) -> float:
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _HeardWord:
     """A word, with what is known of the utterance it came in."""
 
     word: Word
@@ -261,15 +284,15 @@ class _Piece:
         return sum(part.overlap(Interval(span.start, span.end)) for part in self.parts)
 
 
-def _completed(
+def _complete_words(
     span: Interval,
     speech: Sequence[Interval],
     utterances: Sequence[Utterance],
-    listen_again: Callable[[Sequence[_Piece]], list[list[Utterance]]],
+    decode_again: Callable[[Sequence[_Piece]], list[list[Utterance]]],
     language: str,
     on_finding: Callable[[Finding], None],
-) -> list[_Heard]:
-    """Return the words of a span in order, those of a second look where the first left speech without words.
+) -> list[_HeardWord]:
+    """Return the words of a span in order, those of a second decoding where the first left speech without words.
 
     Speech that has no words after it either is a finding with its times.
     """
@@ -282,7 +305,7 @@ def _completed(
     for _ in range(2):
         new = sorted(doubted - again.keys())
         if new:
-            again |= zip(new, listen_again([pieces[index] for index in new]), strict=True)
+            again |= zip(new, decode_again([pieces[index] for index in new]), strict=True)
         doubted |= _displaced(pieces, words, {index: _words(_believed(found)) for index, found in again.items()})
     for zone in _runs(sorted(again)):
         words = _replaced(pieces, zone, words, _words(_believed(u for index in zone for u in again[index])), language)
@@ -299,9 +322,9 @@ def _completed(
     return words
 
 
-def _words(utterances: Iterable[Utterance]) -> list[_Heard]:
+def _words(utterances: Iterable[Utterance]) -> list[_HeardWord]:
     """Return the words of all utterances in order of time."""
-    heard = [_Heard(word, u.no_speech_probability, u.speaker) for u in utterances for word in u.words]
+    heard = [_HeardWord(word, u.no_speech_probability, u.speaker) for u in utterances for word in u.words]
     return sorted(heard, key=lambda item: item.word.start)
 
 
@@ -309,7 +332,7 @@ def _believed(utterances: Iterable[Utterance]) -> list[Utterance]:
     return [u for u in utterances if u.words and _confidence(u.words, u.no_speech_probability) >= BELIEVED]
 
 
-def _doubted(pieces: Sequence[_Piece], words: Sequence[_Heard], language: str) -> set[int]:
+def _doubted(pieces: Sequence[_Piece], words: Sequence[_HeardWord], language: str) -> set[int]:
     """Return the indices of the pieces whose words cannot fill them, or are in another piece as well."""
     crossed = {
         index
@@ -325,7 +348,7 @@ def _crosses(word: Word, pieces: Sequence[_Piece]) -> bool:
     return sum(piece.speech_s(word) >= CROSSING_S for piece in pieces) > 1
 
 
-def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_Heard], language: str) -> list[Interval]:
+def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_HeardWord], language: str) -> list[Interval]:
     """Return the spans of a piece with ``MISSED_S`` of speech and more that none of the words fills.
 
     A word fills no more than its letters take to say, and nothing where it is in another piece as well.
@@ -373,30 +396,31 @@ def _longest_letter_s(letter: str) -> float:
     return SYLLABLE_S if letter >= FIRST_SYLLABLE else LETTER_S
 
 
-def _displaced(pieces: Sequence[_Piece], words: Sequence[_Heard], again: Mapping[int, Sequence[_Heard]]) -> set[int]:
-    """Return the neighbours of pieces whose first words the second look has not: they may be said there."""
+def _displaced(
+    pieces: Sequence[_Piece], words: Sequence[_HeardWord], again: Mapping[int, Sequence[_HeardWord]]
+) -> set[int]:
+    """Return the neighbours of pieces whose first words the second decoding has not: they may be said there."""
     found: set[int] = set()
     for zone in _runs(sorted(again)):
         first = [item for item in words if _home(pieces, item.word) in zone]
         second = [item for index in zone for item in again[index]]
-        if second and len(_common(first, second)) < len(first) / 2:
+        if second and _common(first, second) < len(first) / 2:
             found |= {zone[0] - 1, zone[-1] + 1} & set(range(len(pieces)))
     return found
 
 
-def _common(first: Sequence[_Heard], second: Sequence[_Heard]) -> list[str]:
-    """Return the words that both have in the same order."""
+def _common(first: Sequence[_HeardWord], second: Sequence[_HeardWord]) -> int:
+    """Count the words that both have in the same order."""
     texts, others = ([_letters(item.word.text) for item in words] for words in (first, second))
-    blocks = SequenceMatcher(None, texts, others, autojunk=False).get_matching_blocks()
-    return [text for block in blocks for text in texts[block.a : block.a + block.size]]
+    return sum(block.size for block in SequenceMatcher(None, texts, others, autojunk=False).get_matching_blocks())
 
 
 def _replaced(
-    pieces: Sequence[_Piece], zone: Sequence[int], words: list[_Heard], second: list[_Heard], language: str
-) -> list[_Heard]:
-    """Return the words with the second look's in the pieces of the zone, if those leave less speech without words."""
+    pieces: Sequence[_Piece], zone: Sequence[int], words: list[_HeardWord], second: list[_HeardWord], language: str
+) -> list[_HeardWord]:
+    """Put the second decoding's words into the pieces of the zone, if they leave less speech without words."""
 
-    def unfilled_s(words: Sequence[_Heard]) -> float:
+    def unfilled_s(words: Sequence[_HeardWord]) -> float:
         gaps = {index: _unfilled(pieces[index], pieces, words, language) for index in zone}
         return sum(pieces[index].speech_s(gap) for index in zone for gap in gaps[index])
 
@@ -423,13 +447,13 @@ def _home(pieces: Sequence[_Piece], word: Word) -> int:
     return max(range(len(pieces)), key=nearness)
 
 
-def _within(words: Sequence[_Heard], others: Sequence[_Heard]) -> bool:
+def _within(words: Sequence[_HeardWord], others: Sequence[_HeardWord]) -> bool:
     """Whether the others say the words, one right after the other."""
-    sought, texts = ([_letters(item.word.text) for item in side] for side in (words, others))
-    return any(texts[at : at + len(sought)] == sought for at in range(len(texts) - len(sought) + 1))
+    sought, texts = (" ".join(_letters(item.word.text) for item in side) for side in (words, others))
+    return f" {sought} " in f" {texts} "
 
 
-def _crammed(words: Sequence[_Heard], language: str) -> bool:
+def _crammed(words: Sequence[_HeardWord], language: str) -> bool:
     """Whether the words have less time than it takes to say them."""
     texts = [item.word.text for item in words]
     seconds = sum(item.word.end - item.word.start for item in words)
@@ -448,20 +472,14 @@ def _says_nobody(utterance: Utterance) -> bool:
 
 def _runs(indices: Sequence[int]) -> list[list[int]]:
     """Return the indices, in order, as runs without a gap."""
-    runs: list[list[int]] = []
-    for index in indices:
-        if runs and index == runs[-1][-1] + 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    return runs
+    return [[index for _, index in run] for _, run in groupby(enumerate(indices), lambda pair: pair[1] - pair[0])]
 
 
-# ---------------------------------------------------------------- lines
+# ---------------------------------------------------------------- segments
 
 
 class _Cutter:
-    """Cuts words into lines, span by span; what may go on in the next span waits for it."""
+    """Cut words into segments, span by span; a sentence that may go on in the next span waits for it."""
 
     def __init__(
         self,
@@ -477,12 +495,12 @@ class _Cutter:
         self._settings = settings
         self._language = language
         self._on_finding = on_finding
-        self._waiting: list[_Heard] = []
+        self._waiting: list[_HeardWord] = []
         self._said: list[str] = []
         self._last_end = 0.0
 
-    def lines(self, heard: Sequence[_Heard], following: float | None) -> Iterator[Segment]:
-        """Segments (ids not yet set) for one span; ``following`` is where the next span starts, if there is one."""
+    def segments(self, heard: Sequence[_HeardWord], following: float | None) -> Iterator[Segment]:
+        """Yield the segments of one span, ids not yet set; ``following`` is where the next span starts, if any does."""
         words = [*self._waiting, *heard]
         if not words:
             return
@@ -502,21 +520,13 @@ class _Cutter:
                 yield segment
 
     def exact(self, utterances: Sequence[Utterance]) -> Iterator[Segment]:
-        """Segments (ids not yet set) of utterances that are lines already."""
+        """Yield utterances that already are segments as they are, ids not yet set."""
         for utterance in utterances:
-            words = utterance.words
-            yield Segment(
-                0,
-                words[0].start,
-                words[-1].end,
-                _text(words, self._language),
-                words,
-                utterance.speaker,
-                self._language,
-                1.0,
-            )
+            words, language = utterance.words, self._language
+            start, end, text = words[0].start, words[-1].end, _text(words, language)
+            yield Segment(0, start, end, text, words, utterance.speaker, language, 1.0)
 
-    def _groups(self, heard: list[_Heard]) -> list[_Group]:
+    def _groups(self, heard: list[_HeardWord]) -> list[_Group]:
         pauses = self._pauses([item.word for item in heard])
         settings = self._settings
         groups = [_Group(heard[:1], pauses.get(0), None)]
@@ -525,7 +535,7 @@ class _Cutter:
             length = pause.duration if pause else 0.0
             mark = before.word.text.rstrip(CLOSING)[-1:]
             enough = settings.cut_pause_s
-            if mark in COMMA or _duration(groups[-1].words) > LONG_LINE_S:
+            if mark in COMMA or _duration(groups[-1].words) > LONG_SEGMENT_S:
                 enough *= COMMA_PAUSE_SHARE
             cuts = _ends_sentence(before.word.text) or before.speaker != after.speaker or length >= enough
             if cuts:
@@ -540,13 +550,13 @@ class _Cutter:
         return [part for group in groups for part in self._short_enough(group)]
 
     def _seam(self, before: Word, after: Word) -> Interval:
-        """An empty pause where two sentences touch: the quietest moment near the word boundary."""
+        """Return an empty pause where two sentences touch: the quietest moment near the word boundary."""
         middle = (before.end + after.start) / 2
         at = _quietest(self._audio, max(middle - SEAM_REACH_S, before.start), min(middle + SEAM_REACH_S, after.end))
         return Interval(at, at)
 
     def _pauses(self, words: Sequence[Word]) -> dict[int, Interval]:
-        """The silence before each word that has one, by the word's index (their count: the silence after the last).
+        """Return the silence before each word that has one, by the word's index; after the last, by their count.
 
         Word times are off by 100–250 ms around pauses, silences are not: each silence goes to the nearest gap between
         words, one after punctuation preferred.
@@ -574,17 +584,17 @@ class _Cutter:
             if after.start - before.end >= WIDE_GAP_S:
                 inside = [s for s in self._silences if before.end <= (s.start + s.end) / 2 <= after.start]
                 if len(inside) > 1:
-                    # speech without words: the lines beside it reach into none of it
+                    # speech without words: the segments beside it reach into none of it
                     found = {at: pause for at, pause in found.items() if pause not in inside}
                     found[index] = Interval(inside[0].start, inside[-1].end)
         return found
 
     def _without_scraps(self, groups: list[_Group]) -> list[_Group]:
-        """Lines of less than half a second that end no sentence, joined to the nearer neighbour."""
+        """Join segments of less than half a second that end no sentence to the nearer neighbour."""
         out: list[_Group] = []
         for group in groups:
             scrap = bool(out) and (
-                _duration(out[-1].words) < LEAST_LINE_S
+                _duration(out[-1].words) < LEAST_SEGMENT_S
                 and not _ends_sentence(out[-1].words[-1].word.text)
                 and out[-1].words[-1].speaker == group.words[0].speaker
                 and (out[-1].after is None or out[-1].after.duration < self._settings.join_gap_s)
@@ -596,7 +606,7 @@ class _Cutter:
         return out
 
     def _short_enough(self, group: _Group) -> list[_Group]:
-        """The line, cut at its best places until no part is longer than ``max_segment_s``."""
+        """Cut a group at its best places until no part is longer than ``max_segment_s``."""
         words = group.words
         if _duration(words) <= self._settings.max_segment_s or len(words) < 2:
             return [group]
@@ -638,7 +648,7 @@ class _Cutter:
         return Segment(0, start, end, text, inside, group.words[0].speaker, self._language, confidence)
 
     def _edges(self, group: _Group) -> tuple[float, float]:
-        """Where the line is spoken, by the voice activity where it shows an edge nearby, else by the words."""
+        """Return where a group is spoken, by the voice activity where it shows an edge nearby, else by the words."""
         first, last = group.words[0].word, group.words[-1].word
         if group.before is not None:
             start = group.before.end
@@ -652,8 +662,8 @@ class _Cutter:
         return start, max(end, start + 0.1)
 
     def _edge(self, word: Word, at: float, edges: Sequence[float]) -> float:
-        """The edge nearest to ``at``: that of the speech around the word, if it is at most ``WORD_OFF_S`` away, or
-        another within ``snap_s``; else ``at`` itself."""
+        """Return the edge nearest to ``at``: of the speech around the word if at most ``WORD_OFF_S`` away, or another
+        within ``snap_s``; else ``at`` itself."""
         middle = (word.start + word.end) / 2
         around = [edge for part, edge in zip(self._speech, edges, strict=True) if part.start <= middle <= part.end]
         near = [edge for edge in around if abs(edge - at) <= WORD_OFF_S]
@@ -663,19 +673,19 @@ class _Cutter:
 
 @dataclass(frozen=True)
 class _Group:
-    """The words of a line, and the silences before and after it where there are any."""
+    """The words of a segment, and the silences before and after it where there are any."""
 
-    words: list[_Heard]
+    words: list[_HeardWord]
     before: Interval | None
     after: Interval | None
 
 
-def _duration(words: Sequence[_Heard]) -> float:
+def _duration(words: Sequence[_HeardWord]) -> float:
     return words[-1].word.end - words[0].word.start
 
 
 def _ends_sentence(text: str) -> bool:
-    """A speaker who trails off (``…``) has not ended the sentence."""
+    """Whether a word ends a sentence; a speaker who trails off (``…``) has not ended it."""
     return ends_sentence(text) and not text.rstrip().rstrip(CLOSING).endswith(("...", "…"))
 
 
@@ -684,5 +694,5 @@ def _text(words: Sequence[Word], language: str) -> str:
 
 
 def _confidence(words: Sequence[Word], no_speech_probability: float) -> float:
-    """Mean of (1 − no-speech probability) and the mean probability of the words."""
+    """Return the mean of (1 − no-speech probability) and the mean probability of the words."""
     return ((1 - no_speech_probability) + float(np.mean([word.probability for word in words]))) / 2

@@ -266,16 +266,16 @@ class _SegmentTranslator:
         if len(group) == 1 and not has_letters(group[0].text):
             return [(group[0].text,)]
         if len(group) > 1:
-            together = self._together(group)
+            together = self._translate_together(group)
             if together is not None:
                 return together
-        return [self._alone(prepared) for prepared in group]
+        return [self._translate_separately(prepared) for prepared in group]
 
-    def _alone(self, prepared: _PreparedSegment) -> tuple[str, ...]:
-        parts = [self._sentence(sentence, prepared.segment.id) for sentence in split_sentences(prepared.text)]
+    def _translate_separately(self, prepared: _PreparedSegment) -> tuple[str, ...]:
+        parts = [self._translate_sentence(sentence, prepared.segment.id) for sentence in split_sentences(prepared.text)]
         return _with_notes(prepared, _combine(parts))
 
-    def _together(self, group: Sequence[_PreparedSegment]) -> list[tuple[str, ...]] | None:
+    def _translate_together(self, group: Sequence[_PreparedSegment]) -> list[tuple[str, ...]] | None:
         """Return candidates of a group translated as one text; ``None`` where a segment would be left with nothing."""
         pieces: list[list[tuple[str, ...]]] = [[] for _ in group]
         ends = [0]
@@ -287,7 +287,7 @@ class _SegmentTranslator:
             at = start + len(sentence)
             shares = [max(0, min(at, ends[n + 1]) - max(start, ends[n])) for n in range(len(group))]
             within = [n for n, share in enumerate(shares) if share > 0]
-            candidates = self._sentence(sentence, group[within[0]].segment.id)
+            candidates = self._translate_sentence(sentence, group[within[0]].segment.id)
             cut = [split_by_shares(text, [shares[n] for n in within], self.target) for text in candidates]
             whole = [parts for parts in cut if parts is not None]
             if cut[0] is None:
@@ -312,25 +312,25 @@ class _SegmentTranslator:
         self._check(text, candidates[0], segment.id)
         return candidates
 
-    def _sentence(self, sentence: str, segment: int) -> tuple[str, ...]:
+    def _translate_sentence(self, sentence: str, segment: int) -> tuple[str, ...]:
         """Return candidates for one sentence, checked; its own text where there is no translation."""
         if not has_letters(sentence):
             return (sentence,)
         frame = _split_frame(sentence)
         try:
-            candidates = self._kept(frame.given, segment)
+            candidates = self._translate_protected(frame.given, segment)
         except LineError as error:
             return self._failed(sentence, segment, error)
         candidates = tuple(filter(has_letters, candidates))
         if not candidates:
             return self._empty(sentence, segment)
         if len(candidates) == 1 and word_count(frame.body) <= BRIEF_WORDS:
-            candidates = self._brief(frame.given, candidates[0])
+            candidates = self._translate_brief(frame.given, candidates[0])
         tidied = _drop_repeats(frame.put_back(tidy(text, frame.body, self.target)) for text in candidates)
         self._check(sentence, tidied[0], segment)
         return tidied
 
-    def _brief(self, text: str, translation: str) -> tuple[str, ...]:
+    def _translate_brief(self, text: str, translation: str) -> tuple[str, ...]:
         """Return candidates for a segment of a word or two, whose full stop small models translate too.
 
         Firefox makes ``Sim.`` "Yes, I's." and ``Sim`` "Yes"; ``Thanks.`` "Obrigado por uma mensagem." and ``Thanks!``
@@ -346,7 +346,7 @@ class _SegmentTranslator:
                 return _drop_repeats((answer.rstrip(" .,!;:(") + mark, translation))
         return (translation,)
 
-    def _kept(self, text: str, segment: int) -> tuple[str, ...]:
+    def _translate_protected(self, text: str, segment: int) -> tuple[str, ...]:
         """Return translations that keep protected spans: as they stand, else by code words, else cut around them."""
         spans = find_protected_spans(text, self.terms, self.source, self.target)
         answers = self._translations(text)
@@ -376,9 +376,9 @@ class _SegmentTranslator:
                 self._find("not_kept", Severity.WARNING, message, segment)
             return answers
         self._find("split_around", Severity.INFO, f"translated in parts around {_quote_all(missing)}", segment)
-        return (self._around(text, [span for span in missing if span.kind != "number"]),)
+        return (self._translate_around(text, [span for span in missing if span.kind != "number"]),)
 
-    def _around(self, text: str, spans: Sequence[ProtectedSpan]) -> str:
+    def _translate_around(self, text: str, spans: Sequence[ProtectedSpan]) -> str:
         parts, at = [], 0
         for span in [*spans, None]:
             between = text[at : span.start if span else None]

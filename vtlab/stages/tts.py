@@ -65,13 +65,13 @@ class VoiceEngine:
     Attributes:
         name: The engine's name, for findings and records.
         engine: Speaks; a class of your own will do.
-        voice_of: Returns the voice of a speaker; ``None`` is a speaker whom nobody told apart.
+        assign_voice: Returns the voice of a speaker; ``None`` is a speaker whom nobody told apart.
         seconds_per_unit: What a unit of ``engine.units`` lasts, before anything is known of the voice.
     """
 
     name: str
     engine: Synthesizer
-    voice_of: Callable[[str | None], Voice]
+    assign_voice: Callable[[str | None], Voice]
     seconds_per_unit: float
 
 
@@ -301,9 +301,9 @@ class _Casting:
         if speaker not in self._roles:
             taken = {(engine.name, voice.name) for engine, voice in self._roles.values()}
             first = self._engines[0]
-            self._roles[speaker] = first, first.voice_of(speaker)
+            self._roles[speaker] = first, first.assign_voice(speaker)
             for engine in self._engines:
-                voice = engine.voice_of(speaker)
+                voice = engine.assign_voice(speaker)
                 if (engine.name, voice.name) not in taken:
                     self._roles[speaker] = engine, voice
                     break
@@ -335,7 +335,7 @@ class _SpeechWorker:
         tries, reasons = 0, []
         for voice_engine in (planned.leader, *(other for other in self._engines if other is not planned.leader)):
             speaker = planned.segment.source.speaker
-            voice = planned.voice if voice_engine is planned.leader else voice_engine.voice_of(speaker)
+            voice = planned.voice if voice_engine is planned.leader else voice_engine.assign_voice(speaker)
             slowest, fastest = voice_engine.engine.rates
             possible = min(max(rate, slowest), fastest)
             for pieces in _splits(planned.said, voice_engine.engine.max_chars):

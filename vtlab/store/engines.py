@@ -60,7 +60,7 @@ class Tally:
             self.load_s += load_s
 
 
-class OnFirstUse(Generic[Engine]):
+class LazyEngine(Generic[Engine]):
     """An engine that is borrowed when it is first needed, once, whatever thread asks, and given back at the end."""
 
     def __init__(self, borrow: Callable[[], Engine], give_back: Callable[[], None], tally: Tally) -> None:
@@ -89,7 +89,7 @@ class StoredVoiceActivity:
     """Voice activity of one sound, kept under ``sound`` (what names the sound, such as its file's hash)."""
 
     def __init__(
-        self, engine: OnFirstUse[VoiceActivity], identity: Identity, store: Store, tally: Tally, sound: str
+        self, engine: LazyEngine[VoiceActivity], identity: Identity, store: Store, tally: Tally, sound: str
     ) -> None:
         self._engine, self._identity, self._store, self._tally, self._sound = engine, identity, store, tally, sound
 
@@ -114,7 +114,7 @@ class StoredTranscriber:
 
     def __init__(
         self,
-        engine: OnFirstUse[Transcriber],
+        engine: LazyEngine[Transcriber],
         identity: Identity,
         store: Store,
         tally: Tally,
@@ -179,7 +179,7 @@ class StoredTranslator:
     """Translations, kept sentence by sentence."""
 
     def __init__(
-        self, engine: OnFirstUse[Translator], identity: Identity, pair: str, listens: bool, store: Store, tally: Tally
+        self, engine: LazyEngine[Translator], identity: Identity, pair: str, listens: bool, store: Store, tally: Tally
     ) -> None:
         self._engine, self._identity, self._pair, self._listens = engine, identity, pair, listens
         self._store, self._tally = store, tally
@@ -212,7 +212,7 @@ class StoredSynthesizer:
 
     def __init__(
         self,
-        engine: OnFirstUse[Synthesizer],
+        engine: LazyEngine[Synthesizer],
         engine_class: type[TtsEngine],
         identity: Callable[[Voice], Identity],
         store: Store,

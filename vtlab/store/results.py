@@ -27,7 +27,7 @@ import numpy as np
 from vtlab import resources
 from vtlab.audio import Audio
 from vtlab.errors import ResourceError
-from vtlab.files import atomic_writer, copy, sha256_of
+from vtlab.files import atomic_writer, copy, hash_text, sha256_of
 from vtlab.settings import StoreSettings
 
 FORMAT = 1  # of the entries on disk; part of every key, so that another format is another entry
@@ -64,7 +64,7 @@ class Store:
         self.folder = folder
 
     @classmethod
-    def of(cls, settings: StoreSettings) -> Store:
+    def from_settings(cls, settings: StoreSettings) -> Store:
         """Return the store that the settings and the environment name."""
         return cls(store_folder(settings))
 
@@ -84,7 +84,7 @@ class Store:
         if not re.fullmatch(r"\w+", stage):
             raise ValueError(f"A stage is named by letters, digits and underscores, not {stage!r}")
         canonical = json.dumps([FORMAT, stage, parts], sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return f"{stage}/{hashlib.sha256(canonical.encode()).hexdigest()}"
+        return f"{stage}/{hash_text(canonical)}"
 
     def get_json(self, key: str) -> Any:
         """Return what ``put_json`` kept, or ``None``."""

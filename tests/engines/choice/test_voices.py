@@ -54,7 +54,7 @@ def test_a_robot_that_leads_is_a_warning_with_a_cure() -> None:
 @needs_kokoro
 def test_every_speaker_has_a_voice_while_they_last() -> None:
     lead, *_ = cast("pt")
-    given = [lead.voice_of(speaker).name for speaker in ("ana", "rui", None, "ana", "leo")]
+    given = [lead.assign_voice(speaker).name for speaker in ("ana", "rui", None, "ana", "leo")]
     assert given == ["pf_dora", "pm_alex", "pm_santa", "pf_dora", "pf_dora"]
     assert lead.lead.name == "pf_dora"  # whoever speaks first, named or not, has the first voice
 
@@ -62,21 +62,21 @@ def test_every_speaker_has_a_voice_while_they_last() -> None:
 @needs_kokoro
 def test_speakers_by_name_keep_their_voices_to_themselves() -> None:
     lead, *_ = cast("pt", speakers={"rui": "pm_alex"})
-    assert [lead.voice_of(speaker).name for speaker in ("ana", "eva", "rui")] == ["pf_dora", "pm_santa", "pm_alex"]
+    assert [lead.assign_voice(speaker).name for speaker in ("ana", "eva", "rui")] == ["pf_dora", "pm_santa", "pm_alex"]
 
 
 @needs_kokoro
 def test_a_voice_by_name_in_any_engine() -> None:
     casts = cast("en", engines=("piper",), voice="bm_george")
     assert names(casts) == ["kokoro", "piper"]
-    assert {casts[0].voice_of(speaker).name for speaker in (None, "ana", "rui")} == {"bm_george"}
+    assert {casts[0].assign_voice(speaker).name for speaker in (None, "ana", "rui")} == {"bm_george"}
 
 
 def test_a_voice_of_the_service_that_is_not_listed_here() -> None:
     for name in ("pt-BR-ThalitaNeural", "en-US-AndrewMultilingualNeural"):
         lead, *_ = cast("pt", offline=False, voice=name)
         assert lead.choice.name == "edge"
-        assert lead.voice_of(None).name == name
+        assert lead.assign_voice(None).name == name
     for name in ("es-MX-JorgeNeural", "pt-BR-thalita", "Thalita"):
         with pytest.raises(SettingsError, match=f"No engine here has a voice '{name}'"):
             cast("pt", offline=False, voice=name)
@@ -87,7 +87,7 @@ def test_gender_decides_before_the_order_of_engines() -> None:
     assert names(cast("en", voice_gender="male")) == ["piper", "kokoro", "espeak"]
     women = cast("en", voice_gender="female")
     assert names(women) == ["kokoro", "piper", "espeak"]
-    assert {women[0].voice_of(str(order)).gender for order in range(5)} == {"female"}
+    assert {women[0].assign_voice(str(order)).gender for order in range(5)} == {"female"}
 
 
 def test_a_robot_does_not_lead_for_its_gender() -> None:

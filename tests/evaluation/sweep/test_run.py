@@ -124,11 +124,11 @@ def test_evaluate_reads_what_the_sweep_has_left(undisturbed: Sweep, suite: Path,
 def broken(home: Path, name: str, **options: Any) -> Path:
     """A suite whose second configuration has a recogniser with these options."""
     lines = {"file": str(home / "data" / "lines.json")}
-    ears = {
+    recognisers = {
         "sound": {"transcription.engine": "reference"},
         "broken": {"transcription": {"engine": FRAGILE, "options": {FRAGILE: {**lines, **options}}}},
     }
-    return write_suite(home / f"{name}.yaml", suite_data(home / "data", name=name, matrix={"ear": ears}))
+    return write_suite(home / f"{name}.yaml", suite_data(home / "data", name=name, matrix={"recogniser": recognisers}))
 
 
 def test_a_clip_that_fails_is_recorded_and_the_rest_goes_on(undisturbed: Sweep, home: Path) -> None:

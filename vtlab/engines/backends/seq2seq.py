@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from vtlab import files, weights
+from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import EngineError, SettingsError, WeightsError
 from vtlab.settings import Section
 from vtlab.text.sentences import clauses, is_looped, is_truncated, split_clauses, split_sentences, word_count
@@ -92,7 +93,7 @@ class Seq2Seq:
         """
         pieces = [self._pieces(text) for text in texts]
         answers = iter(self._generate([piece for parts in pieces for piece in parts], candidates))
-        joined = [_together([next(answers) for _ in parts]) for parts in pieces]
+        joined = [_combine([next(answers) for _ in parts]) for parts in pieces]
         return [self._sound(text, found, candidates) for text, found in zip(texts, joined, strict=True)]
 
     def _sound(self, text: str, found: tuple[str, ...], candidates: int) -> tuple[str, ...]:
@@ -100,7 +101,7 @@ class Seq2Seq:
         good = tuple(answer for answer in found if not is_looped(text, answer) and not is_truncated(text, answer))
         if good or len(parts := clauses(text)) < 2:
             return good or found
-        return _together(self._generate(parts, candidates))
+        return _combine(self._generate(parts, candidates))
 
     def _pieces(self, text: str) -> list[str]:
         return [piece for sentence in split_sentences(" ".join(text.split())) for piece in self._fitting(sentence)]
@@ -120,6 +121,16 @@ class Seq2Seq:
             batch = [f"{self._prefix} {text}".strip() for text in texts[at : at + self._batch_size]]
             answers += self._runtime.generate(batch, candidates)
         return [tuple(dict.fromkeys(answer.strip() for answer in several)) for several in answers]
+
+
+class Seq2SeqEngine(TranslationEngine):
+    """Translate from the text with a model of this kind; an engine names its weights and languages."""
+
+    _model: Seq2Seq
+
+    def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
+        """Return at most ``candidates`` translations of each sentence, best first."""
+        return self._model.translate([sentence.text for sentence in sentences], candidates)
 
 
 class _Transformers:
@@ -345,7 +356,7 @@ def _broken(found: Weights, error: Exception) -> WeightsError:
     )
 
 
-def _together(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+def _combine(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """Candidates of a text from those of its pieces: all the best ones, all the second ones, and so on."""
     if not parts:
         return ("",)

@@ -53,7 +53,7 @@ def _route(settings: TranslationSettings, source: str, target: str, offline: boo
         second = _first(settings, pivot, target, offline) if first else []
         if first and second:
             return first + second
-    raise _nobody(settings, source, target, offline)
+    raise _no_translator(settings, source, target, offline)
 
 
 def _first(settings: TranslationSettings, source: str, target: str, offline: bool) -> _Way:
@@ -69,7 +69,7 @@ def _engine(settings: TranslationSettings, name: str, offline: bool) -> tuple[ty
     return engine, engine_options("translation", name, settings.options, offline=offline)
 
 
-def _nobody(settings: TranslationSettings, source: str, target: str, offline: bool) -> LanguageError:
+def _no_translator(settings: TranslationSettings, source: str, target: str, offline: bool) -> LanguageError:
     pairs: set[str] = set()
     notes = []
     for name in settings.engines:

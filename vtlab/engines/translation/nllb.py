@@ -5,20 +5,18 @@ Its weights may not be used commercially (CC-BY-NC-4.0), so it stands last in th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from vtlab.engines import Status
 from vtlab.engines.backends.seq2seq import (
     INSTALL,
     Languages,
     Seq2Seq,
+    Seq2SeqEngine,
     Seq2SeqOptions,
     find_local,
     find_model,
     is_on_hub,
     missing_package,
 )
-from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.errors import LanguageError
 from vtlab.languages import language_name
 from vtlab.weights import Weights
@@ -48,7 +46,7 @@ class NllbOptions(Seq2SeqOptions):
     """Options of ``translation.nllb``."""
 
 
-class Nllb(TranslationEngine):
+class Nllb(Seq2SeqEngine):
     """Translate one pair of languages by an NLLB-200 model, with n-best."""
 
     Options = NllbOptions
@@ -81,9 +79,6 @@ class Nllb(TranslationEngine):
         (found,) = self.weights(options, source, target)
         languages = Languages(source=flores_code(source), target=flores_code(target))
         self._model = Seq2Seq(found, options, languages, threads)
-
-    def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
-        return self._model.translate([sentence.text for sentence in sentences], candidates)
 
 
 def flores_code(language: str) -> str:

@@ -6,7 +6,6 @@ Pairs that were never published alone are taken from the bigger ``tc-big`` model
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ from vtlab.engines.backends.seq2seq import (
     INSTALL,
     Languages,
     Seq2Seq,
+    Seq2SeqEngine,
     Seq2SeqOptions,
     find_local,
     find_model,
     is_on_hub,
     missing_package,
 )
-from vtlab.engines.translation import Sentence, TranslationEngine
 from vtlab.languages import three_letters
 from vtlab.weights import Weights
 
@@ -40,7 +39,7 @@ class OpusMtOptions(Seq2SeqOptions):
     )
 
 
-class OpusMt(TranslationEngine):
+class OpusMt(Seq2SeqEngine):
     """Translate one pair of languages by a Marian model, with n-best."""
 
     Options = OpusMtOptions
@@ -80,9 +79,6 @@ class OpusMt(TranslationEngine):
             return options.prefix if options.prefix is not None else target_prefix(tokenizer, target)
 
         self._model = Seq2Seq(found, options, Languages(prefix=prefix), threads)
-
-    def translate(self, sentences: Sequence[Sentence], candidates: int) -> list[tuple[str, ...]]:
-        return self._model.translate([sentence.text for sentence in sentences], candidates)
 
 
 def repositories(options: OpusMtOptions, source: str, target: str) -> list[str]:

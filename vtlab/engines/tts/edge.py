@@ -143,12 +143,12 @@ class Edge(TtsEngine):
             LineError: It gave no sound for this text twice.
         """
         with self._one_at_a_time, _endpoint(self._options.endpoint):
-            mp3, words = asyncio.run(self._asked(text, voice, rate))
+            mp3, words = asyncio.run(self._request(text, voice, rate))
         if words and _weight("".join(words)) < BROKE_OFF * _weight(text):
             raise TransientError(f"Edge's {voice.name} broke off after {words[-1]!r}.")
         return _decoded(mp3)
 
-    async def _asked(self, text: str, voice: Voice, rate: float) -> tuple[bytes, list[str]]:
+    async def _request(self, text: str, voice: Voice, rate: float) -> tuple[bytes, list[str]]:
         import aiohttp
         from edge_tts import exceptions
 

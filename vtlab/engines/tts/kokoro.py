@@ -90,14 +90,14 @@ class Kokoro(TtsEngine):
     def status(cls, options: KokoroOptions) -> Status:
         if find_spec("kokoro_onnx") is None:
             return Status(False, problem="the package kokoro-onnx is missing", fix=INSTALL)
-        missing = [name for name in ("model", "voices") if not _is_here(name, options)]
+        missing = [name for name in ("model", "voices") if not _is_installed(name, options)]
         if missing:
             return Status(False, problem=f"its {' and '.join(missing)} are not here", fix=INSTALL)
         return Status(True, tuple(sorted({voice.language for voice in _voices(_path("voices", options))})))
 
     @classmethod
     def voices(cls, options: KokoroOptions, language: str) -> tuple[Voice, ...]:
-        if find_spec("kokoro_onnx") is None or not all(_is_here(name, options) for name in ("model", "voices")):
+        if find_spec("kokoro_onnx") is None or not all(_is_installed(name, options) for name in ("model", "voices")):
             return ()
         return tuple(voice for voice in _voices(_path("voices", options)) if voice.language == language)
 
@@ -124,8 +124,8 @@ class Kokoro(TtsEngine):
         self._vocabulary: dict[str, int] = self._model.tokenizer.vocab
         self._phonemizers: dict[str, Callable[[str], str]] = {}
         self._phonemizing = threading.Lock()
-        self._phonemes = lru_cache(maxsize=2000)(self._phonemized)
-        self._durations = lru_cache(maxsize=2000)(self._decided)
+        self._phonemes = lru_cache(maxsize=2000)(self._phonemize)
+        self._durations = lru_cache(maxsize=2000)(self._predict_durations)
 
     def units(self, text: str, voice: Voice) -> float:
         """Return the seconds at natural speed, as the model itself decides, without the silence at both ends."""
@@ -156,7 +156,7 @@ class Kokoro(TtsEngine):
             sounds.append(np.asarray(samples, np.float32).reshape(-1))
         return Audio(np.concatenate(sounds), RATE_HZ)
 
-    def _decided(self, phonemes: str, voice: str) -> NDArray[np.float32]:
+    def _predict_durations(self, phonemes: str, voice: str) -> NDArray[np.float32]:
         """How many frames each phoneme lasts at natural speed, before they are rounded.
 
         Without the marks of beginning and end and the punctuation before it, which sound as silence and are trimmed.
@@ -176,7 +176,7 @@ class Kokoro(TtsEngine):
             "speed": np.array([speed], np.float32),
         }
 
-    def _phonemized(self, text: str, prefix: str) -> str:
+    def _phonemize(self, text: str, prefix: str) -> str:
         with self._phonemizing:
             if prefix not in self._phonemizers:
                 self._phonemizers[prefix] = _phonemizer(prefix)
@@ -232,7 +232,7 @@ def _voices(file: Path) -> tuple[Voice, ...]:
     order = {name: place for place, name in enumerate(PREFERRED)}
     names.sort(key=lambda name: (name in RARE, order.get(name, len(order)), name))
     return tuple(
-        _voice(name) for name in names if name[:1] in LANGUAGES and name[1:2] in GENDERS and _phonemes_here(name[0])
+        _voice(name) for name in names if name[:1] in LANGUAGES and name[1:2] in GENDERS and _has_phonemizer(name[0])
     )
 
 
@@ -241,20 +241,20 @@ def _voice(name: str) -> Voice:
     return Voice(name, language, GENDERS[name[1]], locale)
 
 
-def _phonemes_here(prefix: str) -> bool:
+def _has_phonemizer(prefix: str) -> bool:
     packages = PHONEMES_BY.get(LANGUAGES[prefix][0], ())
     return all(find_spec(package) is not None for package in packages)
 
 
-def _is_here(name: str, options: KokoroOptions) -> bool:
-    given = _given(name, options)
+def _is_installed(name: str, options: KokoroOptions) -> bool:
+    given = _own_file(name, options)
     if given is not None:
         return given.expanduser().is_file()
     return f"kokoro/{name}" in weights.list_packaged("kokoro/")
 
 
 def _path(name: str, options: KokoroOptions) -> Path:
-    given = _given(name, options)
+    given = _own_file(name, options)
     found = weights.find_packaged(f"kokoro/{name}") if given is None else given.expanduser()
     if found is None or not found.is_file():
         setting = f"tts.options.kokoro.{name}"
@@ -264,9 +264,9 @@ def _path(name: str, options: KokoroOptions) -> Path:
 
 
 def _place(name: str, options: KokoroOptions) -> str:
-    given = _given(name, options)
+    given = _own_file(name, options)
     return "package" if given is None else f"tts.options.kokoro.{name}: {given}"
 
 
-def _given(name: str, options: KokoroOptions) -> Path | None:
+def _own_file(name: str, options: KokoroOptions) -> Path | None:
     return options.model if name == "model" else options.voices

@@ -117,7 +117,7 @@ class Piper(TtsEngine):
 
     @classmethod
     def weights(cls, options: PiperOptions, voice: Voice) -> tuple[Weights, ...]:
-        file = _file_of(options, voice)
+        file = _find_file(options, voice)
         return tuple(weights.hash_weights(f"piper/{path.name}", path, file.place) for path in (file.onnx, file.config))
 
     def __init__(self, options: PiperOptions, threads: int) -> None:
@@ -152,7 +152,7 @@ class Piper(TtsEngine):
         name = voice.name.partition("#")[0]
         with self._loading:
             if name not in self._loaded:
-                self._loaded[name] = _Model(_file_of(self._options, voice))
+                self._loaded[name] = _Model(_find_file(self._options, voice))
             return self._loaded[name]
 
 
@@ -165,14 +165,14 @@ class _Model:
 
         self._name = file.name
         try:
-            config = PiperConfig.from_dict(_described(file.config))
+            config = PiperConfig.from_dict(_read_config(file.config))
         except (KeyError, ValueError) as error:
             raise WeightsError(f"{file.config} does not describe a Piper voice: {error!r}. Fetch it again.") from error
         self._voice = PiperVoice(session=load_session(file.onnx), config=config)
         part, self._durations_name = extract_before(file.onnx, "Ceil")
         self._durations_session = load_session(part)
-        self._sentences = lru_cache(maxsize=2000)(self._phonemized)
-        self._durations = lru_cache(maxsize=2000)(self._decided)
+        self._sentences = lru_cache(maxsize=2000)(self._phonemize)
+        self._durations = lru_cache(maxsize=2000)(self._predict_durations)
 
     @property
     def hertz(self) -> int:
@@ -205,14 +205,14 @@ class _Model:
             raise LineError(f"Piper's {voice.name} fails on a sentence of {len(ids)} phonemes: {error}") from error
         return np.clip(np.asarray(samples, np.float32).reshape(-1), -1.0, 1.0)
 
-    def _phonemized(self, text: str) -> tuple[tuple[int, ...], ...]:
+    def _phonemize(self, text: str) -> tuple[tuple[int, ...], ...]:
         # piper takes what stands in [[ ]] for phonemes; espeak-ng behind it is guarded by piper's own lock
         plain = text.replace("[[", " ").replace("]]", " ")
         return tuple(
             tuple(self._voice.phonemes_to_ids(phonemes)) for phonemes in self._voice.phonemize(plain) if phonemes
         )
 
-    def _decided(self, ids: tuple[int, ...], voice: Voice) -> NDArray[np.float32]:
+    def _predict_durations(self, ids: tuple[int, ...], voice: Voice) -> NDArray[np.float32]:
         """How many frames each phoneme lasts at natural speed, before they are rounded up."""
         inputs = self._inputs(ids, voice, 1.0, 0.0, 0.0)
         (durations,) = self._durations_session.run([self._durations_name], inputs)
@@ -263,7 +263,7 @@ def _all_files(options: PiperOptions, passed_over: Collection[str]) -> Iterator[
             continue
         path = Path(given).expanduser()
         if path.exists():
-            yield from _in(path, f"{SETTING}: {given}")
+            yield from _voices_in(path, f"{SETTING}: {given}")
         elif _is_name(given):
             yield from _from_hub(given, options.offline)
         else:
@@ -274,13 +274,13 @@ def _all_files(options: PiperOptions, passed_over: Collection[str]) -> Iterator[
     for name in weights.list_packaged("piper/"):
         folder = weights.find_packaged(name)
         if folder is not None:
-            yield from _in(folder, "package")
+            yield from _voices_in(folder, "package")
     cached = weights.find_in_hub_cache(HUB)
     if cached is not None:
-        yield from _in(cached, "hub cache")
+        yield from _voices_in(cached, "hub cache")
 
 
-def _in(path: Path, place: str) -> Iterator[VoiceFile]:
+def _voices_in(path: Path, place: str) -> Iterator[VoiceFile]:
     for onnx in [path] if path.is_file() else sorted(path.rglob("*.onnx")):
         config = onnx.with_name(f"{onnx.name}.json")
         if config.is_file():
@@ -302,7 +302,7 @@ def _place_on_hub(name: str) -> str:
 def _cached(name: str) -> list[VoiceFile]:
     """A voice of the hub's collection by name, where it is in the cache."""
     cached, inside = weights.find_in_hub_cache(HUB), _place_on_hub(name)
-    return list(_in(cached / inside, "hub cache")) if cached is not None and (cached / inside).is_file() else []
+    return list(_voices_in(cached / inside, "hub cache")) if cached is not None and (cached / inside).is_file() else []
 
 
 @cache
@@ -318,14 +318,14 @@ def _from_hub(name: str, offline: bool) -> list[VoiceFile]:
         try:
             onnx = Path(hf_hub_download(HUB, inside))
             hf_hub_download(HUB, f"{inside}.json")
-            return list(_in(onnx, "hub download"))
+            return list(_voices_in(onnx, "hub download"))
         except weights.hub_errors() as error:
             tried.append(f"model hub ({type(error).__name__})")
     raise weights.missing_weights(f"piper/{name}", tried, f"hf download {HUB} --include '{inside}*'")
 
 
 @cache
-def _described(config: Path) -> dict[str, Any]:
+def _read_config(config: Path) -> dict[str, Any]:
     try:
         described = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -338,7 +338,7 @@ def _described(config: Path) -> dict[str, Any]:
 @cache
 def _speakers(config: Path) -> tuple[Voice, ...]:
     """One voice, or one per speaker of a model that has several (``name#speaker``)."""
-    described = _described(config)
+    described = _read_config(config)
     name = config.name.removesuffix(".onnx.json")
     code = described.get("language", {}).get("code") or described["espeak"]["voice"]
     locale = str(code).replace("_", "-")
@@ -368,7 +368,7 @@ def _speaker_gender(speaker: str) -> Gender:
     return "female" if word in FEMALE or word in {"f", "female"} else "neutral"
 
 
-def _file_of(options: PiperOptions, voice: Voice) -> VoiceFile:
+def _find_file(options: PiperOptions, voice: Voice) -> VoiceFile:
     name = voice.name.partition("#")[0]
     files = {file.name: file for file in _files(options)}
     if name not in files:

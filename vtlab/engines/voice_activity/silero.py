@@ -62,14 +62,21 @@ class Silero(VoiceActivityEngine):
         self._model = get_vad_model()
 
     def speech(self, audio: Audio, threshold: float, min_speech_s: float, min_silence_s: float) -> list[Interval]:
-        """Stretches of speech in 16 kHz mono sound, unpadded, in order; ``ValueError`` at another rate."""
-        return self.stretches(audio, self.probabilities(audio), threshold, min_speech_s, min_silence_s)
+        """Return the spans of speech in 16 kHz mono sound, unpadded, in order.
+
+        Raises:
+            ValueError: The sound has another rate, or more channels.
+        """
+        return self.find_spans(audio, self.probabilities(audio), threshold, min_speech_s, min_silence_s)
 
     def probabilities(self, audio: Audio) -> NDArray[np.float32]:
-        """Probability of speech per 512 samples of 16 kHz mono sound; ``ValueError`` at another rate.
+        """Return the probability of speech in every 512 samples of 16 kHz mono sound.
 
         The network is fed in parts, each with a lead-in that is thrown away, since faster-whisper's wrapper holds all
         windows of its input in memory at once.
+
+        Raises:
+            ValueError: The sound has another rate, or more channels.
         """
         if audio.rate != RATE_HZ or audio.samples.ndim != 1:
             raise ValueError(f"voice activity needs 16 kHz mono, not {audio.rate} Hz with {audio.channels} channels")
@@ -84,20 +91,20 @@ class Silero(VoiceActivityEngine):
         return np.concatenate(out)
 
     @staticmethod
-    def stretches(
+    def find_spans(
         audio: Audio, probabilities: NDArray[np.float32], threshold: float, min_speech_s: float, min_silence_s: float
     ) -> list[Interval]:
-        """What ``speech`` makes of the probabilities, for who wants several answers of one look."""
-        rough = _runs(probabilities, threshold, min_silence_s)
+        """Return the spans of speech, given the network's probabilities, which several settings can share."""
+        rough = _join_frames(probabilities, threshold, min_silence_s)
         levels = levels_db(audio)
-        edged = [_to_level_edges(run, levels, audio.duration) for run in rough]
-        return merge_intervals([run for run in edged if run.duration >= min_speech_s])
+        edged = [_to_level_edges(span, levels, audio.duration) for span in rough]
+        return merge_intervals([span for span in edged if span.duration >= min_speech_s])
 
 
-def _runs(probabilities: NDArray[np.float32], threshold: float, min_silence_s: float) -> list[Interval]:
-    """Frames above the threshold as runs; a run ends once ``min_silence_s`` stayed below the lower threshold."""
+def _join_frames(probabilities: NDArray[np.float32], threshold: float, min_silence_s: float) -> list[Interval]:
+    """Join frames above the threshold into spans; a span ends at ``min_silence_s`` below the lower threshold."""
     frame_s = 512 / RATE_HZ
-    runs: list[Interval] = []
+    spans: list[Interval] = []
     start: int | None = None
     quiet_since: int | None = None
     for index, probability in enumerate(probabilities):
@@ -107,21 +114,21 @@ def _runs(probabilities: NDArray[np.float32], threshold: float, min_silence_s: f
         elif start is not None and probability < threshold - HYSTERESIS:
             quiet_since = index if quiet_since is None else quiet_since
             if (index - quiet_since + 1) * frame_s >= min_silence_s:
-                runs.append(Interval(start * frame_s, quiet_since * frame_s))
+                spans.append(Interval(start * frame_s, quiet_since * frame_s))
                 start = quiet_since = None
     if start is not None:
         end = len(probabilities) if quiet_since is None else quiet_since
-        runs.append(Interval(start * frame_s, end * frame_s))
-    return runs
+        spans.append(Interval(start * frame_s, end * frame_s))
+    return spans
 
 
-def _to_level_edges(run: Interval, levels: NDArray[np.float64], duration: float) -> Interval:
-    """The run with its edges where the level passes between the surrounding noise and speech, within reach."""
+def _to_level_edges(span: Interval, levels: NDArray[np.float64], duration: float) -> Interval:
+    """Move the edges of a span to where the level passes between noise and speech, at most ``EDGE_REACH_S`` away."""
     reach = round(EDGE_REACH_S / FRAME_S)
-    first, last = round(run.start / FRAME_S), min(round(run.end / FRAME_S), len(levels))
+    first, last = round(span.start / FRAME_S), min(round(span.end / FRAME_S), len(levels))
     inside = levels[first:last]
     if len(inside) == 0:
-        return run
+        return span
     start = _edge(levels, first, reach, float(np.percentile(inside, 90)), before=True)
     end = _edge(levels, last, reach, float(np.percentile(inside, 90)), before=False)
     start_s = max(0.0, start * FRAME_S)
@@ -129,7 +136,7 @@ def _to_level_edges(run: Interval, levels: NDArray[np.float64], duration: float)
 
 
 def _edge(levels: NDArray[np.float64], at: int, reach: int, speech_db: float, *, before: bool) -> int:
-    """Frame where speech begins (``before``) or ends, near frame ``at``."""
+    """Return the frame where speech begins (``before``) or ends, near frame ``at``."""
     low, high = max(0, at - reach), min(len(levels), at + reach)
     around = levels[low:high]
     outside = around[: max(1, at - low)] if before else around[max(0, at - low) :]

@@ -87,6 +87,7 @@ def execute(
     Args:
         notebook: See `find_notebook`.
         parameters: Literals; paths become text. They stand in what is kept.
+        out: The notebook's file; one that is there is replaced.
         environment: Variables added to those of this process, such as addresses with a password: they are not kept, and
             where a cell shows them they are hidden.
 

@@ -120,6 +120,9 @@ def write_clip(folder: Path, dataset: Dataset, result: ClipResult, home: Path) -
     """Write a clip's files: its result, record and subtitles, and source and dub to listen to in turn.
 
     Args:
+        folder: Where they go; it is made.
+        dataset: The data set, which has the source.
+        result: The clip's result.
         home: The folder that the result's files are relative to.
     """
     folder.mkdir(parents=True)
@@ -130,9 +133,8 @@ def write_clip(folder: Path, dataset: Dataset, result: ClipResult, home: Path) -
         if kind.startswith("subtitles"):
             (folder / "subtitles").mkdir(exist_ok=True)
             shutil.copy(home / file, folder / "subtitles")
-    dubbed = result.dubbed
-    if dubbed is not None and result.measurement is not None:
-        sound = alternate_segments(dataset.clip(result.clip).path, home / dubbed, result.measurement)
+    if result.media is not None and result.measurement is not None:
+        sound = alternate_segments(dataset.clip(result.clip).path, home / result.media, result.measurement)
         if sound.duration > 0:
             media.write_flac([sound.samples], sound.rate, folder / "source_then_dub.flac")
 

@@ -62,7 +62,7 @@ class Numbers:
         if value == value.to_integral_value():
             return self.cardinal(int(value))
         if self._words is None:
-            return self._asked(value, "cardinal") or written
+            return self._spell(value, "cardinal") or written
         sign = f"{self._words.minus} " if value < 0 else ""
         whole, _, fraction = format(abs(value).normalize(), "f").partition(".")
         zeros = len(fraction) - len(fraction.lstrip("0"))
@@ -74,7 +74,7 @@ class Numbers:
 
     def cardinal(self, value: int) -> str:
         """Return a cardinal in words; in figures where the language has none."""
-        return self._asked(value, "cardinal") or str(value)
+        return self._spell(value, "cardinal") or str(value)
 
     def counted(self, value: Decimal, one: str, many: str) -> str:
         """Return so many of a thing that has this singular and plural, in words."""
@@ -86,11 +86,11 @@ class Numbers:
 
     def ordinal(self, value: int) -> str:
         """Return an ordinal in words; in figures where the language has none."""
-        return self._asked(value, "ordinal") or str(value)
+        return self._spell(value, "ordinal") or str(value)
 
     def year(self, value: int) -> str:
         """Return a year in words."""
-        said = self._asked(value, "year") if self._code in ("en", "de") else None
+        said = self._spell(value, "year") if self._code in ("en", "de") else None
         return said or self.cardinal(value)
 
     def feminine(self, value: int) -> str:
@@ -106,7 +106,7 @@ class Numbers:
             said = re.sub(rf"\b{masculine}$", feminine, said)
         return said
 
-    def _asked(self, value: int | Decimal, form: str) -> str | None:
+    def _spell(self, value: int | Decimal, form: str) -> str | None:
         from num2words import num2words
 
         try:

@@ -13,7 +13,7 @@ from serve import server
 from serve.config import Config
 from serve.observe import logs
 from serve.release import ActiveRelease
-from vtlab.cli import app, serving
+from vtlab.cli import app, serve
 from vtlab.errors import SettingsError
 
 
@@ -47,7 +47,7 @@ def test_options_come_before_the_environment(
 
 def test_every_option_of_the_server_is_one_of_the_command() -> None:
     options = set(Config.model_fields) - {"token"}  # which the list of processes would show
-    assert options <= set(inspect.signature(serving.serve).parameters)
+    assert options <= set(inspect.signature(serve.serve).parameters)
 
 
 @pytest.mark.parametrize(

