@@ -12,6 +12,8 @@ from vtlab.files import (
     atomic_write,
     atomic_writer,
     check_kind,
+    hash_json,
+    hash_text,
     locked,
     sha256_of,
 )
@@ -20,6 +22,12 @@ from vtlab.files import (
 def test_the_hash_is_that_of_the_content(tmp_path: Path) -> None:
     file = atomic_write(tmp_path / "abc", "abc")
     assert sha256_of(file) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert hash_text("abc") == sha256_of(file) and hash_text("abc", 12) == sha256_of(file)[:12]
+
+
+def test_the_hash_of_data_does_not_depend_on_the_order_of_its_keys() -> None:
+    assert hash_json({"b": 1, "a": ["ã", None]}) == hash_json({"a": ("ã", None), "b": 1})
+    assert hash_json({"a": 1}) == hash_text('{"a": 1}') != hash_json({"a": "1"})
 
 
 @pytest.mark.parametrize("durable", [True, False])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import threading
@@ -15,7 +16,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from vtlab.errors import InputError
 
@@ -27,6 +28,16 @@ def sha256_of(file: Path) -> str:
     """Return the SHA-256 of a file's content as 64 hex digits."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def hash_text(text: str, digits: int = 64) -> str:
+    """Return the first hexadecimal ``digits`` of the SHA-256 of a text as UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def hash_json(value: Any, digits: int = 64) -> str:
+    """Return the first hexadecimal ``digits`` of the SHA-256 of plain data as JSON, whatever the order of its keys."""
+    return hash_text(json.dumps(value, sort_keys=True), digits)
 
 
 def unfinished_name(path: Path) -> Path:

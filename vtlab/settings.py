@@ -8,8 +8,6 @@ resolved settings names a configuration.
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import os
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 
 from vtlab.errors import SettingsError, nearest, redact
+from vtlab.files import hash_json
 from vtlab.languages import language_code
 
 ENVIRONMENT_PREFIX = "VTLAB_"
@@ -372,7 +371,7 @@ def fingerprint(settings: Settings) -> str:
     Where results are kept changes no result, so the store's folder is left out.
     """
     data = settings.model_dump(mode="json", exclude={"store"})
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+    return hash_json(data, 12)
 
 
 def read_yaml(file: Path) -> Any:

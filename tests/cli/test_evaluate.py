@@ -61,7 +61,7 @@ def test_the_table(suite: Path) -> None:
         "",
         "wpm=150",
         "  two: It is silent.",
-        "  gate wer 0.25 (failed: ≤ 0.1)",
+        "  gate wer 0.250 (failed: ≤ 0.1)",
         "",
         "What stages did, over all dubs:",
         "stage          dubs computed  dubs reused  answers computed  answers reused",

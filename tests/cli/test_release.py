@@ -160,7 +160,7 @@ def test_the_first_release_needs_only_its_gates(store: Store, folder: Path) -> N
     ]
     assert release.evidence.values == run.values
     assert (release.evidence.clips, release.evidence.contests, release.evidence.objections) == (4, (), ())
-    assert [ClipResult.model_validate_json(line) for line in releases.results_of(release)] == list(run.results)
+    assert [ClipResult.model_validate_json(line) for line in releases.read_result_lines(release)] == list(run.results)
     assert store.told == [1]
 
 
@@ -410,7 +410,7 @@ def test_evidence_of_another_version_is_told(store: Store, folder: Path) -> None
     vtlab("promote", "bad")
     release = releases.current(folder)
     assert release is not None
-    older = [f'{{"yesterday": true, {line[1:]}' for line in releases.results_of(release)]
+    older = [f'{{"yesterday": true, {line[1:]}' for line in releases.read_result_lines(release)]
     changed = release.model_copy(update={"results": tuple(older)})
     releases.promote(folder, lambda: changed)
     assert "is of another version of vtlab" in refused(vtlab("promote", "good"))

@@ -68,7 +68,7 @@ def test_a_comparison_reads_what_listeners_left(folder: Path, tmp_path: Path, mo
     vote = Vote(listener="ana", pair="clip_0:0", left="a", preferred="a", of=hash_results("k", "k"), at="now")
     add_vote(votes_file("try/good", "try/bad"), vote)
     listened = api.compare(folder / "good", folder / "bad", metrics=["chrf"], samples=50).listened
-    assert listened is not None and listened.said[0] == "1 vote of 1 listener on 1 pair."
+    assert listened is not None and listened.sentences[0] == "1 vote of 1 listener on 1 pair."
 
 
 def test_tables_are_written_with_the_decimals_of_their_metric(folder: Path) -> None:

@@ -1,20 +1,27 @@
 """The ten defects, planted into two real dubs: each is found by the rule that is for it, and untouched dubs raise none.
 
-The whole table, over all clips and strengths, is made by ``planted_defects.py``; this is what must not get lost.
+The whole table, over all clips and strengths, is made by ``benchmarks/planted_defects.py``; this must not get lost.
 """
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from dubbing import PEOPLE, Dubbing
 from evaluation.defects import DEFECTS, Parts, taken_apart
-from evaluation.planted_defects import GROUPS, ROOT, RULES, alarms, measured, voice
 
 from vtlab.engines.pool import EnginePool
 from vtlab.evaluation.dataset import load_dataset
 from vtlab.measurement.recognizer import Recognizer
 from vtlab.outputs import Dub
 from vtlab.store.results import Store
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from planted_defects import GROUPS, RULES, alarms, measured, voice  # noqa: E402
 
 FOUND_BY = {
     "shifted": "sync_within_150ms",

@@ -24,7 +24,7 @@ import pytest
 from gateway.nest import HERE, Call, Gateway, Message, Server, gateway, older, wait_for
 
 from vtlab.releases.evidence import Evidence
-from vtlab.releases.store import Proposal, promote, rollback
+from vtlab.releases.store import Proposal, add_release, restore_release
 from vtlab.settings import fingerprint, settings_from_dict
 
 PROJECT = HERE.parents[1]
@@ -604,11 +604,11 @@ def test_releases_count_from_the_next_session_on(server: Server, client: Gateway
         (decision,) = (insight for insight in insights if insight["type"] == "decision")
         return json.loads(decision["data"])["configuration"]
 
-    promote(server.releases, lambda: released("slow", 11.0))
+    add_release(server.releases, lambda: released("slow", 11.0))
     first = begun()
-    promote(server.releases, lambda: released("fast", 9.0))
+    add_release(server.releases, lambda: released("fast", 9.0))
     second = begun()
-    rollback(server.releases, "bob@host", datetime(2026, 1, 3, tzinfo=UTC))
+    restore_release(server.releases, "bob@host", datetime(2026, 1, 3, tzinfo=UTC))
     third = begun()
     assert [configuration(session) for session in (first, second, third)] == [
         "release 1 (made-up/slow)",

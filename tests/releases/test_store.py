@@ -21,13 +21,13 @@ from vtlab.releases.store import (
     Proposal,
     ReleasedWeights,
     ReleaseError,
+    add_release,
     current,
     history,
     load,
-    promote,
+    read_result_lines,
     releases_folder,
-    results_of,
-    rollback,
+    restore_release,
     verify,
 )
 from vtlab.settings import fingerprint, settings_from_dict
@@ -80,7 +80,7 @@ def proposal(name: str = "fast", settings: dict[str, Any] | None = None, **facts
 
 
 def promoted(folder: Path, name: str = "fast", **facts: Any) -> promotion.Release:
-    return promote(folder, lambda: proposal(name, **facts))
+    return add_release(folder, lambda: proposal(name, **facts))
 
 
 def force(folder: Path) -> str | None:
@@ -103,7 +103,7 @@ def test_a_release_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert read.settings.transcription.max_segment_s == 9.0
     assert read.evidence == proposal().evidence
     assert read.when == WHEN
-    assert tuple(results_of(read)) == RESULTS
+    assert tuple(read_result_lines(read)) == RESULTS
     assert [(move.release, move.action, move.who, move.when) for move in history(tmp_path)] == [
         (1, "promotion", "ada@host", WHEN)
     ]
@@ -144,16 +144,16 @@ def test_a_glossary_that_is_gone_prevents_the_release(tmp_path: Path) -> None:
 def test_rollback_goes_back_one_release_each_time(tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         promoted(tmp_path, name)
-    assert rollback(tmp_path, "bob@host", LATER, "too slow").name == "two"
-    assert rollback(tmp_path, "bob@host", LATER).name == "one"
+    assert restore_release(tmp_path, "bob@host", LATER, "too slow").name == "two"
+    assert restore_release(tmp_path, "bob@host", LATER).name == "one"
     with pytest.raises(ReleaseError, match="Release 1 has none before it"):
-        rollback(tmp_path, "bob@host", LATER)
+        restore_release(tmp_path, "bob@host", LATER)
     assert force(tmp_path) == "one"
     promoted(tmp_path, "four")
-    assert rollback(tmp_path, "bob@host", LATER).name == "one"  # what was rolled back is not what was before
-    assert rollback(tmp_path, "bob@host", LATER, to=3).name == "three"
-    assert rollback(tmp_path, "bob@host", LATER).name == "one"
-    assert rollback(tmp_path, "bob@host", LATER, to=1).name == "one"  # in force already: nothing moves
+    assert restore_release(tmp_path, "bob@host", LATER).name == "one"  # what was rolled back is not what was before
+    assert restore_release(tmp_path, "bob@host", LATER, to=3).name == "three"
+    assert restore_release(tmp_path, "bob@host", LATER).name == "one"
+    assert restore_release(tmp_path, "bob@host", LATER, to=1).name == "one"  # in force already: nothing moves
     moves = history(tmp_path)
     assert [move.release for move in moves] == [1, 2, 3, 2, 1, 4, 1, 3, 1]
     assert (moves[3].action, moves[3].who, moves[3].when, moves[3].reason) == (
@@ -166,10 +166,10 @@ def test_rollback_goes_back_one_release_each_time(tmp_path: Path) -> None:
 
 def test_there_is_nothing_to_roll_back_to(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="holds no release yet"):
-        rollback(tmp_path, "bob@host", LATER)
+        restore_release(tmp_path, "bob@host", LATER)
     promoted(tmp_path)
     with pytest.raises(ReleaseError, match=r"holds no release 7\. Releases there: 1"):
-        rollback(tmp_path, "bob@host", LATER, to=7)
+        restore_release(tmp_path, "bob@host", LATER, to=7)
 
 
 def test_a_proposal_that_is_refused_changes_nothing(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_proposal_that_is_refused_changes_nothing(tmp_path: Path) -> None:
         raise ReleaseError("It is not better.")
 
     with pytest.raises(ReleaseError, match="not better"):
-        promote(tmp_path, refuse)
+        add_release(tmp_path, refuse)
     assert force(tmp_path) == "one"
     assert [file.name for file in tmp_path.iterdir() if file.is_dir()] == ["0001"]
 
@@ -201,10 +201,10 @@ def test_damage_is_told_and_can_be_left_behind(tmp_path: Path, damage: Callable[
     promotion._current.cache_clear()  # another process reads
     with pytest.raises(ReleaseError, match=f"Release 2 is damaged: .*{told}.*rollback"):
         current(tmp_path)
-    assert rollback(tmp_path, "bob@host", LATER).name == "one"
+    assert restore_release(tmp_path, "bob@host", LATER).name == "one"
     assert force(tmp_path) == "one"
     with pytest.raises(ReleaseError, match="Release 2 is damaged"):
-        rollback(tmp_path, "bob@host", LATER, to=2)
+        restore_release(tmp_path, "bob@host", LATER, to=2)
     assert promoted(tmp_path, "three").number == 3
     assert force(tmp_path) == "three"
 
@@ -302,7 +302,7 @@ def test_killed_at_any_step_the_old_release_is_in_force_or_the_new_one(tmp_path:
 
         def work(folder: Path = folder) -> None:
             if action == "rollback":
-                rollback(folder, "bob@host", LATER)
+                restore_release(folder, "bob@host", LATER)
             else:
                 promoted(folder, "three")
 
@@ -356,11 +356,11 @@ def test_a_proposal_sees_the_release_that_it_replaces(tmp_path: Path) -> None:
     def other() -> None:
         first_is_proposing.wait()
         second_has_started.set()
-        promote(tmp_path, second)
+        add_release(tmp_path, second)
 
     thread = threading.Thread(target=other)
     thread.start()
-    promote(tmp_path, first)
+    add_release(tmp_path, first)
     thread.join()
     assert seen == [None, "one"]
 

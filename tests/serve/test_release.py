@@ -27,7 +27,7 @@ def release(folder: Path, name: str = "base", forced: str | None = None, **secti
         dataset_digest="d", pairs=(("pt", "en"),), weights=(), evidence=evidence, commit=None, vtlab="0", who="Ana",
         when=WHEN, forced=forced, settings=settings,
     )  # fmt: skip
-    return promotion.promote(folder, lambda: proposal)
+    return promotion.add_release(folder, lambda: proposal)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_new_release_and_a_rollback_count_from_the_next_session_on(
     release(tmp_path, name="better", tts={"max_rate": 1.2})
     before = active
     names.append(before().name)
-    promotion.rollback(tmp_path, "Ana", WHEN)
+    promotion.restore_release(tmp_path, "Ana", WHEN)
     names.append(active().name)
     assert names[0].startswith("packaged default")
     assert names[1:] == ["release 1 (pt-en/base)", "release 2 (pt-en/better)", "release 1 (pt-en/base)"]

@@ -105,6 +105,9 @@ def forecast(suite: str | Path | Suite, limit: int = 0, *, resume: bool = True, 
         resume: Keep the results that are there.
         out: Where the results are.
 
+    Returns:
+        The forecast: its plan, the work of each stage, and the seconds it takes.
+
     Raises:
         UserError: The suite is faulty, or no clip could be dubbed under some configuration.
 

@@ -15,7 +15,7 @@ from vtlab.evaluation.compare.comparison import compare_systems
 from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.sweep.results import ClipResult, aggregate_results, measurements
 from vtlab.evaluation.tracking.connection import connect, lock_store, store_exists, tracking_uri, translate_errors
-from vtlab.evaluation.tracking.lookup import TrackedRun, find_runs, load_run
+from vtlab.evaluation.tracking.lookup import TrackedRun, find_runs, load_tracked_run
 from vtlab.releases import policy, registry, store
 from vtlab.releases.evidence import Contest, Evidence, Gate, judge_gates
 from vtlab.releases.store import Proposal, Release, ReleasedWeights, ReleaseError
@@ -44,7 +44,7 @@ def promote(
     Args:
         run: A run in MLflow, or its id, `suite/configuration`, or its configuration's name.
         gates: Gates to use instead of those of the run's suite: a mapping, or a YAML file.
-        by: The metric that decides which is better; by default the first of `policy.QUALITIES` with a gate.
+        by: The metric that decides which is better; by default the first metric of quality with a gate.
         force: Why to release it in spite of objections.
         releases: The folder of releases; `$VTLAB_RELEASES` or `releases/` by default.
         report: Takes a sentence on what the tracking store was told.
@@ -66,13 +66,13 @@ def promote(
     name = run if isinstance(run, str) else run.run_id
     if name is None:
         raise InputError("This run is not in MLflow; evaluate its suite, or name a run.", code="E_RUN")
-    tracked = load_run(name)
+    tracked = load_tracked_run(name)
     if gates is None:
         limits: Mapping[str, Gate] = tracked.gates
     else:
         limits = gates if isinstance(gates, Mapping) else policy.read_gates(Path(gates))
     metric = policy.choose_metric(limits, tracked.values, by)
-    release = store.promote(folder, lambda: _propose(tracked, limits, metric, force, folder))
+    release = store.add_release(folder, lambda: _propose(tracked, limits, metric, force, folder))
     _register(release, report)
     return release
 
@@ -92,6 +92,9 @@ def rollback(
         releases: The folder of releases; `$VTLAB_RELEASES` or `releases/` by default.
         report: Takes a sentence on what the tracking store was told.
 
+    Returns:
+        The release, which is in force.
+
     Raises:
         ReleaseError: There is nothing to go back to, or it is damaged.
 
@@ -103,7 +106,7 @@ def rollback(
         1
     """
     folder = store.releases_folder() if releases is None else Path(releases)
-    release = store.rollback(folder, store.author(), datetime.now(UTC), reason, to)
+    release = store.restore_release(folder, store.author(), datetime.now(UTC), reason, to)
     _register(release, report)
     return release
 
@@ -111,7 +114,7 @@ def rollback(
 def _propose(tracked: TrackedRun, limits: Mapping[str, Gate], metric: str, force: str | None, folder: Path) -> Proposal:
     """Return the run as a proposal; raise `PromotionError` where there are objections and no reason."""
     name = f"{tracked.suite}/{tracked.name}"
-    policy.check_engines(name, tracked.engines)
+    policy.reject_reference_engines(name, tracked.engines)
     contests, disputes = _contest(tracked, [metric, *(other for other in limits if other != metric)], folder)
     failed = [result.clip for result in tracked.results if result.status == "failed"]
     evidence = Evidence(
@@ -177,18 +180,8 @@ def _contest(tracked: TrackedRun, metrics: Sequence[str], folder: Path) -> tuple
     systems = [System(f"release {release.number}", theirs), System(tracked.name, ours)]
     [pairing] = compare_systems(systems, metrics=list(metrics)).pairings
     contests = [
-        Contest(
-            release=release.number,
-            metric=one.metric,
-            baseline=one.baseline,
-            value=one.value,
-            difference=one.difference,
-            low=one.low,
-            high=one.high,
-            p=one.p,
-            verdict=one.verdict,
-        )
-        for one in sorted(pairing.differences, key=lambda one: metrics.index(one.metric))
+        Contest(**vars(difference), release=release.number)
+        for difference in sorted(pairing.differences, key=lambda difference: metrics.index(difference.metric))
     ]
     return contests, [*objections, *policy.object_to_contests(contests, metrics[0], release.number)]
 
@@ -197,14 +190,14 @@ def _find_results(release: Release, tracked: TrackedRun) -> Sequence[ClipResult]
     """Return the active release's results on the run's data set: its own evidence, else those of a newer run."""
     if release.dataset_digest == tracked.dataset_digest:
         try:
-            return [ClipResult.model_validate_json(line) for line in store.results_of(release)]
+            return [ClipResult.model_validate_json(line) for line in store.read_result_lines(release)]
         except ValidationError as error:
             raise ReleaseError(
                 f"The evidence of release {release.number} is of another version of vtlab, {release.vtlab}."
             ) from error
     for run in find_runs():
         if (run.fingerprint, run.dataset_digest) == (release.fingerprint, tracked.dataset_digest):
-            return load_run(run.run_id).results
+            return load_tracked_run(run.run_id).results
     return None
 
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from dataclasses import dataclass
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from vtlab.metrics.display import format_value
+from vtlab.metrics.units import Over
+
+Verdict = Literal["better", "worse", "different", "no difference shown", "no interval"]
 
 
 class _Part(BaseModel):
@@ -35,6 +41,10 @@ class Gate(_Part):
         return " and ".join(filter(None, bounds))
 
 
+GATES = TypeAdapter(dict[str, Gate])
+"""Gates by metric, to be read from plain data."""
+
+
 class GateOutcome(_Part):
     """A gate, the value reached, and whether the gate is passed."""
 
@@ -44,22 +54,46 @@ class GateOutcome(_Part):
     passed: bool
 
     def __str__(self) -> str:
-        value = "not measured" if self.value is None else f"{self.value:.4g}"
+        value = "not measured" if self.value is None else format_value(self.metric, self.value)
         return f"{self.metric} {value} ({'passed' if self.passed else 'failed'}: {self.limit})"
 
 
-class Contest(_Part):
-    """One metric of a configuration against the active release, on the segments that both have."""
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One metric of a system against a baseline.
 
-    release: int
+    Attributes:
+        metric: The metric's name.
+        baseline: The baseline's value over the units that both have.
+        value: The system's value over the same units.
+        difference: `value` minus `baseline`.
+        low: Lower end of the 95 % interval of `difference`; `None` for extremes and below `bootstrap.MIN_UNITS` units.
+        high: Upper end.
+        p: Two-sided; `None` where there is no interval.
+        units: The number of segments or clips that both have; `None` in releases of before it was kept.
+        over: Whether units are segments or clips.
+        verdict: Whether the system is shown to be better.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     metric: str
-    baseline: float = Field(description="of the active release, over those segments")
-    value: float = Field(description="of the configuration to be released")
+    baseline: float
+    value: float
     difference: float
-    low: float | None = Field(description="95 % interval of the difference; null: the metric has none")
+    low: float | None
     high: float | None
     p: float | None
-    verdict: str = Field(description="better, worse, no difference shown …")
+    units: int | None = None
+    over: Over | None = None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest(Difference):
+    """One metric of a configuration against the active release, which is the baseline."""
+
+    release: int
 
 
 class Evidence(_Part):

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from vtlab.errors import EngineError, SettingsError, UserError, nearest
 from vtlab.metrics.display import format_interval, format_p, format_value
-from vtlab.metrics.registry import METRICS, is_metric
-from vtlab.releases.evidence import Contest, Evidence, Gate
+from vtlab.metrics.registry import METRICS, choose_decisive, is_metric
+from vtlab.releases.evidence import GATES, Contest, Evidence, Gate
 from vtlab.settings import read_yaml
-
-QUALITIES = ("asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms", "sync_onset_mean_abs_ms")
-"""Metrics of quality, the one that says most first."""
-
-_GATES = TypeAdapter(dict[str, Gate])
 
 
 class PromotionError(UserError):
@@ -39,7 +34,8 @@ def choose_metric(gates: Iterable[str], measured: Iterable[str], by: str | None 
         by: The metric asked for.
 
     Returns:
-        `by`, else the first of `QUALITIES` with a gate, else the first one measured, else any with a gate.
+        `by`, else the first metric of quality (`Metric.decides`) with a gate, else the first one measured, else any
+        with a gate.
 
     Raises:
         SettingsError: `by` is no metric.
@@ -47,11 +43,11 @@ def choose_metric(gates: Iterable[str], measured: Iterable[str], by: str | None 
     if by is not None and not is_metric(by):
         raise SettingsError(f"--by {by!r} is no metric.{nearest(by, METRICS)}")
     gates = list(gates)
-    chief = [name for known in (gates, list(measured)) for name in QUALITIES if name in known]
-    return by or next(iter([*chief, *gates]), QUALITIES[0])
+    chief = [*choose_decisive(gates), *choose_decisive(measured)]
+    return by or next(iter([*chief, *gates]), choose_decisive(METRICS)[0])
 
 
-def check_engines(name: str, engines: Mapping[str, str]) -> None:
+def reject_reference_engines(name: str, engines: Mapping[str, str]) -> None:
     """Raise `EngineError` where an engine repeats the data set's own text, with which no other video can be dubbed.
 
     Args:
@@ -70,6 +66,7 @@ def object_to_evidence(evidence: Evidence, failed: Sequence[str]) -> list[str]:
     """Return the objections that follow from a run's own evidence.
 
     Args:
+        evidence: The run's values and gates.
         failed: The clips that failed.
     """
     objections = []
@@ -83,7 +80,7 @@ def object_to_evidence(evidence: Evidence, failed: Sequence[str]) -> list[str]:
         )
     for outcome in evidence.gates:
         if not outcome.passed:
-            value = "was not measured" if outcome.value is None else f"is {outcome.value:.4g}"
+            value = "was not measured" if outcome.value is None else f"is {format_value(outcome.metric, outcome.value)}"
             objections.append(f"{outcome.metric} {value}; the gate is {outcome.limit}.")
     return objections
 
@@ -125,7 +122,7 @@ def read_gates(file: Path) -> dict[str, Gate]:
         raise SettingsError(f"Gates file {file} cannot be read: {error}") from error
     data = data.get("gates", data) if isinstance(data, dict) else data
     try:
-        gates = _GATES.validate_python(data)
+        gates = GATES.validate_python(data)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))

@@ -21,6 +21,7 @@ def register_release(client: MlflowClient, run_id: str, folder: Path, number: in
         client: A client of the store, which no other process writes to meanwhile.
         run_id: The run that the release comes from; its artifacts get `release-<number>`.
         folder: The release's own folder.
+        number: The release's number.
     """
     version = _find_version(client, number)
     if version is None:

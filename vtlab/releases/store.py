@@ -89,7 +89,13 @@ class Proposal(_Part):
 
 
 class Release(Proposal):
-    """A configuration that is or was in production; `results` stay on disk, see `results_of`."""
+    """A configuration that is or was in production; `results` stay on disk, see `read_result_lines`.
+
+    Examples:
+        >>> import vtlab
+        >>> vtlab.rollback(to=1).suite
+        'smoke'
+    """
 
     number: int
     files: dict[str, str] = Field(description="SHA-256 of the files beside it, by name")
@@ -203,7 +209,7 @@ def load(folder: Path, number: int) -> Release:
         ) from error
 
 
-def results_of(release: Release) -> list[str]:
+def read_result_lines(release: Release) -> list[str]:
     """Return the evidence clip by clip, as JSON lines; raise `ReleaseError` where the file is damaged."""
     return _verified(release.folder / RESULTS, release.files[RESULTS], release.number).decode().splitlines()
 
@@ -257,10 +263,11 @@ def _looks(release: Release) -> Iterator[Callable[[], Iterable[Choice]]]:
 # ---------------------------------------------------------------- writing
 
 
-def promote(folder: Path, propose: Callable[[], Proposal]) -> Release:
+def add_release(folder: Path, propose: Callable[[], Proposal]) -> Release:
     """Write a proposal as a new release and put it in force.
 
     Args:
+        folder: Holds the releases.
         propose: Called while no other promotion or rollback runs, so the release that it finds active is the one it
             replaces. An error it raises ends the promotion, and nothing has changed.
     """
@@ -273,7 +280,9 @@ def promote(folder: Path, propose: Callable[[], Proposal]) -> Release:
     return release
 
 
-def rollback(folder: Path, who: str, when: datetime, reason: str | None = None, to: int | None = None) -> Release:
+def restore_release(
+    folder: Path, who: str, when: datetime, reason: str | None = None, to: int | None = None
+) -> Release:
     """Put the release before the active one in force, or the one numbered `to`, and return it.
 
     Twice in a row goes back by two; where `to` is active already, nothing changes.

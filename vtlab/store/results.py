@@ -27,7 +27,7 @@ import numpy as np
 from vtlab import resources
 from vtlab.audio import Audio
 from vtlab.errors import ResourceError
-from vtlab.files import atomic_writer, copy, sha256_of
+from vtlab.files import atomic_writer, copy, hash_text, sha256_of
 from vtlab.settings import StoreSettings
 
 FORMAT = 1  # of the entries on disk; part of every key, so that another format is another entry
@@ -84,7 +84,7 @@ class Store:
         if not re.fullmatch(r"\w+", stage):
             raise ValueError(f"A stage is named by letters, digits and underscores, not {stage!r}")
         canonical = json.dumps([FORMAT, stage, parts], sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return f"{stage}/{hashlib.sha256(canonical.encode()).hexdigest()}"
+        return f"{stage}/{hash_text(canonical)}"
 
     def get_json(self, key: str) -> Any:
         """Return what ``put_json`` kept, or ``None``."""
@@ -150,7 +150,7 @@ class Store:
         """Yield all that is kept, in no particular order."""
         for shard in self.folder.glob("*/[0-9a-f][0-9a-f]"):
             by_digest: dict[str, list[Path]] = {}
-            for path in _listed(shard):
+            for path in _list_folder(shard):
                 if OWN_NAME.fullmatch(path.name):  # a folder named by mistake holds files of the user
                     by_digest.setdefault(path.name[:HASH_DIGITS], []).append(path)
             for digest, paths in by_digest.items():
@@ -252,7 +252,7 @@ def _head(content: bytes) -> bytes:
     return MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
-def _listed(folder: Path) -> list[Path]:
+def _list_folder(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except FileNotFoundError:

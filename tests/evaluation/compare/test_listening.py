@@ -119,19 +119,21 @@ def test_a_vote_knows_which_results_it_is_about(runs: Path) -> None:
     (pair,) = ballots.find_pairs("s/one", "s/two", runs)
     ballots.add_vote(file, ballot(pair.id, "b", "eva"))  # of before votes said what they are about
     ballots.add_vote(file, ballots.make_vote(ballots.Showing(pair, "a"), "ana", "left"))
-    assert [made.listener for made in ballots.current_votes(ballots.read_votes(file), {"p": pair.of})] == ["ana"]
+    assert [made.listener for made in ballots.current_votes(ballots.read_votes(file), {"p": pair.results_hash})] == [
+        "ana"
+    ]
 
     write_result(result("two", "p", {0: 0.7}, key="made anew"), clip_folder(runs, "s", "two", "p"))
     (again,) = ballots.find_pairs("s/one", "s/two", runs)
     assert again.id == pair.id
-    assert ballots.current_votes(ballots.read_votes(file), {"p": again.of}) == []
+    assert ballots.current_votes(ballots.read_votes(file), {"p": again.results_hash}) == []
     made = ballots.make_vote(ballots.Showing(again, "a"), "ana", "right")
     ballots.add_vote(file, made)
-    assert ballots.current_votes(ballots.read_votes(file), {"p": again.of}) == [made]
+    assert ballots.current_votes(ballots.read_votes(file), {"p": again.results_hash}) == [made]
     assert len(ballots.read_votes(file)) == 3
     (turned,) = ballots.find_pairs("s/two", "s/one", runs)
-    assert turned.of == again.of
-    assert ballots.current_votes([ballot("q:0", "a", of=again.of)], {"p": again.of}) == []
+    assert turned.results_hash == again.results_hash
+    assert ballots.current_votes([ballot("q:0", "a", of=again.results_hash)], {"p": again.results_hash}) == []
 
 
 @pytest.mark.parametrize(
@@ -152,13 +154,13 @@ def test_votes_about_earlier_results_do_not_count_in_a_comparison() -> None:
     votes = [ballot(f"clip_0:{n}", "a", of=ballots.hash_results("two", "one")) for n in range(2)]
     earlier = [ballot("clip_0:0", "b", of=ballots.hash_results("one", "before")), ballot("clip_0:1", "b", "eva")]
     found = relate_votes(systems, [*votes, *earlier], ["chrf"])
-    assert found.said[0] == "2 votes of 1 listener on 2 pairs."
-    assert "a is preferred in 100% of 2 decided pairs" in found.said[1]
-    assert found.said[-1] == listening.describe_earlier(2)
-    assert relate_votes(systems, earlier, ["chrf"]).said == (listening.describe_earlier(2),)
+    assert found.sentences[0] == "2 votes of 1 listener on 2 pairs."
+    assert "a is preferred in 100% of 2 decided pairs" in found.sentences[1]
+    assert found.sentences[-1] == listening.describe_earlier(2)
+    assert relate_votes(systems, earlier, ["chrf"]).sentences == (listening.describe_earlier(2),)
     # of a measurement alone nobody knows
     of_files = [System("a", made), System("b", made)]
-    assert relate_votes(of_files, [*votes, *earlier], ["chrf"]).said[0] == "4 votes of 2 listeners on 2 pairs."
+    assert relate_votes(of_files, [*votes, *earlier], ["chrf"]).sentences[0] == "4 votes of 2 listeners on 2 pairs."
 
 
 def test_votes_of_many_at_once_are_all_kept(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from sweeping import suite_data, write_dataset, write_suite
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.dataset import load_dataset
 from vtlab.evaluation.suite.loader import load_suite
-from vtlab.evaluation.suite.losses import LOSS_VALUES
+from vtlab.evaluation.suite.loss_definitions import LOSS_VALUES
 from vtlab.evaluation.suite.model import name_part, nested
 from vtlab.metrics.registry import GROUPS, METRICS, expand_word
 

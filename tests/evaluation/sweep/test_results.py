@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,15 @@ def test_results_are_files(tmp_path: Path) -> None:
     assert read_result(clip_folder(tmp_path, "s", "c", "a")) == result("a", measurement=heard(HALF))
     assert read_result(tmp_path) is None
     assert not list(tmp_path.rglob(".*"))
+
+
+@pytest.mark.parametrize(("kind", "name"), [("video", "p.en.mp4"), ("audio", "p.en.m4a")])
+def test_a_result_of_before_its_media_were_named_is_read(kind: str, name: str) -> None:
+    written = {
+        "suite": "s", "configuration": "c", "fingerprint": "f", "dataset": "d", "dataset_digest": "0", "clip": "p",
+        "key": "k", "status": "finished", "outputs": {"subtitles_en_srt": "p.en.srt", kind: name},
+    }  # fmt: skip
+    result = ClipResult.model_validate_json(json.dumps(written))
+    assert result.media == Path(name)
+    assert ClipResult.model_validate_json(result.model_dump_json()) == result
+    assert ClipResult.model_validate({**written, "status": "failed", "outputs": {}}).media is None

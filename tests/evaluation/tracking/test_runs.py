@@ -141,7 +141,7 @@ def test_a_run_gives_back_what_was_logged(finished, uri):
     suite, configuration, _, results, _ = finished
     run_id = tracking.log_configuration(*finished, uri=uri)
     for name in (run_id, f"{suite.name}/{configuration.name}"):
-        run = lookup.load_run(name, uri=uri)
+        run = lookup.load_tracked_run(name, uri=uri)
         assert (run.run_id, run.name, run.suite) == (run_id, configuration.name, suite.name)
         assert list(run.results) == results
         assert run.values == pytest.approx(aggregate_results(results).values)
@@ -163,7 +163,7 @@ def test_other_results_of_the_same_settings_are_another_run(finished, uri):
     measured = results[0].model_copy(update={"measurement": measurement(7)})
     second = tracking.log_configuration(suite, configuration, dataset, [measured, results[1]], folder, uri=uri)
     assert [run.run_id for run in lookup.find_runs(suite.name, uri=uri)] == [second, first]
-    assert lookup.load_run(f"{suite.name}/{configuration.name}", uri=uri).run_id == second
+    assert lookup.load_tracked_run(f"{suite.name}/{configuration.name}", uri=uri).run_id == second
 
 
 def test_what_a_killed_process_left_is_written_anew(finished, uri):
@@ -210,7 +210,7 @@ def test_an_unknown_run_is_told_with_the_nearest(finished, uri):
     suite, configuration, *_ = finished
     tracking.log_configuration(*finished, uri=uri)
     with pytest.raises(InputError, match=f"Did you mean '{suite.name}/{configuration.name}'"):
-        lookup.load_run(f"{suite.name}/{configuration.name}s", uri=uri)
+        lookup.load_tracked_run(f"{suite.name}/{configuration.name}s", uri=uri)
 
 
 def test_pictures_of_losses_and_of_quality_against_cost(finished, uri):
@@ -279,7 +279,7 @@ def test_settings_too_long_for_a_parameter(finished, uri):
         suite, replace(configuration, settings=settings), dataset, results, folder, uri=uri
     )
     assert connect(uri).get_run(run_id).data.params["tts.options.piper.prompt"].endswith("parameters.json)")
-    assert lookup.load_run(run_id, uri=uri).settings["tts"]["options"]["piper"]["prompt"] == long
+    assert lookup.load_tracked_run(run_id, uri=uri).settings["tts"]["options"]["piper"]["prompt"] == long
 
 
 def test_a_store_that_cannot_be_written():

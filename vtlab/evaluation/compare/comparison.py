@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, get_args
 
 from vtlab.errors import InputError, nearest
 from vtlab.evaluation.compare.listening import Listening, relate_votes
@@ -20,10 +20,11 @@ from vtlab.metrics import bootstrap
 from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled
 from vtlab.metrics.display import format_interval, format_p, format_value
-from vtlab.metrics.registry import find_metric, resolve_metrics, sort_metrics
+from vtlab.metrics.partition import list_units
+from vtlab.metrics.registry import choose_costs, choose_decisive, find_metric, resolve_metrics, sort_metrics
 from vtlab.metrics.text import library
-from vtlab.metrics.units import Over, list_units
-from vtlab.releases.policy import QUALITIES
+from vtlab.metrics.units import Over
+from vtlab.releases.evidence import Difference, Verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -31,37 +32,6 @@ if TYPE_CHECKING:
 FEW_SEGMENTS = 100  # simulated: of 40, 60 and 150 segments 6.7, 6.1 and 5.1 % show a difference where there is none
 FEW_CLIPS = 10  # a bootstrap over fewer is coarse
 SAME_LENGTH_S = 0.1  # sources that differ by more are not the same clip
-# the axes of quality against cost: the first of QUALITIES and of COSTS that every system has
-COSTS = ("rtf", "cpu_s", "wall_s")
-
-Verdict = Literal["better", "worse", "different", "no difference shown", "no interval"]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of a system against the baseline.
-
-    Attributes:
-        baseline: The baseline's value over the units that both have.
-        value: The system's value over the same units.
-        difference: `value` minus `baseline`.
-        low: Lower end of the 95 % interval of `difference`; `None` for extremes and below `bootstrap.MIN_UNITS` units.
-        high: Upper end.
-        p: Two-sided; `None` where there is no interval.
-        units: The number of segments or clips that both have.
-        over: Whether units are segments or clips.
-    """
-
-    metric: str
-    baseline: float
-    value: float
-    difference: float
-    low: float | None
-    high: float | None
-    p: float | None
-    units: int
-    over: Over
-    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -169,6 +139,7 @@ def compare_systems(
     """Compare every system with the baseline.
 
     Args:
+        systems: Two or more, each with a name of its own.
         baseline: The name of the baseline; the first system by default.
         metrics: Names of metrics, or groups as in a suite; all by default.
         votes: Of a listening test of the two systems, the first of which is its run a.
@@ -196,8 +167,8 @@ def compare_systems(
     shared = [clip for clip in first.clips if all(clip in other.clips for other in named)]
     over = [{clip: system.clips[clip] for clip in shared} for system in named]
     values = [aggregate(list(clips.values())).values if clips else {} for clips in over]
-    quality = first_shared([name for name in QUALITIES if metrics is None or name in wanted], values)
-    cost = first_shared(COSTS, values)
+    quality = find_shared(choose_decisive(wanted), values)
+    cost = find_shared(choose_costs(values[0]), values)
     best = pareto_set(values, quality, cost)
     scored = [
         Score(
@@ -261,7 +232,18 @@ def _pair(first: System, other: System, wanted: Sequence[str], samples: int, see
         elif all(name in values for values in extremes):
             before, after = (values[name] for values in extremes)
             differences.append(
-                Difference(name, before, after, after - before, None, None, None, len(clips), "clips", "no interval")
+                Difference(
+                    metric=name,
+                    baseline=before,
+                    value=after,
+                    difference=after - before,
+                    low=None,
+                    high=None,
+                    p=None,
+                    units=len(clips),
+                    over="clips",
+                    verdict="no interval",
+                )
             )
     # a reference without times brings stretches of speech along, which are no segments of it
     segments = [unit for unit in units["segments"][0] if unit.key in keys and unit.reference] or keys
@@ -320,7 +302,7 @@ def _same_source(one: Measurement, other: Measurement) -> bool:
     )
 
 
-def first_shared(names: Iterable[str], values: Sequence[Mapping[str, float]]) -> str | None:
+def find_shared(names: Iterable[str], values: Sequence[Mapping[str, float]]) -> str | None:
     """Return the first of `names` that all have a value of; `None` without one."""
     return next((name for name in names if all(name in one for one in values)), None)
 
@@ -352,17 +334,21 @@ def _notes(systems: Sequence[System], pairings: Sequence[Pairing]) -> list[str]:
             f"No interval: extremes (the fastest line, the worst clip), and what fewer than {bootstrap.MIN_UNITS} "
             "segments or clips have."
         )
-    segments = [one.units for p in pairings for one in p.differences if one.over == "segments" and one.p is not None]
-    if segments and min(segments) < FEW_SEGMENTS:
+    segments, clips = (_fewest_units(pairings, over) for over in get_args(Over))
+    if segments is not None and segments < FEW_SEGMENTS:
         notes.append(
-            f"With as few as {min(segments)} segments intervals are a bit too narrow: of 40, 7 % instead of 5 % show a "
+            f"With as few as {segments} segments intervals are a bit too narrow: of 40, 7 % instead of 5 % show a "
             "difference where there is none."
         )
-    if any(one.over == "clips" and one.p is not None for pairing in pairings for one in pairing.differences):
-        fewest = min(one.units for p in pairings for one in p.differences if one.over == "clips" and one.p is not None)
-        if fewest < FEW_CLIPS:
-            notes.append(f"Numbers of whole clips are drawn from {fewest} clips only: take their intervals with care.")
+    if clips is not None and clips < FEW_CLIPS:
+        notes.append(f"Numbers of whole clips are drawn from {clips} clips only: take their intervals with care.")
     return notes
+
+
+def _fewest_units(pairings: Sequence[Pairing], over: Over) -> int | None:
+    """Return the fewest segments or clips that a p rests on; `None` without any p."""
+    differences = (one for pairing in pairings for one in pairing.differences if one.over == over)
+    return min((one.units for one in differences if one.units is not None and one.p is not None), default=None)
 
 
 def _list_some(clips: Iterable[str], most: int = 4) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vtlab import plots
 from vtlab.evaluation.compare.comparison import ComparisonData, Pairing, pareto_set
-from vtlab.evaluation.suite.losses import LOSSES
+from vtlab.evaluation.suite.loss_definitions import LOSSES
 from vtlab.evaluation.sweep.losses import Loss
 from vtlab.metrics.display import format_interval, format_unit, format_value
 from vtlab.metrics.registry import find_metric

@@ -13,19 +13,19 @@ import numpy as np
 
 from vtlab.errors import InputError
 from vtlab.evaluation.compare.systems import System
-from vtlab.evaluation.compare.votes import SCALES, Vote, Which, current_votes, hash_results
+from vtlab.evaluation.compare.votes import SCALES, Ratings, Vote, Which, current_votes, hash_results
 from vtlab.metrics import bootstrap
 from vtlab.metrics.bootstrap import LEVEL, MIN_UNITS, SEED
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.registry import find_metric
-from vtlab.metrics.units import list_units
 
 RESAMPLES = 1000
 PERMUTATIONS = 9999  # of a rank correlation; up to seven pairs have fewer, and there all are taken
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A value with its 95 % interval."""
+class PreferredShare:
+    """The share of decided pairs in which a run is preferred, with its 95 % interval."""
 
     value: float
     low: float
@@ -42,6 +42,7 @@ class MeanRating:
 
     @property
     def spread(self) -> str:
+        """The interval in words; empty without one."""
         return "" if self.low is None or self.high is None else f" ({self.low:.2f} to {self.high:.2f})"
 
 
@@ -53,7 +54,7 @@ class ListeningOutcome:
     votes: int
     pairs: int
     undecided: int
-    preferred_a: Estimate | None
+    preferred_a: PreferredShare | None
     p: float | None
     ratings: dict[Which, dict[str, MeanRating]]
 
@@ -78,7 +79,7 @@ class Agreement:
 class Listening:
     """What listeners preferred, in sentences, and the metrics that agree with them, those that agree most first."""
 
-    said: tuple[str, ...]
+    sentences: tuple[str, ...]
     agreements: tuple[Agreement, ...]
 
 
@@ -140,10 +141,10 @@ def summarize_votes(votes: Sequence[Vote], seed: int = 0) -> ListeningOutcome:
     if decided:
         test = binomtest(for_a, decided)
         interval = test.proportion_ci(LEVEL, method="wilson")
-        preferred, p = Estimate(for_a / decided, float(interval.low), float(interval.high)), float(test.pvalue)
+        preferred, p = PreferredShare(for_a / decided, interval.low, interval.high), float(test.pvalue)
     draw = np.random.default_rng(seed)
     return ListeningOutcome(
-        listeners=len({made.listener for made in votes}),
+        listeners=len({vote.listener for vote in votes}),
         votes=len(votes),
         pairs=len(scores),
         undecided=len(scores) - decided,
@@ -156,8 +157,8 @@ def summarize_votes(votes: Sequence[Vote], seed: int = 0) -> ListeningOutcome:
 def preferences(votes: Iterable[Vote]) -> dict[str, float]:
     """Return the mean preference for run a by pair: of 1 (a), −1 (b) and 0 (same)."""
     given: dict[str, list[int]] = {}
-    for made in votes:
-        given.setdefault(made.pair, []).append({"a": 1, "b": -1, "same": 0}[made.preferred])
+    for vote in votes:
+        given.setdefault(vote.pair, []).append({"a": 1, "b": -1, "same": 0}[vote.preferred])
     return {pair: sum(values) / len(values) for pair, values in given.items()}
 
 
@@ -167,7 +168,9 @@ def correlation(votes: Iterable[Vote], better_a: Mapping[str, float], seed: int 
     p is two-sided, by permutation of the pairs: the t distribution is far off for few of them.
 
     Args:
+        votes: Of listeners, on both runs.
         better_a: How much better run a is by the metric, by pair.
+        seed: Seed of the permutations.
 
     Returns:
         Correlation and p; `None` below `MIN_UNITS` pairs, or where either has no differences.
@@ -221,7 +224,7 @@ def outcome_values(outcome: ListeningOutcome, run: Which) -> dict[str, float]:
     if outcome.preferred_a is not None and outcome.p is not None:
         ours = outcome.preferred_a
         if run == "b":
-            ours = Estimate(1 - ours.value, 1 - ours.high, 1 - ours.low)
+            ours = PreferredShare(1 - ours.value, 1 - ours.high, 1 - ours.low)
         values |= _named("listen_preferred", ours) | {"listen_p": outcome.p}
     for scale, rated in outcome.ratings[run].items():
         values |= _named(f"listen_{scale}", rated)
@@ -257,7 +260,7 @@ def count_noun(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _named(name: str, estimate: Estimate | MeanRating) -> dict[str, float]:
+def _named(name: str, estimate: PreferredShare | MeanRating) -> dict[str, float]:
     values = {name: estimate.value}
     if estimate.low is not None and estimate.high is not None:
         values |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
@@ -268,10 +271,10 @@ def _rated(votes: Sequence[Vote], run: Which, draw: np.random.Generator) -> dict
     found = {}
     for scale in SCALES:
         by_pair: dict[str, list[int]] = {}
-        for made in votes:
-            value = getattr(made.ratings.get(run), scale, None)
-            if value is not None:
-                by_pair.setdefault(made.pair, []).append(value)
+        for vote in votes:
+            rating = vote.ratings.get(run, Ratings()).given().get(scale)
+            if rating is not None:
+                by_pair.setdefault(vote.pair, []).append(rating)
         means = np.array([sum(values) / len(values) for values in by_pair.values()])
         if len(means) >= MIN_UNITS:
             samples = means[draw.integers(0, len(means), (RESAMPLES, len(means)))].mean(axis=1)

@@ -6,14 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from vtlab.errors import InputError
-from vtlab.evaluation.suite.losses import Gold
-from vtlab.evaluation.sweep.results import RESULT, ClipResult, gold_measurements, measurements
+from vtlab.evaluation.suite.loss_definitions import Gold
+from vtlab.evaluation.sweep.results import CLIP_RESULTS, RESULT, ClipResult, gold_measurements, measurements
 from vtlab.measurement.results import Measurement
-
-_RESULTS = TypeAdapter(list[ClipResult])
 
 
 @dataclass(frozen=True)
@@ -94,10 +92,10 @@ def _from_file(path: Path) -> System:
         measured = Measurement.model_validate_json(text)
     except ValidationError as error:
         try:
-            results = [ClipResult.model_validate_json(text)]
+            results: Iterable[ClipResult] = [ClipResult.model_validate_json(text)]
         except ValidationError:
             try:
-                results = _RESULTS.validate_json(text)
+                results = CLIP_RESULTS.validate_json(text)
             except ValidationError:
                 problem = error.errors()[0]
                 where = ".".join(map(str, problem["loc"])) or "its top"

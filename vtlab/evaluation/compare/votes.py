@@ -7,7 +7,6 @@ the results it is about: a run whose results were made again is listened to agai
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtlab.errors import InputError, UserError
 from vtlab.evaluation.sweep.results import load_results
-from vtlab.files import check_kind, locked
+from vtlab.files import check_kind, hash_text, locked
 from vtlab.metrics.rows import SegmentMeasure
 
 Which = Literal["a", "b"]
-SCALES = ("naturalness", "intelligibility", "sync")
 
 
 class Ratings(BaseModel):
@@ -34,6 +32,13 @@ class Ratings(BaseModel):
     naturalness: int | None = Field(None, ge=1, le=5)
     intelligibility: int | None = Field(None, ge=1, le=5)
     sync: int | None = Field(None, ge=1, le=5)
+
+    def given(self) -> dict[str, int]:
+        """Return the ratings that the listener gave, by scale."""
+        return self.model_dump(exclude_none=True)
+
+
+SCALES = tuple(Ratings.model_fields)
 
 
 class Vote(BaseModel):
@@ -51,6 +56,7 @@ class Vote(BaseModel):
 
     @property
     def clip(self) -> str:
+        """The name of the pair's clip."""
         return self.pair.rpartition(":")[0]
 
 
@@ -76,10 +82,12 @@ class Pair:
 
     @property
     def id(self) -> str:
+        """The pair's name in votes: `clip:segment`."""
         return f"{self.clip}:{self.segment}"
 
     @property
-    def of(self) -> str:
+    def results_hash(self) -> str:
+        """The hash of the two results; see `hash_results`."""
         return hash_results(self.a.key, self.b.key)
 
 
@@ -96,6 +104,7 @@ def find_spans(run: str | Path, folder: Path) -> dict[tuple[str, int], tuple[Spa
 
     Args:
         run: `suite/configuration` below `folder`, or the folder of its results.
+        folder: Holds the results of suites.
 
     Raises:
         InputError: `E_RUN`; no result with its dub is there.
@@ -104,7 +113,7 @@ def find_spans(run: str | Path, folder: Path) -> dict[tuple[str, int], tuple[Spa
     found: dict[tuple[str, int], tuple[Span, SegmentMeasure]] = {}
     for result in load_results(home.parent.parent, home.parent.name, home.name):
         clip = home / result.clip
-        output = result.dubbed
+        output = result.media
         if result.measurement is None or output is None or not (clip / output).is_file():
             continue
         for line in result.measurement.segments:
@@ -134,12 +143,12 @@ def find_pairs(run_a: str | Path, run_b: str | Path, folder: Path) -> list[Pair]
 
 def hash_results(key_a: str, key_b: str) -> str:
     """Return a short hash of two results' keys, the same in either order: what a vote is about."""
-    return hashlib.sha256("\n".join(sorted((key_a, key_b))).encode()).hexdigest()[:12]
+    return hash_text("\n".join(sorted((key_a, key_b))), 12)
 
 
-def current_votes(votes: Iterable[Vote], of: Mapping[str, str]) -> list[Vote]:
-    """Return the votes about the current results, whose hashes `of` has by clip."""
-    return [made for made in votes if made.clip in of and of[made.clip] == made.of]
+def current_votes(votes: Iterable[Vote], hashes: Mapping[str, str]) -> list[Vote]:
+    """Return the votes about the current results, whose hashes are given by clip; see `hash_results`."""
+    return [vote for vote in votes if vote.clip in hashes and hashes[vote.clip] == vote.of]
 
 
 def shuffle_pairs(pairs: Sequence[Pair], listener: str, seed: int = 0) -> list[Showing]:
@@ -169,7 +178,7 @@ def make_vote(
         left=showing.left,
         preferred="same" if choice == "same" else sides[choice],
         ratings=given,
-        of=showing.pair.of,
+        of=showing.pair.results_hash,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -215,18 +224,18 @@ def read_votes(file: Path) -> list[Vote]:
         if not line:
             continue
         try:
-            made = Vote.model_validate_json(line)
+            vote = Vote.model_validate_json(line)
         except ValidationError as error:
             if number == len(lines):  # no line break after it
                 continue
             raise InputError(
                 f"{file}, line {number}, is no vote: {error.errors()[0]['msg']}.", code="E_VOTES"
             ) from error
-        kept[made.listener, made.pair, made.of] = made
+        kept[vote.listener, vote.pair, vote.of] = vote
     return list(kept.values())
 
 
-def add_vote(file: Path, made: Vote) -> None:
+def add_vote(file: Path, vote: Vote) -> None:
     """Append a vote to the file under a lock, since several may listen at once.
 
     Raises:
@@ -240,6 +249,6 @@ def add_vote(file: Path, made: Vote) -> None:
             content = out.read()
             if not content.endswith(b"\n"):  # the last one was cut off by a crash
                 out.truncate(content.rfind(b"\n") + 1)
-            out.write(made.model_dump_json().encode() + b"\n")
+            out.write(vote.model_dump_json().encode() + b"\n")
     except OSError as error:
         raise UserError(f"The vote cannot be kept in {file}: {error.strerror}.", code="E_VOTES") from error

@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from vtlab.errors import InputError, LanguageError, nearest
 from vtlab.files import sha256_of
 from vtlab.languages import language_code
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -112,6 +112,11 @@ class Dataset:
         clips: The clips, in the manifest's order; each one's ``path`` is its file.
         digest: 12 hexadecimal digits that change with any reference or file.
         folder: Where the manifest lies.
+
+    Examples:
+        >>> import vtlab
+        >>> vtlab.load_dataset("people").clip("jfk_en").pair
+        'en-pt'
     """
 
     name: str
@@ -192,6 +197,9 @@ def load_dataset(folder_or_name: Path | str) -> Dataset:
     Args:
         folder_or_name: A folder with a ``manifest.jsonl``, or the name of one in ``datasets/`` of the working folder
             or among the bundled ones.
+
+    Returns:
+        The data set; `Dataset.to_frame()` is its table of segments.
 
     Raises:
         InputError: (``E_DATASET``) There is none, or a line of its manifest is wrong; the sentence names the line and

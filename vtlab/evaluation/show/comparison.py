@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtlab.evaluation.compare.comparison import ComparisonData
 from vtlab.evaluation.compare.figures import plot_differences, plot_losses, plot_trade
-from vtlab.evaluation.show.pages import draw, embed_page, render_page, write_page
+from vtlab.evaluation.show.pages import HtmlPage, draw, render_page
 from vtlab.evaluation.show.words import describe_method
 from vtlab.metrics.registry import sort_metrics
 
@@ -17,10 +16,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Comparison(ComparisonData):
+class Comparison(ComparisonData, HtmlPage):
     """A comparison of systems; a notebook shows it as its page.
 
     Its fields are those of `ComparisonData`.
+
+    Examples:
+        >>> import vtlab
+        >>> vtlab.compare("smoke/beam_size=1", "smoke/beam_size=5").write("comparison.html")
     """
 
     @property
@@ -40,10 +43,6 @@ class Comparison(ComparisonData):
             names=sort_metrics(name for system in self.systems for name in system.values),
         )
 
-    def write(self, file: str | Path) -> None:
-        """Write the page; raise `InputError` where the folder cannot take it."""
-        write_page(Path(file), self.page())
-
     def plot_differences(self) -> list[Figure]:
         """Draw each system's differences from the baseline."""
         figures = (plot_differences(pairing) for pairing in self.pairings)
@@ -56,6 +55,3 @@ class Comparison(ComparisonData):
     def plot_losses(self) -> Figure | None:
         """Draw the losses per stage; `None` without any."""
         return plot_losses(self.losses)
-
-    def _repr_html_(self) -> str:
-        return embed_page(self.page())

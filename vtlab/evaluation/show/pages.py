@@ -7,6 +7,7 @@ pictures scroll rather than shrink.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from functools import cache
 from html import escape
@@ -52,6 +53,21 @@ def write_page(file: Path, page: str) -> None:
         raise InputError(
             f"{file} cannot be written: {error.strerror}. Choose another file.", code="E_REPORT"
         ) from error
+
+
+class HtmlPage(ABC):
+    """Something that a notebook shows as its page, and that can be written to a file to mail."""
+
+    @abstractmethod
+    def page(self) -> str:
+        """Return the whole as one HTML page."""
+
+    def write(self, file: str | Path) -> None:
+        """Write the page; raise `InputError` where the folder cannot take it."""
+        write_page(Path(file), self.page())
+
+    def _repr_html_(self) -> str:
+        return embed_page(self.page())
 
 
 def draw(figure: Figure | None) -> Markup:

@@ -20,18 +20,18 @@ from vtlab.evaluation.compare.figures import plot_losses
 from vtlab.evaluation.compare.listening import describe_values
 from vtlab.evaluation.compare.sounds import FADE_S, decode_sound
 from vtlab.evaluation.compare.systems import System, from_results
-from vtlab.evaluation.show.pages import draw, embed_page, render_page, write_page
+from vtlab.evaluation.show.pages import HtmlPage, draw, render_page
 from vtlab.evaluation.show.worst import WorstSegment, worst_segments
 from vtlab.evaluation.sweep.losses import find_losses
 from vtlab.evaluation.sweep.results import RESULT, ClipResult, Corpus, add_counts, aggregate_results, read_result
-from vtlab.evaluation.tracking.lookup import load_run as load_tracked_run
+from vtlab.evaluation.tracking.lookup import load_tracked_run
 from vtlab.evaluation.tracking.systems import load_system
 from vtlab.languages import language_name
 from vtlab.media.snippets import data_url
 from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.display import describe, format_interval, format_target, format_unit, format_value, format_verdict
-from vtlab.metrics.registry import sort_headlines_first
+from vtlab.metrics.registry import choose_headlines, sort_headlines_first
 from vtlab.metrics.text import library
 from vtlab.record import Record
 from vtlab.releases.evidence import Gate
@@ -41,15 +41,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 RESULTS = Path("out/eval")  # where `vtlab eval` leaves results by default
-"""The metrics that tables begin with."""
-CLIP_METRICS = ("chrf", "asr_chrf", "wer", "sync_onset_mean_abs_ms", "sync_within_150ms", "speed_max", "rtf")
 AROUND_S = 0.3  # heard before and after a segment
 LONGEST_S = 12.0  # of a snippet
 SOUND_KBPS = 40
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(HtmlPage):
     """A configuration's results, or a measurement of any tool's dub; a notebook shows it as its page.
 
     Attributes:
@@ -62,6 +60,10 @@ class Run:
         media: Source and dub of each clip, where both files are there.
         listened: What listeners preferred, in sentences.
         run_id: Its id in MLflow.
+
+    Examples:
+        >>> import vtlab
+        >>> vtlab.load_run("smoke/beam_size=1").write("run.html")
     """
 
     system: System
@@ -115,14 +117,15 @@ class Run:
         frame: DataFrame = library("pandas").DataFrame(rows)
         return frame.set_index("metric") if rows else frame
 
-    def clips(self, metrics: Iterable[str] = CLIP_METRICS) -> DataFrame:
-        """Return a row per clip: its status, these metrics, and why it failed."""
+    def clips(self, metrics: Iterable[str] | None = None) -> DataFrame:
+        """Return a row per clip: its status, these metrics (by default the headlines), and why it failed."""
         import pandas as pd
 
         rows = []
         for result in self.results:
             got = {} if result.measurement is None else result.measurement.values
-            values = {name: format_value(name, got[name]) for name in metrics if name in got}
+            names = choose_headlines(got) if metrics is None else metrics
+            values = {name: format_value(name, got[name]) for name in names if name in got}
             rows.append({"clip": result.clip, "status": result.status, **values, "why": result.error or ""})
         return pd.DataFrame(rows).set_index("clip").fillna("") if rows else pd.DataFrame()
 
@@ -177,13 +180,6 @@ class Run:
             speeds=draw(self.plot_speeds()),
             lost=draw(self.plot_losses()),
         )
-
-    def write(self, file: str | Path) -> None:
-        """Write the page; raise `InputError` where the folder cannot take it."""
-        write_page(Path(file), self.page())
-
-    def _repr_html_(self) -> str:
-        return embed_page(self.page())
 
     def _absent(self) -> Counter[tuple[str, str]]:
         return Counter(reason for one in self.system.clips.values() for reason in one.absent.items())
@@ -303,9 +299,9 @@ def _find_media(folder: Path, system: System) -> dict[str, tuple[Path, Path]]:
     found = {}
     for result in _read_results(folder):
         record = _read_record(folder / result.clip, result)
-        if record is None or result.dubbed is None or result.clip not in system.clips:
+        if record is None or result.media is None or result.clip not in system.clips:
             continue
-        pair = (Path(record.source.file), folder / result.clip / result.dubbed)
+        pair = (Path(record.source.file), folder / result.clip / result.media)
         if all(file.is_file() for file in pair):
             found[result.clip] = pair
     return found

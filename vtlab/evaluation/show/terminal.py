@@ -13,28 +13,31 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vtlab.evaluation.compare.comparison import ComparisonData, Difference
+from vtlab.evaluation.compare.comparison import ComparisonData
 from vtlab.evaluation.compare.listening import Listening
 from vtlab.evaluation.show.words import describe_basis, describe_method, summarize_pairing
-from vtlab.evaluation.suite.losses import LOSSES
+from vtlab.evaluation.suite.loss_definitions import LOSSES
 from vtlab.evaluation.sweep.forecast import Forecast
 from vtlab.evaluation.sweep.results import ClipResult, StageCount, add_counts
 from vtlab.evaluation.sweep.run import Outcome, Sweep
 from vtlab.metrics.display import format_interval, format_p, format_unit, format_value
+from vtlab.metrics.registry import choose_costs, choose_headlines, sort_headlines_first
+from vtlab.releases.evidence import Difference
 
 PIPE_WIDTH = 160  # columns of a table that no terminal bounds
 STYLES = {"better": "green", "worse": "red", "different": "yellow", "no difference shown": "dim", "no interval": "dim"}
 # in the table of a sweep besides the gates' metrics, as far as they were measured and there is room
-SHOWN = ("wer", "chrf", "asr_chrf", "sync_within_150ms", "speech_overlap", "speed_p95", "voice_mos", "rtf")
 COLUMNS = 8
 
 
 def comparison_json(found: ComparisonData) -> str:
-    """Return a comparison as JSON."""
+    """Return a comparison as JSON, in which systems are called candidates and sentences `said`."""
     data = asdict(found)
     data["candidates"] = data.pop("systems")
     for loss in data["losses"]:
         loss["candidate"] = loss.pop("system")
+    if found.listened is not None:
+        data["listened"]["said"] = data["listened"].pop("sentences")
     return json.dumps(data, ensure_ascii=False, indent=1)
 
 
@@ -59,7 +62,7 @@ def print_comparison(found: ComparisonData) -> None:
         console.print()
     if found.listened is not None:
         console.print(Text("What listeners say, and which metrics agree with them", style="bold"))
-        for sentence in found.listened.said:
+        for sentence in found.listened.sentences:
             console.print(Text(sentence))
         if found.listened.agreements:
             console.print(_agreements(found.listened, console))
@@ -292,8 +295,8 @@ def _all_stages(done: Sweep) -> dict[str, StageCount]:
 
 def _columns(done: Sweep) -> list[str]:
     measured = {name for outcome in done.outcomes for name in outcome.corpus.values}
-    names = dict.fromkeys([*(name for name in SHOWN if name in measured), *done.suite.gates])
-    return list(names)[:COLUMNS]
+    names = dict.fromkeys([*done.suite.gates, *choose_costs(measured)[:1], *choose_headlines(measured)])
+    return sort_headlines_first(list(names)[:COLUMNS])
 
 
 def _statuses(outcome: Outcome) -> dict[str, int]:
@@ -317,6 +320,7 @@ def _gates(outcome: Outcome) -> str:
 
 
 def align_columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table whose columns are as wide as their widest cell."""
     table = [header, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

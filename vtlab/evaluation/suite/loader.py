@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from vtlab.engines import check_engines
 from vtlab.errors import EngineError, InputError, LanguageError, SettingsError, nearest
 from vtlab.evaluation.dataset.manifest import plain_message
-from vtlab.evaluation.suite.losses import LOSS_VALUES
+from vtlab.evaluation.suite.loss_definitions import LOSS_VALUES
 from vtlab.evaluation.suite.model import (
     ClipSelection,
     KeyPath,
@@ -39,6 +39,9 @@ def load_suite(path: Path | str) -> Suite:
     Args:
         path: The YAML file; `vtlab.evaluation.suite.model` describes its keys.
 
+    Returns:
+        The suite; `Suite.configurations()` lists what it tries.
+
     Raises:
         SettingsError: `E_SUITE`; names the file, the line and the change to make.
         InputError: `E_DATASET`; the data set is faulty, or has no such clip or tag.
@@ -61,7 +64,7 @@ def load_suite(path: Path | str) -> Suite:
     lines = _lines(text)
     if not isinstance(data, dict):
         raise _fault(f"{file} holds no mapping; write 'dataset:', 'matrix:', 'metrics:' at its top.")
-    where = _Where(file, lines)
+    where = _LineFinder(file, lines)
     _check_keys(data, where)
     try:
         suite = Suite.model_validate({"name": file.stem, **data})
@@ -78,7 +81,7 @@ def load_suite(path: Path | str) -> Suite:
 
 
 @dataclass(frozen=True)
-class _Where:
+class _LineFinder:
     """Line numbers of a file by key path."""
 
     file: Path
@@ -117,7 +120,7 @@ def _fault(sentence: str) -> SettingsError:
     return SettingsError(sentence, code="E_SUITE")
 
 
-def _check_keys(data: Mapping[Any, Any], where: _Where) -> None:
+def _check_keys(data: Mapping[Any, Any], where: _LineFinder) -> None:
     known = [field.alias or name for name, field in Suite.model_fields.items() if name != "file"]
     for key in data:
         if key not in known:
@@ -127,7 +130,7 @@ def _check_keys(data: Mapping[Any, Any], where: _Where) -> None:
         raise _fault(f"{where.file} names no data set; add 'dataset: spoken'.")
 
 
-def _explained(error: ValidationError, where: _Where) -> SettingsError:
+def _explained(error: ValidationError, where: _LineFinder) -> SettingsError:
     problem = error.errors()[0]  # one thing to mend at a time, with its line
     place = problem["loc"]
     name = ".".join(str(part) for part in place)
@@ -141,7 +144,7 @@ def _explained(error: ValidationError, where: _Where) -> SettingsError:
     return _fault(f"{where(place)}: {sentence}")
 
 
-def _check_names(suite: Suite, where: _Where) -> None:
+def _check_names(suite: Suite, where: _LineFinder) -> None:
     if not NAME.fullmatch(suite.name):
         raise _fault(f"{where(['name'])}: a suite's name names a folder: {suite.name!r} has other signs than - _ . =")
     if suite.matrix is not None and not suite.matrix:
@@ -169,7 +172,7 @@ def _check_names(suite: Suite, where: _Where) -> None:
         seen[name] = places
 
 
-def _check_metrics(suite: Suite, where: _Where) -> None:
+def _check_metrics(suite: Suite, where: _LineFinder) -> None:
     if suite.metrics is not None and not suite.metrics:
         raise _fault(f"{where(['metrics'])}: nothing is to be measured; name metrics or groups, or remove the key.")
     for number, word in enumerate(suite.metrics or ()):
@@ -192,7 +195,7 @@ def _check_metrics(suite: Suite, where: _Where) -> None:
             raise _fault(f"{where(place)}: {name} takes gold runs; add 'losses: true'.")
 
 
-def _check_clips(suite: Suite, where: _Where) -> None:
+def _check_clips(suite: Suite, where: _LineFinder) -> None:
     try:
         dataset = suite.load_dataset()
     except InputError as error:
@@ -220,7 +223,7 @@ def _check_clips(suite: Suite, where: _Where) -> None:
         )
 
 
-def _check_settings(suite: Suite, where: _Where) -> None:
+def _check_settings(suite: Suite, where: _LineFinder) -> None:
     try:
         base = suite.base_settings()
         _check_languages(base)
@@ -245,7 +248,7 @@ def _check_languages(data: Mapping[str, Any]) -> None:
             raise SettingsError(f"{key} is that of each clip; remove it.")
 
 
-def _named_in(error: Exception, places: Sequence[KeyPath], where: _Where) -> KeyPath:
+def _named_in(error: Exception, places: Sequence[KeyPath], where: _LineFinder) -> KeyPath:
     """Return the key path that the error names, among those a configuration is made of; else the first."""
     named = re.search(r"'([\w.:/-]+)'", str(error))
     last = named[1].rpartition(".")[2] if named else ""

@@ -33,7 +33,6 @@ environment changes nothing here, apart from the store's folder. ``loader`` read
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import re
@@ -47,7 +46,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from vtlab.errors import SettingsError, nearest
 from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, Dataset, load_dataset
-from vtlab.evaluation.suite.losses import LOSS_METRIC, LOSS_VALUES
+from vtlab.evaluation.suite.loss_definitions import LOSS_METRIC, LOSS_VALUES
+from vtlab.files import hash_text
 from vtlab.languages import language_code
 from vtlab.metrics.registry import GROUPS, expand_word
 from vtlab.releases.evidence import Gate
@@ -131,7 +131,13 @@ class Configuration:
 
 
 class Suite(_Part):
-    """A suite as its file has it; `file` is that file."""
+    """A suite as its file has it; `file` is that file.
+
+    Examples:
+        >>> import vtlab
+        >>> vtlab.load_suite("evals/smoke.yaml").configuration("beam_size=1").overrides
+        {'transcription': {'options': {'faster_whisper': {'beam_size': 1}}}}
+    """
 
     name: str = Field("", description="Names the suite's folder of results and its runs; by default the file's name.")
     about: str = Field("", description="A sentence for people: the question that the suite answers.")
@@ -216,7 +222,7 @@ class Suite(_Part):
     def digest(self) -> str:
         """Return 12 hexadecimal digits that identify the suite's content, whatever its path."""
         content = self.model_dump_json() + json.dumps(self.base_settings(), sort_keys=True, default=str)
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        return hash_text(content, 12)
 
     def base_settings(self) -> dict[str, Any]:
         """Return the settings that all configurations share, as nested plain data."""

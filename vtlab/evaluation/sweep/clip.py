@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,28 +24,19 @@ from vtlab.engines.choice.voices import choose_voices
 from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, UserError, VtlabError, redact, redacted_traceback
 from vtlab.evaluation.dataset import Clip, Dataset, clip_digest
-from vtlab.evaluation.suite.losses import Gold
+from vtlab.evaluation.suite.loss_definitions import Gold
 from vtlab.evaluation.suite.model import Configuration, Suite
 from vtlab.evaluation.sweep.results import ClipResult, clip_folder, read_result, stage_counts, write_result
 from vtlab.evaluation.sweep.timing import replace_costs, time_dub
-from vtlab.events import ignore
-from vtlab.files import atomic_write, sha256_of
+from vtlab.events import STAGES, ignore
+from vtlab.files import atomic_write, hash_json, hash_text, sha256_of
 from vtlab.metrics.registry import expand_word, is_metric, source_of
 from vtlab.outputs import Dub
 from vtlab.pipeline import dub
 from vtlab.record import Record
 from vtlab.run import memory_budget_mb
 from vtlab.settings import Settings, fingerprint
-from vtlab.stages import (
-    audio_extraction,
-    audio_sync,
-    initialization,
-    subtitle_generation,
-    transcription,
-    translation,
-    tts,
-    video_combination,
-)
+from vtlab.stages import initialization
 from vtlab.text.glossary import load_glossary
 
 if TYPE_CHECKING:
@@ -54,7 +46,9 @@ if TYPE_CHECKING:
 VERSION = 1  # of this module's work; rises when the same settings would give other results
 FAULT = "E_INTERNAL"
 PACKAGE = Path(__file__).parents[2]
-TIMED = frozenset(expand_word("cost"))
+COST_METRICS = frozenset(expand_word("cost"))
+KEPT_STAGES = tuple(stage for stage in STAGES if stage != "initialization")
+"""The stages whose results the store keeps."""
 Checkpoint = Callable[[], None]
 
 
@@ -91,6 +85,9 @@ def evaluate_clip(
     Errors become part of the result.
 
     Args:
+        suite: The suite, with the metrics wanted.
+        configuration: One of its configurations.
+        clip: The clip to dub.
         folder: Holds the results of suites, `<suite>/<configuration>/<clip>/`.
         dataset: The suite's data set, where it is loaded already.
         bench: Engines loaded for an earlier clip.
@@ -131,7 +128,7 @@ def failed_result(job: Job, configuration: Configuration, clip: Clip, key: str, 
 
 def result_key(job: Job, configuration: Configuration, clip: Clip) -> str:
     """Return a hash of all that a result depends on: what its dub does, the clip's reference, metrics, losses."""
-    return _hash(
+    return hash_json(
         {
             "dub": dub_key(configuration, clip),
             "measuring": hash_of_measuring_code(),
@@ -145,9 +142,7 @@ def result_key(job: Job, configuration: Configuration, clip: Clip) -> str:
 def dub_key(configuration: Configuration, clip: Clip) -> str:
     """Return a hash of all that a dub depends on: settings, weights, glossary, the clip's file, versions of code."""
     settings = configuration.for_clip(clip)
-    versions = [module.VERSION for module in (
-        audio_extraction, transcription, translation, tts, audio_sync, subtitle_generation, video_combination
-    )]  # fmt: skip
+    versions = [import_module(f"vtlab.stages.{stage}").VERSION for stage in KEPT_STAGES]
     depends = {
         "run": VERSION,
         "vtlab": __version__,
@@ -156,11 +151,7 @@ def dub_key(configuration: Configuration, clip: Clip) -> str:
         "engines": _hashes_of_engines(settings),
         "file": sha256_of(clip.path),
     }
-    return _hash(depends)
-
-
-def _hash(depends: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+    return hash_json(depends)
 
 
 def _hash_of_source(metric: str) -> str:
@@ -205,7 +196,7 @@ def _dub_and_measure(
     dub_clip = partial(_dub, clip, bench=bench, checkpoint=checkpoint)
     made = dub_clip(settings, home)
     record = made.record
-    if wanted & TIMED:
+    if wanted & COST_METRICS:
         record = replace_costs(record, time_dub(settings, clip.path, checkpoint))
     measurement = _measure(made, record, clip, wanted, bench)
     golds: dict[Gold, Measurement] = {}
@@ -220,7 +211,7 @@ def _dub_and_measure(
             checkpoint()
             again = dub_clip(gold, home / kind)
             records.append(again.record)
-            golds[kind] = _measure(again, again.record, clip, wanted - TIMED, bench)
+            golds[kind] = _measure(again, again.record, clip, wanted - COST_METRICS, bench)
     outputs = {kind: path.relative_to(home) for kind, path in made.files.items()}
     return ClipResult(
         **_origin(job, configuration, clip, key),
@@ -232,6 +223,7 @@ def _dub_and_measure(
         seconds=round(time.perf_counter() - began, 3),
         record=outputs.pop("record"),
         outputs=outputs,
+        media=made.media.relative_to(home),
     )
 
 
@@ -316,7 +308,7 @@ def _write_lines(job: Job, lines: list[dict[str, Any]]) -> Path:
     """Write the lines to a file named by their hash, so that configurations that hear the same share its results."""
     text = json.dumps(lines, ensure_ascii=False, indent=1)
     folder = (job.folder / job.suite.name / ".timings").resolve()
-    file = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    file = folder / f"{hash_text(text, 16)}.json"
     if not file.is_file():
         atomic_write(file, text)
     return file

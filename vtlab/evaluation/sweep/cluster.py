@@ -39,6 +39,8 @@ def run_on_ray(
 
     Args:
         address: `ray` starts a cluster on this machine; `ray://host:port` or `host:port` joins a running one.
+        job: What the tasks share.
+        tasks: The clips, each with its configurations.
         take: Takes each result as it is finished.
         report: Takes a sentence where a task failed.
 

@@ -17,14 +17,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from vtlab.evaluation.suite.model import Suite
+from vtlab.evaluation.sweep.clip import KEPT_STAGES
 from vtlab.evaluation.sweep.plan import Plan
 from vtlab.evaluation.sweep.results import RESULT, ClipResult, read_result
 from vtlab.files import sha256_of
 from vtlab.metrics.registry import expand_word
 from vtlab.record import Record
 
-STAGES = ("audio_extraction", "transcription", "translation", "tts", "audio_sync", "subtitle_generation",
-          "video_combination")  # fmt: skip
 NOTHING = "nothing"  # in place of a stage: everything comes from the store, only measuring is left
 
 # Seconds per second of a clip on two cores, for results that were never made here; see docs/explanation/speed.md.
@@ -103,7 +102,7 @@ def forecast_sweep(plan: Plan) -> Forecast:
             sum(one == stage for one, _ in distinct),
             sum(one == stage for one, _ in distinct & made),
         )
-        for stage in STAGES
+        for stage in KEPT_STAGES
     )
     return Forecast(plan, stages, expected, _basis(measured, len(expected), bool(_rates(own))))
 
@@ -126,7 +125,7 @@ def _keys(sha256: str, settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return each stage with a key of all that its result depends on: the clip's hash and the settings so far."""
     depends: list[Any] = [sha256, settings["source_language"], settings["target_language"]]
     keys = []
-    for stage in STAGES:
+    for stage in KEPT_STAGES:
         # a sweep keeps the speech track whatever its configurations say
         depends.append({key: value for key, value in settings.get(stage, {}).items() if key != "keep_speech_track"})
         keys.append((stage, json.dumps(depends, sort_keys=True)))
@@ -156,14 +155,14 @@ def _rates(results: Iterable[ClipResult]) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for result in results:
         if result.seconds is not None and result.measurement is not None:
-            computed = (stage for stage in STAGES if stage in result.stages and result.stages[stage].computed)
+            computed = (stage for stage in KEPT_STAGES if stage in result.stages and result.stages[stage].computed)
             found.setdefault(next(computed, NOTHING), []).append(result.seconds / result.measurement.seconds)
     return {stage: mean(rates) for stage, rates in found.items()}
 
 
 def _documented(first: str, suite: Suite) -> float:
     wanted = suite.wanted_metrics()
-    dub = 0.0 if first == NOTHING else DUB * SHARE_LEFT.get(first, 1.0 if first in STAGES[:2] else 0.05)
+    dub = 0.0 if first == NOTHING else DUB * SHARE_LEFT.get(first, 1.0 if first in KEPT_STAGES[:2] else 0.05)
     speech = RECOGNISE if wanted & set(expand_word("speech")) else 0.0
     alone = DUB if wanted & set(expand_word("cost")) else 0.0
     golds = GOLD_DUBS * (DUB + speech) if suite.losses else 0.0

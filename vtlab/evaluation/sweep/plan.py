@@ -52,6 +52,7 @@ def plan_sweep(suite: Suite, folder: Path, *, limit: int = 0, resume: bool = Tru
     """Return the plan of a sweep; nothing is written, dubbed or loaded but the data set.
 
     Args:
+        suite: The suite, checked.
         folder: Holds the results of suites.
         limit: The first clips only; 0 for all.
         resume: Keep results that are there, except those of clips that failed.

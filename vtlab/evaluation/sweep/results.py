@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from vtlab.evaluation.suite.losses import GOLD_BLEU, Gold
+from vtlab.evaluation.suite.loss_definitions import GOLD_BLEU, Gold
 from vtlab.evaluation.sweep.losses import find_losses
 from vtlab.events import STAGES
 from vtlab.files import atomic_write
@@ -60,12 +60,20 @@ class ClipResult(_Part):
     stages: dict[str, StageCount] = Field(default_factory=dict)
     seconds: float | None = Field(None, description="wall time of dubbing and measuring, as it was: much may be reused")
     outputs: dict[str, Path] = Field(default_factory=dict, description="files by kind, relative to the result's folder")
+    media: Path | None = Field(None, description="the dubbed video or sound, relative to the result's folder")
     record: Path | None = Field(None, description="the dub's record, relative to the result's folder")
 
-    @property
-    def dubbed(self) -> Path | None:
-        """The dubbed video, or the dubbed sound of a source without a picture."""
-        return self.outputs.get("video") or self.outputs.get("audio")
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_media(cls, data: Any) -> Any:
+        """Find `media` in a result of before it was kept; a dub has either of the two files."""
+        if not isinstance(data, dict) or "media" in data:
+            return data
+        files = [path for kind, path in data.get("outputs", {}).items() if kind in ("video", "audio")]
+        return {**data, "media": files[0]} if files else data
+
+
+CLIP_RESULTS = TypeAdapter(tuple[ClipResult, ...])
 
 
 @dataclass(frozen=True)

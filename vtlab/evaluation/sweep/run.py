@@ -59,7 +59,23 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A finished sweep; `made` counts the results made now, `found` those that were kept already."""
+    """A finished sweep.
+
+    Attributes:
+        suite: The suite.
+        dataset: Its data set.
+        clips: The clips it ran on.
+        outcomes: The results of each configuration.
+        made: The number of results made now.
+        found: The number of results that were kept already.
+        seconds: How long it took.
+
+    Examples:
+        >>> import vtlab
+        >>> sweep = vtlab.evaluate("evals/smoke.yaml", limit=1)
+        >>> [outcome.configuration.name for outcome in sweep.outcomes]
+        ['beam_size=1', 'beam_size=5']
+    """
 
     suite: Suite
     dataset: Dataset
@@ -110,6 +126,7 @@ def run_sweep(
     """Dub and measure every clip under every configuration, then log each configuration.
 
     Args:
+        suite: The suite, checked.
         folder: Holds the results of suites.
         workers: Does the tasks, in processes or on a cluster.
         on_result: Takes each new result, how many there are, how many there will be, and about how many seconds that

@@ -21,6 +21,8 @@ def time_dub(settings: Settings, video: Path, checkpoint: Callable[[], None]) ->
     """Dub `video` in a program of its own with an empty store, and return the record.
 
     Args:
+        settings: Those of the dub, languages among them.
+        video: The file to dub.
         checkpoint: Called every `POLL_S` seconds; what it raises ends the program.
 
     Raises:

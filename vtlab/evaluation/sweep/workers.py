@@ -44,6 +44,9 @@ def run_in_processes(
     Interrupted, it stops the processes at their next checkpoint and waits for them.
 
     Args:
+        jobs: The number of processes; no more are started than there are tasks.
+        job: What the tasks share.
+        tasks: The clips, each with its configurations.
         take: Takes each result as it is finished.
         report: Takes a sentence where a process died.
 

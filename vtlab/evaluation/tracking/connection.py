@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import logging
 import os
 import tempfile
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from vtlab.errors import UserError
 from vtlab.evaluation.tracking.probe import check_store
-from vtlab.files import locked
+from vtlab.files import hash_text, locked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -107,7 +106,7 @@ def lock_store(address: str) -> Iterator[None]:
     if file is not None:
         lock = file.with_name(f"{file.name}.lock")
     else:
-        lock = Path(tempfile.gettempdir()) / f"vtlab-{hashlib.sha256(address.encode()).hexdigest()[:12]}.lock"
+        lock = Path(tempfile.gettempdir()) / f"vtlab-{hash_text(address, 12)}.lock"
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         lock.touch()

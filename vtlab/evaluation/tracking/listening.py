@@ -14,7 +14,7 @@ from vtlab.evaluation.compare.listening import (
 )
 from vtlab.evaluation.compare.votes import Which, current_votes, find_pairs, read_votes
 from vtlab.evaluation.tracking.connection import tracking_uri
-from vtlab.evaluation.tracking.lookup import load_run
+from vtlab.evaluation.tracking.lookup import load_tracked_run
 from vtlab.evaluation.tracking.runs import add_values, attach
 
 
@@ -30,9 +30,9 @@ def close_test(run_a: str, run_b: str, results: Path, votes: Path) -> list[str]:
     Raises:
         InputError: There are no votes, or no such run in MLflow.
     """
-    of = {pair.clip: pair.of for pair in find_pairs(run_a, run_b, results)}
+    hashes = {pair.clip: pair.results_hash for pair in find_pairs(run_a, run_b, results)}
     given = read_votes(votes)
-    counted = current_votes(given, of)
+    counted = current_votes(given, hashes)
     outcome = summarize_votes(counted)
     logged = log_outcome(run_a, run_b, outcome, votes)
     earlier = [describe_earlier(len(given) - len(counted))] if len(counted) < len(given) else []
@@ -50,7 +50,7 @@ def log_outcome(run_a: str, run_b: str, outcome: ListeningOutcome, votes: Path) 
     named: list[tuple[Which, str, str]] = [("a", run_a, run_b), ("b", run_b, run_a)]
     logged = []
     for which, name, other in named:
-        run = load_run(name)
+        run = load_tracked_run(name)
         add_values(run.run_id, outcome_values(outcome, which), {"vtlab.listened_against": other})
         attach(run.run_id, [votes], "listening")
         logged.append(run.run_id)

@@ -9,20 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import TypeAdapter
 
 from vtlab.errors import InputError, nearest
-from vtlab.evaluation.sweep.results import ClipResult
+from vtlab.evaluation.sweep.results import CLIP_RESULTS, ClipResult
 from vtlab.evaluation.tracking.connection import connect, search_runs, tracking_uri, translate_errors
 from vtlab.metrics.registry import is_metric
-from vtlab.releases.evidence import Gate
+from vtlab.releases.evidence import GATES, Gate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-_RESULTS = TypeAdapter(tuple[ClipResult, ...])
-_GATES = TypeAdapter(dict[str, Gate])
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ def find_runs(suite: str | None = None, *, uri: str | None = None) -> list[Found
     return [_found(run) for run in _finished(connect(address), address, suite)]
 
 
-def load_run(run: str, *, uri: str | None = None) -> TrackedRun:
+def load_tracked_run(run: str, *, uri: str | None = None) -> TrackedRun:
     """Load a finished run, the newest one of that name.
 
     Args:
@@ -141,10 +137,10 @@ def _load(client: MlflowClient, address: str, run: Run) -> TrackedRun:
     return TrackedRun(
         **_facts(run),
         settings=yaml.safe_load(settings),
-        results=_RESULTS.validate_json(results),
+        results=CLIP_RESULTS.validate_json(results),
         values={name: value for name, value in run.data.metrics.items() if name.startswith("loss_") or is_metric(name)},
         intervals={name: (low, high) for name, (low, high) in intervals.items()},
-        gates=_GATES.validate_python(gates),
+        gates=GATES.validate_python(gates),
         engines={key.removeprefix("engine."): value for key, value in tags.items() if key.startswith("engine.")},
         weights={key.removeprefix("weights."): value for key, value in tags.items() if key.startswith("weights.")},
         dirty=tags.get("vtlab.dirty") == "true",

@@ -28,6 +28,9 @@ def execute_evaluation(
     """Execute `evaluate.ipynb` for a configuration, attach notebook and HTML to its run, and return the run's id.
 
     Args:
+        suite: The suite.
+        configuration: One of its configurations.
+        dataset: The suite's data set.
         folder: Holds the results of suites, and the notebook with them.
         limit: The first clips only; 0 for all.
         uri: The tracking store; see `tracking_uri`.

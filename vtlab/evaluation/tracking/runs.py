@@ -9,7 +9,6 @@ other settings, or measured once more) are another run.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import math
 import subprocess
@@ -33,6 +32,7 @@ from vtlab.evaluation.tracking.connection import (
     translate_errors,
 )
 from vtlab.evaluation.tracking.machine_load import Sample
+from vtlab.files import hash_json
 from vtlab.record import Record
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 # limits of MLflow (mlflow/utils/validation.py)
 PARAMETER_CHARS, TAG_CHARS = 6000, 8000
 PARAMETERS_PER_BATCH, METRICS_PER_BATCH = 100, 500
+KEY_DIGITS = 16  # of the hashes that runs are found by
 
 
 def log_configuration(
@@ -60,6 +61,10 @@ def log_configuration(
     Where the same results are in the store already, nothing is written.
 
     Args:
+        suite: The suite, which names the experiment.
+        configuration: One of its configurations.
+        dataset: The suite's data set.
+        results: The result of each clip.
         folder: Holds the results of suites, `<suite>/<configuration>/<clip>/`.
         uri: The tracking store; see `tracking_uri`.
         load: Samples of the machine's load, from `sample_load`.
@@ -142,6 +147,7 @@ def attach_trade(runs: Mapping[str, Sequence[ClipResult]], *, uri: str | None = 
 
     Args:
         runs: The results of each configuration, by its run's id.
+        uri: The tracking store; see `tracking_uri`.
     """
     with tempfile.TemporaryDirectory(prefix="vtlab-") as made:
         file = Path(made) / "pareto.png"
@@ -162,17 +168,19 @@ def add_values(
 
 def run_key(suite: Suite, configuration: Configuration, dataset: Dataset, clips: Iterable[str]) -> str:
     """Return a hash of suite, settings, data and clips, the same for every try of a configuration."""
-    return _hash(suite.name, configuration.name, configuration.fingerprint, dataset.digest, sorted(clips))
+    return hash_json(
+        [suite.name, configuration.name, configuration.fingerprint, dataset.digest, sorted(clips)], KEY_DIGITS
+    )
 
 
 def _content(results: Sequence[ClipResult]) -> str:
     """Return a hash of the results as read from their files, where 1 and 1.0 are the same number."""
     read = [ClipResult.model_validate_json(result.model_dump_json()) for result in results]
-    return _hash(sorted((result.model_dump(mode="json") for result in read), key=lambda one: str(one["clip"])))
+    return hash_json([sorted((result.model_dump(mode="json") for result in read), key=_clip_id)], KEY_DIGITS)
 
 
-def _hash(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+def _clip_id(result: dict[str, Any]) -> str:
+    return str(result["clip"])
 
 
 def _home(folder: Path, result: ClipResult) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from vtlab.errors import InputError, nearest
 from vtlab.evaluation.compare.systems import System, from_results, read_systems, shorten_names
 from vtlab.evaluation.tracking.connection import tracking_uri
-from vtlab.evaluation.tracking.lookup import find_runs, load_run
+from vtlab.evaluation.tracking.lookup import find_runs, load_tracked_run
 
 
 def load_systems(
@@ -24,6 +24,7 @@ def load_systems(
         runs: Systems, or names of runs, folders or files; see `load_system`.
         suite: The newest run of each configuration of this suite, too.
         baseline: A run among these, or one more.
+        uri: The tracking store; see `tracking_uri`.
 
     Raises:
         InputError: `E_RUN`; there is no such run.
@@ -50,13 +51,14 @@ def load_system(run: str | Path, *, uri: str | None = None) -> list[System]:
 
     Args:
         run: A file of `vtlab measure --json`; a folder of results, of a configuration or a suite; else a run in MLflow.
+        uri: The tracking store; see `tracking_uri`.
 
     Raises:
         InputError: `E_RUN`; names the nearest run.
     """
     if Path(run).exists():
         return read_systems(Path(run))
-    tracked = load_run(str(run), uri=uri)
+    tracked = load_tracked_run(str(run), uri=uri)
     return [from_results(f"{tracked.suite}/{tracked.name}", tracked.results)]
 
 

@@ -1,6 +1,6 @@
 """Can the numbers be trusted? Defects planted into good dubs, and which metric finds them.
 
-    PYTHONPATH=tests python tests/evaluation/planted_defects.py [--out FOLDER] [--clips a,b] [--readme FILE]
+    PYTHONPATH=tests python benchmarks/planted_defects.py [--out FOLDER] [--clips a,b] [--readme FILE]
 
 Dubs every Portuguese and English clip of up to a minute of ``datasets/spoken`` and ``datasets/people`` in several ways
 (``WAYS``), plants the ten defects of ``defects.py``, at each of their strengths, into the first of them, and measures
@@ -34,7 +34,7 @@ from vtlab.pipeline import dub
 from vtlab.record import Record
 from vtlab.settings import load_settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 LONGEST_S = 60.0  # longer clips only take longer
 
 REPLAYED = [
