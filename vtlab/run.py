@@ -212,22 +212,22 @@ class DubContext:
             for done, segment in enumerate(segments, 1):
                 self.checkpoint()
                 yield segment
-                self._done(segment, SegmentDone(stage, done, len(segments), True))
+                self._report_done(segment, SegmentDone(stage, done, len(segments), True))
         else:
             before = len(self.findings)
             encoded: list[dict[str, Any]] = []
             fingerprint = Fingerprint()
-            with closing(make(fingerprint.passed(source))) as made:
+            with closing(make(fingerprint.hash_each(source))) as made:
                 for segment in made:
                     self.checkpoint()
                     encoded.append(stored.encode(segment))
                     yield segment
-                    self._done(segment, SegmentDone(stage, len(encoded), self.segments, False))
+                    self._report_done(segment, SegmentDone(stage, len(encoded), self.segments, False))
             self._count(stage, len(encoded))
             stored.put(fingerprint, encoded, self.select_findings(stage, since=before))
         self.finish(stage)
 
-    def _done(self, segment: Segment | TranslatedSegment | SpokenSegment, event: SegmentDone) -> None:
+    def _report_done(self, segment: Segment | TranslatedSegment | SpokenSegment, event: SegmentDone) -> None:
         if isinstance(segment, SpokenSegment) and not segment.silent and self.first_spoken is None:
             self.first_spoken = time.perf_counter()
         self.on_segment(segment)
@@ -341,11 +341,11 @@ class DubContext:
         """Return the engine, from the pool or built when the first answer is missing from the store."""
         key, build = pool_entry(self.settings, choice, *pair)
 
-        def build_loudly() -> Any:
+        def build_and_log() -> Any:
             self.log(stage, f"loading {choice.name}{' ' + '-'.join(pair) if pair else ''}")
             return build()
 
-        return self.engine(stage, key, build_loudly)
+        return self.engine(stage, key, build_and_log)
 
     def engine(self, stage: str, key: tuple[str, ...], build: Callable[[], Any]) -> LazyEngine[Any]:
         """Return an engine of the pool, borrowed at its first use and given back when the stage is finished."""

@@ -76,7 +76,7 @@ class StoredSegments(Generic[Made]):
     def restore(self, kept: Data, source: Sequence[Item]) -> tuple[list[Made], list[Finding]] | None:
         """Return the segments and findings, or ``None`` where they were made of others or one is not whole."""
         fingerprint = Fingerprint()
-        items: list[Any] = list(fingerprint.passed(source)) or [None] * len(kept["lines"])
+        items: list[Any] = list(fingerprint.hash_each(source)) or [None] * len(kept["lines"])
         if kept.get("of") != fingerprint.hexdigest() or len(items) != len(kept["lines"]):
             return None
         segments: list[Made] = []
@@ -95,19 +95,19 @@ class StoredSegments(Generic[Made]):
 
 
 class Fingerprint:
-    """A hash of segments as they pass by."""
+    """A hash of a stream of segments."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def passed(self, segments: Iterable[Item]) -> Iterator[Item]:
-        """Yield the same segments."""
+    def hash_each(self, segments: Iterable[Item]) -> Iterator[Item]:
+        """Yield segments unchanged, each added to the hash."""
         for segment in segments:
             self._digest.update(json.dumps(asdict(segment), sort_keys=True).encode())  # type: ignore[call-overload]
             yield segment
 
     def hexdigest(self) -> str:
-        """Return the hash of those that passed so far."""
+        """Return the hash of the segments yielded so far."""
         return self._digest.hexdigest()
 
 
@@ -179,7 +179,7 @@ def spoken_segments(
         return SpokenSegment(source, audio=audio, **{name: value for name, value in data.items() if name != "sound"})
 
     def settled(segments: Sequence[Data]) -> bool:
-        """Whether no voice failed that may be back tomorrow."""
+        """Return whether no voice failed that may work again later."""
         first = voices[0][0].name
         return all(segment["failed"] is None and segment["engine"] in (None, first) for segment in segments)
 

@@ -16,8 +16,8 @@ from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import SCALES, Ratings, Vote, Which, current_votes, hash_results
 from vtlab.metrics import bootstrap
 from vtlab.metrics.bootstrap import LEVEL, MIN_UNITS, SEED
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.registry import find_metric
-from vtlab.metrics.units import list_units
 
 RESAMPLES = 1000
 PERMUTATIONS = 9999  # of a rank correlation; up to seven pairs have fewer, and there all are taken
