@@ -16,6 +16,7 @@ import vtlab
 from vtlab import __main__, pipeline
 from vtlab.audio import silence
 from vtlab.cli import app, dub, terminal
+from vtlab.cli.terminal import STOPPING
 from vtlab.errors import Cancelled, InputError, SettingsError
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
@@ -84,6 +85,31 @@ def test_help_imports_nothing_heavy() -> None:
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"rich", "numpy", "pydantic_core", "yaml", "av", "faster_whisper", "torch", "scipy", "huggingface_hub"}
     assert heavy & set(modules) <= {"pydantic_core"}  # typer may bring that one along
+
+
+@pytest.mark.parametrize("place", ["__del__", "callback"])
+def test_an_interruption_that_python_drops_is_raised_again(place: str) -> None:
+    """Libraries have destructors and callbacks of weak references, in which no exception leaves."""
+    code = f"""
+import signal, sys, time, weakref
+from vtlab.cli import terminal
+signal.signal(signal.SIGINT, terminal.stop)
+sys.unraisablehook = terminal.raise_again
+class Thing:
+    def __del__(self):
+        if {place == "__del__"}:
+            signal.raise_signal(signal.SIGINT)
+thing = Thing()
+watched = weakref.ref(thing, lambda _: {place == "callback"} and signal.raise_signal(signal.SIGINT))
+try:
+    del thing
+    time.sleep(60)
+    print("dropped")
+except KeyboardInterrupt:
+    print("stopped", terminal.stopped.is_set())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "stopped True\n", STOPPING.decode())
 
 
 def test_version(run: Run) -> None:

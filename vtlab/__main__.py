@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from vtlab.cli import app
-from vtlab.cli.terminal import FAULT_EXIT, STOPPED_EXIT, debugging, stop, stopped
+from vtlab.cli.terminal import FAULT_EXIT, STOPPED_EXIT, debugging, raise_again, stop, stopped
 from vtlab.errors import OutputError, VtlabError, redact, redact_output, redacted_traceback
 
 PIPE_EXIT = 141  # as a shell has it for a program that SIGPIPE ends
@@ -24,6 +24,7 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    sys.unraisablehook = raise_again
     _open_standard_streams()
     redact_output()
     code = _run()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -115,6 +118,30 @@ def test_a_failed_notebook_stays_and_its_cell_is_named(raised, kind, told, tmp_p
     said = [output.get("text") for cell in nbformat.read(out, 4).cells for output in cell.get("outputs", [])]
     assert "before\n" in said and "after\n" not in said
     assert out.with_suffix(".html").is_file()
+
+
+def test_interrupted_it_ends_with_its_kernel_and_without_jupyters_tracebacks(tmp_path):
+    began = tmp_path / "began"
+    notebook = a_notebook(
+        tmp_path,
+        "name = ''  # any",
+        f"import os, pathlib, time; pathlib.Path({str(began)!r}).write_text(f'{{os.getpid()}} ')\ntime.sleep(600)",
+    )
+    code = (
+        "import pathlib, sys; from vtlab.evaluation.sweep import notebooks\n"
+        "try: notebooks.execute(sys.argv[1], {}, pathlib.Path(sys.argv[2]))\n"
+        "except KeyboardInterrupt: sys.exit(130)"
+    )
+    words = [sys.executable, "-c", code, notebook, tmp_path / "out.ipynb"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    while not (began.exists() and began.read_text()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (130, "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(began.read_text()), 0)
 
 
 @pytest.mark.parametrize("notebook", COMMITTED, ids=lambda file: file.stem)

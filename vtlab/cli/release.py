@@ -42,9 +42,9 @@ def promote(
     """Put a run's configuration into production: a release, which servers pick up by themselves.
 
     It must keep the gates of its suite and be better than the release in force, on the same clips and by more than
-    chance; else what speaks against it is told and nothing changes (exit code 3). What decides is the first of the
-    gates' metrics in this order: asr_chrf, asr_bleu, chrf, bleu, wer, sync_within_150ms, sync_onset_mean_abs_ms. The
-    tracking store gets the release as a version of the registered model vtlab-dub.
+    chance; else what speaks against it is told and nothing changes (exit code 3). What decides is --by, else the first
+    of the gates on the translation and its timing, in the order in which a table of the run shows them. The tracking
+    store gets the release as a version of the registered model vtlab-dub.
     """
     from vtlab.evaluation import promotion
     from vtlab.releases.policy import PromotionError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,7 @@ USER_EXIT = 2  # the user must fix something
 GATE_EXIT = 3  # a gate failed, or the dub is degraded
 STOPPED_EXIT = 130
 STDERR = 2
+AGAIN_S = 0.01  # until an interruption that was dropped is raised again: the callback that dropped it is over
 STOPPING = b"vtlab: Stopping; again to stop at once.\n"
 
 stopped = threading.Event()  # set by Ctrl-C and SIGTERM; threads other than the main one see it at their checkpoint
@@ -36,6 +38,22 @@ def stop(number: int, frame: FrameType | None) -> None:
     # a model that computes is let finish its call; written straight, since print may be what was interrupted
     os.write(STDERR, STOPPING)
     stopped.set()
+    raise KeyboardInterrupt
+
+
+def raise_again(dropped_error: sys.UnraisableHookArgs) -> None:
+    """Interrupt the command again where Python dropped `KeyboardInterrupt`, raised in a destructor or a weak reference.
+
+    This is `sys.unraisablehook`.
+    """
+    if issubclass(dropped_error.exc_type, KeyboardInterrupt):
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+    else:
+        sys.__unraisablehook__(dropped_error)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

@@ -17,8 +17,8 @@ from vtlab.evaluation.compare.votes import SCALES, Ratings, Vote, Which, current
 from vtlab.metrics import bootstrap
 from vtlab.metrics.bootstrap import LEVEL, MIN_UNITS, SEED
 from vtlab.metrics.display import format_number, format_p, format_share
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.registry import find_metric
-from vtlab.metrics.units import list_units
 
 RESAMPLES = 1000
 PERMUTATIONS = 9999  # of a rank correlation; up to seven pairs have fewer, and there all are taken

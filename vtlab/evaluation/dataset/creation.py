@@ -19,7 +19,7 @@ from vtlab.evaluation.dataset.manifest import LENGTH_TOLERANCE_S, MANIFEST, Clip
 from vtlab.evaluation.dataset.transcripts import Cue, join, read_transcript, trim
 from vtlab.files import atomic_write, atomic_writer, copy, locked
 from vtlab.languages import language_code
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 
 CLIPS = "clips"
 LINGERS_S = 2.0  # a last cue may stay this much longer than the clip; then it is cut

@@ -16,7 +16,7 @@ from vtlab.evaluation.dataset.manifest import (
     dataset_folder,
     read_manifest,
 )
-from vtlab.metrics.material import REFERENCE, TIMED_TRANSLATION, TRANSLATION
+from vtlab.metrics.needs import REFERENCE, TIMED_TRANSLATION, TRANSLATION
 
 # what a metric may need of a clip's reference, by the part without which it is not there
 LOST_NEEDS = {

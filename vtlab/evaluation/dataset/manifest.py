@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from vtlab.errors import InputError, LanguageError, nearest
 from vtlab.files import sha256_of
 from vtlab.languages import language_code
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 
 if TYPE_CHECKING:
     from pandas import DataFrame

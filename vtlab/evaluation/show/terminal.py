@@ -21,12 +21,12 @@ from vtlab.evaluation.sweep.forecast import Forecast
 from vtlab.evaluation.sweep.results import ClipResult, StageCount, add_counts
 from vtlab.evaluation.sweep.run import Outcome, Sweep
 from vtlab.metrics.display import format_interval, format_number, format_p, format_unit, format_value
+from vtlab.metrics.registry import choose_costs, choose_headlines, sort_headlines_first
 from vtlab.releases.evidence import Difference
 
 PIPE_WIDTH = 160  # columns of a table that no terminal bounds
 STYLES = {"better": "green", "worse": "red", "different": "yellow", "no difference shown": "dim", "no interval": "dim"}
 # in the table of a sweep besides the gates' metrics, as far as they were measured and there is room
-SHOWN = ("wer", "chrf", "asr_chrf", "sync_within_150ms", "speech_overlap", "speed_p95", "voice_mos", "rtf")
 COLUMNS = 8
 
 
@@ -295,8 +295,8 @@ def _all_stages(done: Sweep) -> dict[str, StageCount]:
 
 def _columns(done: Sweep) -> list[str]:
     measured = {name for outcome in done.outcomes for name in outcome.corpus.values}
-    names = dict.fromkeys([*(name for name in SHOWN if name in measured), *done.suite.gates])
-    return list(names)[:COLUMNS]
+    names = dict.fromkeys([*done.suite.gates, *choose_costs(measured)[:1], *choose_headlines(measured)])
+    return sort_headlines_first(list(names)[:COLUMNS])
 
 
 def _statuses(outcome: Outcome) -> dict[str, int]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from vtlab import plots
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.display import format_number, format_share, format_value
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.registry import METRICS
-from vtlab.metrics.units import Unit, list_units
+from vtlab.metrics.units import Unit
 
 MOST = 10
 LATE_MS = plots.ONSET_MS

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 VERSION = 1  # of this module's work; rises when the same settings would give other results
 FAULT = "E_INTERNAL"
 PACKAGE = Path(__file__).parents[2]
-TIMED = frozenset(expand_word("cost"))
+COST_METRICS = frozenset(expand_word("cost"))
 KEPT_STAGES = tuple(stage for stage in STAGES if stage != "initialization")
 """The stages whose results the store keeps."""
 Checkpoint = Callable[[], None]
@@ -196,7 +196,7 @@ def _dub_and_measure(
     dub_clip = partial(_dub, clip, bench=bench, checkpoint=checkpoint)
     dubbed = dub_clip(settings, home)
     record = dubbed.record
-    if wanted & TIMED:
+    if wanted & COST_METRICS:
         record = replace_costs(record, time_dub(settings, clip.path, checkpoint))
     measurement = _measure(dubbed, record, clip, wanted, bench)
     golds: dict[Gold, Measurement] = {}
@@ -211,7 +211,7 @@ def _dub_and_measure(
             checkpoint()
             again = dub_clip(gold, home / kind)
             records.append(again.record)
-            golds[kind] = _measure(again, again.record, clip, wanted - TIMED, bench)
+            golds[kind] = _measure(again, again.record, clip, wanted - COST_METRICS, bench)
     outputs = {kind: path.relative_to(home) for kind, path in dubbed.files.items()}
     return ClipResult(
         **_origin(job, configuration, clip, key),

@@ -14,7 +14,9 @@ import sys
 import sysconfig
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from vtlab import errors
 from vtlab.errors import InputError, SettingsError, UserError, VtlabError, nearest, redact
 
 if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
     from papermill.exceptions import PapermillExecutionError
 
 
@@ -30,6 +33,7 @@ TAG = "parameters"
 FOLDERS = (Path(__file__).parents[3] / "notebooks", Path(sysconfig.get_path("data")) / "share" / "vtlab" / "notebooks")
 ARROW = re.compile(r"^-+> \d+ (.*)$", re.MULTILINE)  # IPython's mark of the failing line
 HANGS_S = 600  # a kernel that is silent for so long is dead; papermill's 60 s and 4 s are short on a busy machine
+KILL_EVERY_S = 0.2  # a kernel that starts meanwhile is killed, too
 SHOWN_CHARS = 80  # of the failing line, in the message
 
 
@@ -107,15 +111,20 @@ def execute(
     try:
         with tempfile.TemporaryDirectory(prefix="vtlab-") as sockets, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            papermill.execute_notebook(
-                _path(file),
-                _path(out),
-                given,
-                kernel_name="python3",
-                progress_bar=False,
-                start_timeout=HANGS_S,
-                iopub_timeout=HANGS_S,
-                kernel_manager_class=_kernel(sockets, environment or {}),
+            kernels: list[AsyncKernelManager] = []
+            _run_interruptibly(
+                partial(
+                    papermill.execute_notebook,
+                    _path(file),
+                    _path(out),
+                    given,
+                    kernel_name="python3",
+                    progress_bar=False,
+                    start_timeout=HANGS_S,
+                    iopub_timeout=HANGS_S,
+                    kernel_manager_class=_kernel(sockets, environment or {}, kernels),
+                ),
+                kernels,
             )
     except PapermillExecutionError as error:
         write_html(out)
@@ -125,6 +134,25 @@ def execute(
             out.write_text(redact(out.read_text(encoding="utf-8")), encoding="utf-8")
     write_html(out)
     return out
+
+
+def _run_interruptibly(run: Callable[[], object], kernels: Sequence[AsyncKernelManager]) -> None:
+    """Run in a thread, and kill the kernels when this one is interrupted.
+
+    Ctrl-C in the midst of jupyter's own code may be lost there, or end in its tracebacks.
+    """
+    with ThreadPoolExecutor(1) as executor:
+        running = executor.submit(run)
+        try:
+            running.result()
+        except KeyboardInterrupt:
+            logging.getLogger("papermill").setLevel(logging.CRITICAL)  # which would say that the kernel died
+            while not running.done():
+                for kernel in kernels:
+                    if kernel.has_kernel:
+                        kernel.provisioner.process.kill()
+                wait([running], KILL_EVERY_S)
+            raise
 
 
 def write_html(notebook: Path) -> Path:
@@ -199,10 +227,10 @@ def _plain(value: Any) -> Any:
     raise _fault(f"A parameter cannot be a {type(value).__name__}; give text, numbers, lists or mappings.")
 
 
-def _kernel(sockets: str, environment: Mapping[str, str]) -> type:
+def _kernel(sockets: str, environment: Mapping[str, str], made: list[AsyncKernelManager]) -> type:
     """Return a kernel manager for this very interpreter: an installed kernel may be another environment's.
 
-    It talks over files in the folder `sockets`: another process may take a port in between.
+    It talks over files in the folder `sockets`: another process may take a port in between. It adds itself to `made`.
     """
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
@@ -210,6 +238,7 @@ def _kernel(sockets: str, environment: Mapping[str, str]) -> type:
     class ThisInterpreter(AsyncKernelManager):  # type: ignore[misc]  # not read by mypy, see pyproject.toml
         def __init__(self, **given: Any) -> None:
             super().__init__(**given, transport="ipc", ip=f"{sockets}/kernel")
+            made.append(self)
 
         @property
         def kernel_spec(self) -> KernelSpec:
