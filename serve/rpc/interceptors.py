@@ -31,6 +31,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
     """Ends a call with `UNAUTHENTICATED` that carries none of the tokens; health may be asked without one."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
+        """Accept each of these tokens."""
         self._tokens = [token.encode() for token in tokens]
 
     async def intercept_service(self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails) -> Any:

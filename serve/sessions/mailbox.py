@@ -18,10 +18,12 @@ class Mailbox:
     """
 
     def __init__(self) -> None:
+        """Make an empty mailbox."""
         self._pending: deque[tuple[State, int]] = deque()
         self._filled = asyncio.Event()
 
     def __len__(self) -> int:
+        """Return the number of states that wait."""
         return len(self._pending)
 
     def put(self, state: State, logged: int) -> None:

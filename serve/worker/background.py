@@ -21,6 +21,7 @@ class BackgroundTask:
     """
 
     def __init__(self, name: str, checkpoint: Checkpoint) -> None:
+        """Prepare a thread of that name, whose work the checkpoint may end."""
         self.problem: str | None = None
         self._name, self._checkpoint = name, checkpoint
         self._thread: threading.Thread | None = None

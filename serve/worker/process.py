@@ -60,6 +60,7 @@ class Control:
     """Pauses, resumes and cancels the job under way."""
 
     def __init__(self) -> None:
+        """Begin without an order."""
         self._going = threading.Event()
         self._going.set()
         self._cancelled = threading.Event()
@@ -112,6 +113,7 @@ class WorkerProcess:
     # What a job needs is imported when one comes: it takes seconds, in which orders must be read.
 
     def __init__(self, connection: socket.socket) -> None:
+        """Prepare a worker for the server at the other end of the connection."""
         self._connection = connection
         self._sending = threading.Lock()
         self._jobs: queue.Queue[Job] = queue.Queue()

@@ -48,6 +48,7 @@ class QualityMeter:
     """Collects placed segments, and measures their sound in a thread during the rest of the dub."""
 
     def __init__(self, source: Path, settings: Settings, checkpoint: Checkpoint) -> None:
+        """Prepare to measure a dub of `source` with these settings."""
         self._source, self._settings, self._checkpoint = source, settings, checkpoint
         self._segments: list[PlacedSegment] = []
         self._values: dict[str, float] = {}
