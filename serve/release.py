@@ -25,7 +25,7 @@ BURNED = {"burn_subtitles": True, "soft_subtitles": False}
 
 
 class ActiveRelease:
-    """The release in force, or the packaged default before the first one.
+    """Find the release in force, or the packaged default before the first one.
 
     It is called for each session, so a promotion or a rollback counts from the next session on. A release that turns
     out to be damaged, names an engine or an option that is not here, or whose weights are not those it was evaluated

@@ -22,7 +22,7 @@ from vtlab.events import Event, Found, StageFinished, StageStarted
 
 
 class Telemetry:
-    """The spans of sessions under way."""
+    """Keep the spans of sessions under way, and export them."""
 
     def __init__(self) -> None:
         """Connect to the collector that the variables of OpenTelemetry name."""

@@ -9,7 +9,7 @@ from serve.sessions.session import Session
 
 
 class Queue:
-    """Sessions in the order in which they get a worker; a paused one keeps its place and is passed by."""
+    """Hold sessions in the order in which they get a worker; a paused one keeps its place and is passed by."""
 
     def __init__(self) -> None:
         """Make an empty queue."""

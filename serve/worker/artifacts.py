@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Names the artifacts of one session."""
+    """Name the artifacts of one session."""
 
     folder: Path
     session_id: str

@@ -14,7 +14,7 @@ Checkpoint = Callable[[], None]
 
 
 class BackgroundTask:
-    """One piece of work in a thread of its own.
+    """Do one piece of work in a thread of its own.
 
     Attributes:
         problem: What went wrong in it, for people; `None` where nothing did.

@@ -57,7 +57,7 @@ LATER = "Try again later, or tell its operator."
 
 
 class Control:
-    """Pauses, resumes and cancels the job under way."""
+    """Pause, resume and cancel the job under way."""
 
     def __init__(self) -> None:
         """Begin without an order."""
@@ -108,7 +108,7 @@ def signal_ffmpeg(number: signal.Signals) -> None:
 
 
 class WorkerProcess:
-    """Reads orders in a thread, and works on jobs in the main thread."""
+    """Read orders in a thread, and work on jobs in the main thread."""
 
     # What a job needs is imported when one comes: it takes seconds, in which orders must be read.
 
