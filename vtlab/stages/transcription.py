@@ -662,8 +662,10 @@ class _Cutter:
         return start, max(end, start + 0.1)
 
     def _edge(self, word: Word, at: float, edges: Sequence[float]) -> float:
-        """Return the edge nearest to ``at``: of the speech around the word if at most ``WORD_OFF_S`` away, or another
-        within ``snap_s``; else ``at`` itself."""
+        """Return the edge of speech nearest to ``at``, or ``at`` itself.
+
+        An edge of the speech around the word counts up to ``WORD_OFF_S`` away, another one up to ``snap_s``.
+        """
         middle = (word.start + word.end) / 2
         around = [edge for part, edge in zip(self._speech, edges, strict=True) if part.start <= middle <= part.end]
         near = [edge for edge in around if abs(edge - at) <= WORD_OFF_S]
