@@ -54,6 +54,35 @@ class MixReport:
     true_peak_dbtp: float | None
 
 
+@dataclass(frozen=True)
+class Mix:
+    """The sound of the dub as a file, the speech alone where it is asked for, and what was measured on the mix."""
+
+    file: Path
+    speech_track: Path | None
+    loudness_lufs: float | None
+    true_peak_dbtp: float | None
+
+
+def write_mix(
+    extraction: media.Extraction,
+    placed: Sequence[PlacedSegment],
+    speech: Sequence[Interval],
+    sync: AudioSyncSettings,
+    settings: VideoCombinationSettings,
+    work: Path,
+    checkpoint: Callable[[], None] = lambda: None,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
+) -> Mix:
+    """Write the mix into the folder ``work``, and the speech alone where ``sync`` asks for it; see ``mix``."""
+    file, track = work / "mix.m4a", None
+    report = mix(extraction, placed, speech, sync, settings, file, work, checkpoint, on_finding)
+    if sync.keep_speech_track:
+        rate = extraction.stream.rate
+        track = media.write_flac(speech_track(placed, rate, extraction.duration_s), rate, work / "speech.flac")
+    return Mix(file, track, report.loudness_lufs, report.true_peak_dbtp)
+
+
 def mix(
     extraction: media.Extraction,
     placed: Sequence[PlacedSegment],

@@ -11,6 +11,8 @@ from vtlab.audio import Audio
 from vtlab.engines import Engine
 from vtlab.segments import Interval, Word
 
+VERSION = 1  # of answers, for the store's keys; rises when an engine of this kind answers otherwise
+
 ENGINES = {
     "faster_whisper": "vtlab.engines.transcription.faster_whisper:FasterWhisper",
     "reference": "vtlab.engines.transcription.reference:Reference",

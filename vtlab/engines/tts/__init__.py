@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Literal, Protocol
 from vtlab.audio import Audio
 from vtlab.engines import Engine
 
+VERSION = 2  # of answers, for the store's keys; rises when an engine of this kind answers otherwise
+
 ENGINES = {
     "piper": "vtlab.engines.tts.piper:Piper",
     "kokoro": "vtlab.engines.tts.kokoro:Kokoro",

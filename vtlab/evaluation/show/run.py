@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
@@ -28,6 +27,7 @@ from vtlab.evaluation.sweep.results import RESULT, ClipResult, Corpus, add_count
 from vtlab.evaluation.tracking.lookup import load_tracked_run
 from vtlab.evaluation.tracking.systems import load_system
 from vtlab.languages import language_name
+from vtlab.media.snippets import data_url
 from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.display import describe, format_interval, format_target, format_unit, format_value, format_verdict
@@ -318,4 +318,4 @@ def _snippet(audio: Audio, start: float, end: float) -> str:
     with tempfile.TemporaryDirectory(prefix="vtlab-") as folder:
         out = Path(folder) / "sound.m4a"
         media.write_aac([piece.samples.astype(np.float32)[:, None]], piece.rate, 1, SOUND_KBPS, out)
-        return "data:audio/mp4;base64," + base64.b64encode(out.read_bytes()).decode()
+        return data_url(out.read_bytes(), "audio/mp4")
