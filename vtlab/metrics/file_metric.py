@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileMetric(Metric):
-    """A metric that is measured on a clip's files, and kept in the clip's ``values``.
+    """Measure a metric on a clip's files, and keep it in the clip's ``values``.
 
     Attributes:
         measure: The value, or ``None``, and how it was computed.

@@ -116,7 +116,7 @@ class Metric(ABC):
 
 @dataclass(frozen=True)
 class SumMetric(Metric):
-    """A metric that is a function of sums.
+    """Compute a metric that is a function of sums.
 
     Attributes:
         counts: A unit's row of numbers; ``None`` where the metric does not apply to it.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PercentileMetric(Metric):
-    """A percentile of all values that the units bring, between the closest ranks (Hyndman and Fan 1996, type 7).
+    """Compute a percentile of all values that the units have, between the closest ranks (Hyndman and Fan 1996, type 7).
 
     Attributes:
         unit_values: A unit's values; ``None`` where the metric does not apply to it.
@@ -33,12 +33,12 @@ class PercentileMetric(Metric):
         return 0 < self.percent < 100
 
     def read(self, units: Sequence[Unit]) -> tuple[Numbers, NDArray[np.bool_]]:
-        brought = [self.unit_values(unit) for unit in units]
-        most = max((len(values) for values in brought if values is not None), default=0)
+        known_values = [self.unit_values(unit) for unit in units]
+        most = max((len(values) for values in known_values if values is not None), default=0)
         rows = np.full((len(units), most), np.nan)
-        for row, values in zip(rows, brought, strict=True):
+        for row, values in zip(rows, known_values, strict=True):
             row[: len(values or ())] = values or ()
-        return rows, np.array([values is not None for values in brought], dtype=bool)
+        return rows, np.array([values is not None for values in known_values], dtype=bool)
 
     def values(self, rows: Numbers, draws: Numbers) -> Numbers:
         owner, place = np.nonzero(~np.isnan(rows))

@@ -16,10 +16,10 @@ class _Part(BaseModel):
 
 
 class SegmentMeasure(_Part):
-    """A line of the reference; without one, a stretch of speech in the source.
+    """A segment of the reference; without one, a stretch of speech in the source.
 
-    A reference without times gives two kinds of rows: its lines (texts, no times), then the stretches of speech of the
-    source (times, no texts).
+    A reference without times gives two kinds of rows: its segments (texts, no times), then the stretches of speech
+    of the source (times, no texts).
     """
 
     index: int
@@ -39,7 +39,7 @@ class SegmentMeasure(_Part):
 
 
 class DubSegment(_Part):
-    """A line as the dubbing tool made it; without its record, a stretch of speech in the dub."""
+    """A segment as the dubbing tool made it; without its record, a stretch of speech in the dub."""
 
     id: int
     source_start: float
