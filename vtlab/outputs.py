@@ -20,14 +20,13 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab import resources
 from vtlab.errors import InputError, ResourceError
-from vtlab.files import atomic_write, locked, sha256_of, sync
+from vtlab.files import atomic_write, hash_text, locked, sha256_of, sync
 from vtlab.languages import LANGUAGES, language_name
 from vtlab.media import SubtitleTrack
 from vtlab.media.snippets import data_url
@@ -161,7 +160,7 @@ class Dub:
     def _repr_html_(self) -> str:
         """Return what a notebook shows: source and dub to play, the time line, and the findings."""
         record = self.record
-        name = f"dub-{sha256(str(self.record_file).encode()).hexdigest()[:8]}"
+        name = f"dub-{hash_text(str(self.record_file), 8)}"
         players = _player(self.source, f"{name}-source", record.source_language)
         players += _player(self.media, f"{name}-dub", record.target_language)
         worst_first = sorted(record.findings, key=lambda finding: SEVERITIES.index(finding.severity))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from vtlab.engines.choice.translators import Leg, choose_translators
 from vtlab.engines.choice.voices import Cast, choose_voices
 from vtlab.engines.pool import EnginePool
 from vtlab.engines.transcription import TranscriptionEngine
-from vtlab.errors import InputError
+from vtlab.errors import name_file
 from vtlab.events import Listener, progress_shown
 from vtlab.languages import language_code
 from vtlab.outputs import Destination, Dub, FinishedFiles, publish, work_folder
@@ -236,7 +236,7 @@ def _transcribe(
     depends = transcript_depends(settings, source.name, listeners)
 
     def open_transcript() -> dict[str, Any]:
-        with _name_file(video):
+        with name_file(video):
             speech = transcription.find_speech(source.speech, voice_activity, section.voice_activity)
         language, confidence = settings.source_language, None
         if language is None:
@@ -250,7 +250,7 @@ def _transcribe(
     speech = tuple(Interval(start, end) for start, end in opening["speech"])
 
     def recognise(_: Iterable[None]) -> Generator[Segment, None, None]:
-        with _name_file(video):
+        with name_file(video):
             yield from transcription.transcribe(
                 source.speech, speech, engine, section, opening["language"], context.report
             )
@@ -258,15 +258,6 @@ def _transcribe(
     stored = transcribed_segments(context.store, depends)
     segments = context.stored_segments("transcription", stored, (), recognise)
     return _Transcript(opening["language"], opening["confidence"], speech, stored, segments)
-
-
-@contextmanager
-def _name_file(video: Path) -> Iterator[None]:
-    """Re-raise an ``InputError`` of a stage, which knows no files, with the file's name."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{video}: {error}", code=error.code) from error
 
 
 # ---------------------------------------------------------------- stages 4 and 5: translation and speech

@@ -27,7 +27,12 @@ def format_value(name: str, value: float | None, signed: bool = False) -> str:
     if value is None:
         return ABSENT
     metric = _metric(name)
-    decimals = _decimals("0-100" if metric is None else metric.unit, value)
+    return format_number(value, "0-100" if metric is None else metric.unit, signed)
+
+
+def format_number(value: float, unit: str, signed: bool = False) -> str:
+    """Return a number, without its unit, with the decimals that metrics of that unit have."""
+    decimals = _decimals(unit, value)
     rounded = round(value, decimals) + 0.0  # no minus zero
     sign = "+" if signed else ""
     if rounded == 0 and abs(value) > NEGLIGIBLE:  # an interval ends on one side of 0 or the other
@@ -57,6 +62,11 @@ def format_target(name: str) -> str:
     if low is None or high is None:
         return f"≥ {low:g}" if low is not None else f"≤ {high:g}"
     return f"{low:g} … {high:g}" if low != high else f"{low:g}"
+
+
+def format_share(share: float) -> str:
+    """Return a share of things that are counted, such as pairs, in percent: ``67%``."""
+    return f"{share:.0%}"
 
 
 def format_p(p: float | None) -> str:

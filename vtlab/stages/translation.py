@@ -1,4 +1,4 @@
-"""Translation: one whole sentence at a time, nothing lost, nothing said twice.
+"""Translation: one whole sentence at a time, nothing lost, nothing repeated.
 
 Each segment becomes one ``TranslatedSegment``, in order and as soon as possible. Segments that cut one sentence in
 two are translated together and the translation is cut again; segments of several sentences are translated sentence by
@@ -47,7 +47,7 @@ from vtlab.text.shortening import shorten
 STAGE = "translation"
 VERSION = 1
 
-MAX_JOINED_SEGMENTS = 3  # more of them cut again no longer fall where they were said
+MAX_JOINED_SEGMENTS = 3  # more of them cut again no longer fall where they were spoken
 MAX_JOINED_WORDS = 60
 BATCH_SENTENCES = 16  # translated in one call where all segments are there already
 BRIEF_WORDS = 2  # a text so short is embroidered by models trained on sentences

@@ -1,4 +1,4 @@
-"""Markup of subtitles and transcripts: notes, tags, stage directions and emoji, none of which is said."""
+"""Markup of subtitles and transcripts: notes, tags, stage directions and emoji, none of which is spoken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transcription: what is said, word by word, with times."""
+"""Transcription: the words of speech, with their times."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Synthesizer(Protocol):
     @property
     @abstractmethod
     def max_chars(self) -> int:
-        """Length above which a text is split at sentences before it gets here."""
+        """Length above which a text is split at sentences before the engine gets it."""
         ...
 
     @property

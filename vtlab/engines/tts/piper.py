@@ -75,7 +75,7 @@ class PiperOptions(Section):
 
 @dataclass(frozen=True)
 class VoiceFile:
-    """A Piper voice on disk: its model, the description beside the model, and where it was found, in words."""
+    """A Piper voice on disk: its model, the description beside the model, and the place where it was found."""
 
     onnx: Path
     config: Path

@@ -213,8 +213,8 @@ def load_run(run: str | Path, results: str | Path = RESULTS, *, uri: str | None 
     Examples:
         >>> import vtlab
         >>> run = vtlab.load_run("smoke/beam_size=1")
-        >>> run.to_frame().loc["completeness", "value"]
-        '1.000'
+        >>> float(run.to_frame().loc["completeness", "value"])
+        1.0
     """
     path = Path(run)
     if not path.exists():
