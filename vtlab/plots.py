@@ -486,7 +486,7 @@ def _text(
 
 @cache
 def _fonts() -> tuple[str, ...]:
-    """matplotlib's own font, then one of those with Chinese, Japanese and Korean letters that is installed."""
+    """Matplotlib's own font, then one of those with Chinese, Japanese and Korean letters that is installed."""
     from matplotlib.font_manager import get_font_names
 
     here = set(get_font_names())
