@@ -7,8 +7,8 @@ import re
 import sys
 
 import vtlab
-from vtlab.metrics.material import RECORD, REFERENCE
 from vtlab.metrics.metric import SumMetric
+from vtlab.metrics.needs import RECORD, REFERENCE
 from vtlab.metrics.units import Unit
 
 

@@ -34,8 +34,8 @@ def _(ListeningTest, Path, VtlabError, mo, read_arguments):
         # Which is better?
 
         You hear two dubs of {test.size}. Play both to the end, then say which is better, or that there is no
-        difference, and give marks from 1 to 5 (best) where you have an opinion. You may stop at any time: under the same
-        name you go on where you were.
+        difference, and give marks from 1 to 5 (best) where you have an opinion. You may stop at any time: under the
+        same name you go on where you were.
         """
     )
     return (test,)

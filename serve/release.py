@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from serve.sessions.options import Configuration
-from vtlab.errors import SettingsError, UserError
+from vtlab.engines import check_engines
+from vtlab.errors import EngineError, SettingsError, UserError
 from vtlab.releases import store
 from vtlab.releases.store import Release
 from vtlab.settings import ENVIRONMENT_PREFIX, NOT_SETTINGS, Settings, fingerprint, load_settings
@@ -24,10 +25,11 @@ BURNED = {"burn_subtitles": True, "soft_subtitles": False}
 
 
 class ActiveRelease:
-    """The release in force, or the packaged default before the first one.
+    """Find the release in force, or the packaged default before the first one.
 
     It is called for each session, so a promotion or a rollback counts from the next session on. A release that turns
-    out to be damaged, or whose weights are not those it was evaluated with, is logged and does not replace a good one.
+    out to be damaged, names an engine or an option that is not here, or whose weights are not those it was evaluated
+    with, is logged and does not replace a good one.
 
     Attributes:
         release: The release in force; `None` where something else is served.
@@ -80,15 +82,31 @@ class ActiveRelease:
         self.configuration = self._packaged_or_chosen()
         if self._chosen is None and (release := store.current(folder)) is not None:
             self._take(release, measured=self._check(release))
+        self._fault = _find_fault(self.configuration)
+        if self._fault is not None:
+            log.error(
+                "%s", self._fault, extra={"event": "release", "release": self.configuration.name, "code": "E_ENGINE"}
+            )
 
     def __call__(self) -> Configuration:
-        """Return what a new session runs; looks for a new release first."""
-        if self._chosen is not None:
-            return self.configuration
+        """Return what a new session runs; look for a new release first.
+
+        Raises:
+            EngineError: What is served names an engine or an option that is not here.
+        """
+        if self._chosen is None:
+            self._look_for_release()
+        if self._fault is not None:
+            raise EngineError(self._fault)
+        return self.configuration
+
+    def _look_for_release(self) -> None:
         try:
             release = store.current(self._folder)
             if release is not None and release is not self.release:
+                check_engines(release.settings)
                 self._take(release, measured=self._check(release))
+                self._fault = None
                 log.info(
                     "Now in force: %s", self.figures(), extra={"event": "release", "release": self.configuration.name}
                 )
@@ -106,14 +124,14 @@ class ActiveRelease:
                     self.configuration.name,
                     extra={"event": "release", "code": error.code},
                 )
-        return self.configuration
 
     def figures(self) -> str:
         """Return what is served and what was measured of it, in a few sentences."""
         settings = self.configuration.settings
+        fault = "" if self._fault is None else f" {self._fault}"
         if self.release is None:
             name = f"{self.configuration.name}, settings {fingerprint(settings)}"
-            return f"{name}. No evaluation stands for it; 'vtlab promote' puts one in force that has one."
+            return f"{name}. No evaluation stands for it; 'vtlab promote' puts one in force that has one.{fault}"
         evidence = self.release.evidence
         values = [
             f"{metric} {value:.4g}{_interval(evidence.intervals.get(metric))}"
@@ -132,7 +150,7 @@ class ActiveRelease:
             sentences.append(f"Measured on {pairs}: {', '.join(values)}.")
         if not settings.video_combination.burn_subtitles:
             sentences.append("No subtitles are burned in, so the gateway's page shows none over the dub.")
-        return " ".join(sentences)
+        return " ".join(sentences) + fault
 
     def _packaged_or_chosen(self) -> Configuration:
         if self._chosen is not None:
@@ -164,6 +182,15 @@ class ActiveRelease:
             raise SettingsError(f"{sentences} Or serve release {release.number} all the same with --unmeasured.")
         log.warning("%s", sentences, extra={"event": "release", "release": f"release {release.number}"})
         return False
+
+
+def _find_fault(configuration: Configuration) -> str | None:
+    """Return why no session can run the configuration here; `None` where nothing speaks against it."""
+    try:
+        check_engines(configuration.settings)
+    except UserError as error:
+        return f"{error} No session can run {configuration.name} until this is mended; all are refused."
+    return None
 
 
 def _interval(interval: tuple[float, float] | None) -> str:

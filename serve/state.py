@@ -143,7 +143,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """Distinguishes a file at a path from another one there later.
+    """Tell a file at a path from another one there later.
 
     A hash of the content would be surer, but takes minutes for a file of 100 GB while a user waits. Where a file system
     gives the same file another number or time, it is dubbed anew: that costs time, never a wrong dub.

@@ -26,8 +26,8 @@ from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.sweep.results import ClipResult
 from vtlab.evaluation.sweep.run import Sweep, run_sweep
 from vtlab.evaluation.sweep.workers import run_in_processes
+from vtlab.metrics.file_metric import FileMetric
 from vtlab.metrics.material import Material
-from vtlab.metrics.metric import FileMetric
 from vtlab.metrics.registry import expand_word
 from vtlab.segments import Interval
 

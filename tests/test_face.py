@@ -31,7 +31,7 @@ EXAMPLES_IN_ORDER = (
     "promote",
     "rollback",
 )
-CLASSES_WITH_EXAMPLES = ("Comparison", "Run", "Sweep", "Suite", "Release", "Dataset")
+CLASSES_WITH_EXAMPLES = ("Dub", "Settings", "Comparison", "Run", "Sweep", "Suite", "Release", "Dataset")
 HEAVY = ("numpy", "pydantic", "av", "yaml", "vtlab.settings", "vtlab.pipeline")
 
 

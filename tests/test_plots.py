@@ -32,7 +32,7 @@ from vtlab.segments import Interval
 CASES = Path(__file__).parent / "cases"
 
 
-def test_drift_draws_each_line_where_and_as_late_as_it_is() -> None:
+def test_drift_draws_each_segment_where_and_as_late_as_it_is() -> None:
     rows = (
         SegmentMeasure(index=0, start=1.0, end=2.0, onset_ms=40.0, offset_ms=-20.0),
         SegmentMeasure(index=1, start=3.0, end=4.0, onset_ms=-180.0, offset_ms=10.0),
@@ -48,7 +48,7 @@ def test_drift_draws_each_line_where_and_as_late_as_it_is() -> None:
         (1.0, 40.0, "o", BLUE), (2.0, -20.0, "o", GREY), (3.0, -180.0, "o", RED), (4.0, 10.0, "o", GREY),
         (5.0, 0.0, "x", RED),
     }  # fmt: skip
-    assert [text.get_text() for text in axes.texts] == ["line 1: -180 ms"]
+    assert [text.get_text() for text in axes.texts] == ["segment 1: -180 ms"]
 
 
 def test_drift_shows_the_clips_that_drift_most_and_says_so() -> None:
@@ -104,9 +104,9 @@ def test_pareto_joins_the_best_and_names_all() -> None:
 
 
 def test_losses_have_a_panel_per_stage_and_a_bar_per_configuration() -> None:
-    estimates = [Estimate(s, g, v, v - 1, v + 1) for s, v in (("ears", 4.0), ("voice", -2.0)) for g in ("x", "y")]
+    estimates = [Estimate(s, g, v, v - 1, v + 1) for s, v in (("recogniser", 4.0), ("voice", -2.0)) for g in ("x", "y")]
     figure = plots.losses(estimates)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["ears", "voice"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["recogniser", "voice"]
     assert [[patch.get_width() for patch in axes.patches] for axes in figure.axes] == [[4.0, 4.0], [-2.0, -2.0]]
 
 
@@ -149,7 +149,7 @@ def test_waveform_marks_speech() -> None:
         assert edges == [(0.25, 0.75), (1.0, 1.5)]
     outline = sound.get_paths()[0].vertices
     assert outline[outline[:, 1].argmax()] == pytest.approx((0.5, 0.9), abs=0.002)
-    assert "2 stretches, 1.0 s of 2.0 s" in _headline(figure)
+    assert "2 spans, 1.0 s of 2.0 s" in _headline(figure)
     plots.waveform([], 16000, 0.0, [])  # nothing at all is drawable
 
 
@@ -176,7 +176,7 @@ def test_placements_and_speeds() -> None:
         (1.0, 2.0, SHADE), (1.1, 2.0, BLUE), (5.0, 2.0, SHADE), (5.1, 2.0, RED),
     ]  # fmt: skip
     (axes,) = plots.speeds(record).axes
-    assert {text.get_text() for text in axes.texts} == {"line 0: 1.00", "line 1: 1.40"}
+    assert {text.get_text() for text in axes.texts} == {"segment 0: 1.00", "segment 1: 1.40"}
     wider = record.model_copy(update={"settings": {"audio_sync": {"preferred_max_speed": 1.2, "max_speed": 1.5}}})
     (axes,) = plots.placements(wider).axes
     assert to_hex(axes.patches[-1].get_facecolor()) == ORANGE  # within the limits that it was made with
@@ -218,7 +218,7 @@ def test_subtitle_frame(tmp_path: Path) -> None:
 
 def test_an_svg_takes_the_pages_colour_and_needs_nothing_from_outside() -> None:
     picture = plots.svg(plots.drift({"clip": measurement(1)}))
-    assert picture.startswith('<svg role="img" aria-label="Drift per line')
+    assert picture.startswith('<svg role="img" aria-label="Drift per segment')
     assert 'style="--least: 800px"' in picture  # letters of 9 points, 720 points wide
     assert "currentColor" in picture and plots.INK not in picture
     assert not re.findall(r'(?:href|src)="(?!#)', picture)

@@ -28,6 +28,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 from urllib.parse import unquote
 
 HIDDEN = "***"
@@ -179,6 +180,15 @@ class InputError(UserError):
     """
 
     code = "E_INPUT"
+
+
+@contextmanager
+def name_file(file: Path) -> Iterator[None]:
+    """Put a file's name before the message of an ``InputError`` raised in the block by code that knows no files."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{file}: {error}", code=error.code) from error
 
 
 class SettingsError(UserError):

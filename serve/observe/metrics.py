@@ -45,9 +45,10 @@ class Gauges:
 
 
 class Metrics:
-    """The counters of one server, in a registry of their own."""
+    """Keep the counters of one server, in a registry of their own."""
 
     def __init__(self) -> None:
+        """Make the counters, all at 0."""
         self.registry = CollectorRegistry()
 
         def counter(name: str, means: str, *labels: str) -> Counter:

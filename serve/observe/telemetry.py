@@ -22,9 +22,10 @@ from vtlab.events import Event, Found, StageFinished, StageStarted
 
 
 class Telemetry:
-    """The spans of sessions under way."""
+    """Keep the spans of sessions under way, and export them."""
 
     def __init__(self) -> None:
+        """Connect to the collector that the variables of OpenTelemetry name."""
         name = os.environ.get("OTEL_SERVICE_NAME") or "vtlab"
         resource = Resource.create({SERVICE_NAME: name, SERVICE_VERSION: __version__})
         self._provider = TracerProvider(resource=resource)

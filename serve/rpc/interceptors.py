@@ -28,9 +28,10 @@ Continuation = Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHand
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Ends a call with `UNAUTHENTICATED` that carries none of the tokens; health may be asked without one."""
+    """End a call with `UNAUTHENTICATED` that carries none of the tokens; health may be asked without one."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
+        """Accept each of these tokens."""
         self._tokens = [token.encode() for token in tokens]
 
     async def intercept_service(self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails) -> Any:
@@ -52,7 +53,7 @@ async def _unauthenticated(request: Any, context: ServicerContext[Any, Any]) -> 
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Ends a call with `INVALID_ARGUMENT` where its request is refused, and with `INTERNAL` at a fault of the server.
+    """End a call with `INVALID_ARGUMENT` where its request is refused, and with `INTERNAL` at a fault of the server.
 
     Nothing of the machine is in the answer. gRPC by itself answers both with `UNKNOWN` and the text of the exception.
     """

@@ -15,7 +15,7 @@ DISK_GONE = "The server cannot write to its disk. Try again in about 5 minutes, 
 
 @dataclass(frozen=True)
 class Admission:
-    """Takes sessions while the machine can bear them."""
+    """Take sessions while the machine can bear them."""
 
     folders: Folders
     limits: Limits

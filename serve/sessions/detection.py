@@ -19,7 +19,7 @@ DETECTION_S = 50.0  # the gateway waits for 60 s
 
 
 class LanguageDetector:
-    """Detects languages, one file at a time; others wait. Used from one event loop."""
+    """Detect languages, one file at a time; others wait. Used from one event loop."""
 
     def __init__(self, worker: Worker, folder: Path, configuration: Callable[[], Awaitable[Configuration]]) -> None:
         """Prepare a detector with a `worker` of its own; work under way goes to `folder`."""

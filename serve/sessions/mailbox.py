@@ -11,17 +11,19 @@ PENDING = 32  # states that wait for a follower, the most
 
 
 class Mailbox:
-    """States for one follower in the order in which they were drawn, so that none comes after a newer one.
+    """Hold states for one follower in the order in which they were drawn, so that none comes after a newer one.
 
     A follower that does not read costs a bounded amount of memory: where too many states wait, those go first that the
     next one replaces without the loss of a stage or a status. The newest always stays.
     """
 
     def __init__(self) -> None:
+        """Make an empty mailbox."""
         self._pending: deque[tuple[State, int]] = deque()
         self._filled = asyncio.Event()
 
     def __len__(self) -> int:
+        """Return the number of states that wait."""
         return len(self._pending)
 
     def put(self, state: State, logged: int) -> None:

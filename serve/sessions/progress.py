@@ -52,7 +52,7 @@ TITLES = {
 
 @dataclass
 class ProgressTracker:
-    """The stages of one dub. Every `now` is in seconds of a clock that stands still while the session is paused.
+    """Follow the stages of one dub. Every `now` is in seconds of a clock that stands still while the session is paused.
 
     Attributes:
         speeds: Seconds that a stage took other sessions for each second of video, by stage.

@@ -9,15 +9,18 @@ from serve.sessions.session import Session
 
 
 class Queue:
-    """Sessions in the order in which they get a worker; a paused one keeps its place and is passed by."""
+    """Hold sessions in the order in which they get a worker; a paused one keeps its place and is passed by."""
 
     def __init__(self) -> None:
+        """Make an empty queue."""
         self._sessions: list[Session] = []
 
     def __contains__(self, session: Session) -> bool:
+        """Return whether the session waits."""
         return session in self._sessions
 
     def __iter__(self) -> Iterator[Session]:
+        """Yield a copy of the queue, the next session first."""
         return iter(list(self._sessions))
 
     @property

@@ -126,7 +126,7 @@ class Row:
 
 
 class Registry:
-    """The sessions in a file, which one process has open at a time."""
+    """Keep the sessions in a file, which one process has open at a time."""
 
     def __init__(self, file: Path) -> None:
         """Open the registry; one of an earlier version is brought up to date.

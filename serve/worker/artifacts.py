@@ -7,7 +7,6 @@ leaves no short one.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Names the artifacts of one session."""
+    """Name the artifacts of one session."""
 
     folder: Path
     session_id: str
@@ -72,15 +71,13 @@ def publish(made: Path, to: Path) -> None:
     try:
         if made.stat().st_dev == to.parent.stat().st_dev:
             made.replace(part)
-            sync(part)
         else:
             with part.open("wb") as out:
                 copy(made, out)
-                out.flush()
-                os.fsync(out.fileno())
-            made.unlink()
+        sync(part)
         part.replace(to)
         sync(to.parent)
+        made.unlink(missing_ok=True)
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -14,13 +14,14 @@ Checkpoint = Callable[[], None]
 
 
 class BackgroundTask:
-    """One piece of work in a thread of its own.
+    """Do one piece of work in a thread of its own.
 
     Attributes:
         problem: What went wrong in it, for people; `None` where nothing did.
     """
 
     def __init__(self, name: str, checkpoint: Checkpoint) -> None:
+        """Prepare a thread of that name, whose work the checkpoint may end."""
         self.problem: str | None = None
         self._name, self._checkpoint = name, checkpoint
         self._thread: threading.Thread | None = None

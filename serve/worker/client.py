@@ -18,7 +18,7 @@ LOG_BYTES = 10 << 20  # a longer log is moved aside when the process starts
 
 
 class Worker:
-    """A worker process, started when it is needed. Used from one event loop."""
+    """Run a worker process, started when it is needed. Used from one event loop."""
 
     def __init__(self, log: Path) -> None:
         """Prepare a worker; what its libraries print goes to the file `log`."""

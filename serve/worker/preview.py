@@ -34,7 +34,7 @@ PIECE_S = 30.0  # how long the gateway takes a segment preview to be
 
 
 class EarlyPreview:
-    """Collects the first segments as they are spoken, and renders them once they fill a preview."""
+    """Collect the first segments as they are spoken, and render them once they fill a preview."""
 
     def __init__(
         self,

@@ -57,9 +57,10 @@ LATER = "Try again later, or tell its operator."
 
 
 class Control:
-    """Pauses, resumes and cancels the job under way."""
+    """Pause, resume and cancel the job under way."""
 
     def __init__(self) -> None:
+        """Begin without an order."""
         self._going = threading.Event()
         self._going.set()
         self._cancelled = threading.Event()
@@ -107,11 +108,12 @@ def signal_ffmpeg(number: signal.Signals) -> None:
 
 
 class WorkerProcess:
-    """Reads orders in a thread, and works on jobs in the main thread."""
+    """Read orders in a thread, and work on jobs in the main thread."""
 
     # What a job needs is imported when one comes: it takes seconds, in which orders must be read.
 
     def __init__(self, connection: socket.socket) -> None:
+        """Prepare a worker for the server at the other end of the connection."""
         self._connection = connection
         self._sending = threading.Lock()
         self._jobs: queue.Queue[Job] = queue.Queue()

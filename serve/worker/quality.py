@@ -34,20 +34,21 @@ if TYPE_CHECKING:
     from vtlab.outputs import Dub
 
 # each score that the gateway shows, and the metric that it is made of
-SCORES = {
+PAGE_SCORES = {
     "lip_sync_accuracy": "sync_within_150ms",
     "voice_quality": "voice_mos",
     "translation_quality": "translation_quality",
     "duration_match": "duration_error_frames",
 }
-OF_SPEECH = ("sync_within_150ms", "voice_mos")
+SPEECH_METRICS = ("sync_within_150ms", "voice_mos")
 LISTENED_S = 3600.0  # more of a long dub is not measured: an hour of sound takes 230 MB, twice
 
 
 class QualityMeter:
-    """Collects placed segments, and measures their sound in a thread during the rest of the dub."""
+    """Collect placed segments, and measure their sound in a thread during the rest of the dub."""
 
     def __init__(self, source: Path, settings: Settings, checkpoint: Checkpoint) -> None:
+        """Prepare to measure a dub of `source` with these settings."""
         self._source, self._settings, self._checkpoint = source, settings, checkpoint
         self._segments: list[PlacedSegment] = []
         self._values: dict[str, float] = {}
@@ -72,7 +73,7 @@ class QualityMeter:
         try:
             return self._scores(made)
         except VtlabError as error:
-            return None, dict.fromkeys(SCORES, str(error))
+            return None, dict.fromkeys(PAGE_SCORES, str(error))
 
     # ------------------------------------------------------------ within
 
@@ -84,19 +85,23 @@ class QualityMeter:
 
     def _scores(self, made: Dub) -> tuple[Quality | None, dict[str, str]]:
         record = made.record
-        asked = [metric for metric in SCORES.values() if not self._listening.started or metric not in OF_SPEECH]
+        asked = [
+            metric for metric in PAGE_SCORES.values() if not self._listening.started or metric not in SPEECH_METRICS
+        ]
         found = measure(made, self._source, metrics=asked)
         values = {**self._values, **found.values}
         reasons: Mapping[str, str] = found.absent
         if self._listening.problem is not None:
-            reasons = {**reasons, **dict.fromkeys(OF_SPEECH, self._listening.problem)}
-        sync = quality.lip_sync_accuracy(values.get(SCORES["lip_sync_accuracy"]))
-        voice = quality.voice_quality(values.get(SCORES["voice_quality"]))
-        translation = values.get(SCORES["translation_quality"])
-        match = quality.duration_match(values.get(SCORES["duration_match"]))
+            reasons = {**reasons, **dict.fromkeys(SPEECH_METRICS, self._listening.problem)}
+        sync = quality.lip_sync_accuracy(values.get(PAGE_SCORES["lip_sync_accuracy"]))
+        voice = quality.voice_quality(values.get(PAGE_SCORES["voice_quality"]))
+        translation = values.get(PAGE_SCORES["translation_quality"])
+        match = quality.duration_match(values.get(PAGE_SCORES["duration_match"]))
         if sync is None or voice is None or translation is None or match is None:
             none = "there is no speech to measure it on"
-            return None, {score: reasons.get(metric, none) for score, metric in SCORES.items() if metric not in values}
+            return None, {
+                score: reasons.get(metric, none) for score, metric in PAGE_SCORES.items() if metric not in values
+            }
         spoken = [line for line in record.segments if line.failed is None and line.spoken_text]
         return Quality(
             lip_sync_accuracy=round(sync, 2),
@@ -112,7 +117,7 @@ class QualityMeter:
 def measure_segments(
     placed: list[PlacedSegment], source: Path, settings: Settings, checkpoint: Checkpoint
 ) -> dict[str, float]:
-    """Return the metrics `OF_SPEECH` of the segments in the first `LISTENED_S`; absent: nothing to measure."""
+    """Return the metrics `SPEECH_METRICS` of the segments in the first `LISTENED_S`; absent: nothing to measure."""
     whole = media.probe(source)
     seconds = min(whole.duration_s, LISTENED_S)
     info = replace(whole, duration_s=seconds)

@@ -72,7 +72,7 @@ def test_turn_a_knob_hear_a_line_save_the_settings(
         # every picture is drawn as it comes into view
         for heading in page.locator("h2").all():
             heading.scroll_into_view_if_needed()
-        for said in ("Sound, and speech", "Words as recognised", "Speed of each line", "Loudness over 3 s"):
+        for said in ("Sound, and speech", "Words as recognised", "Speed of each segment", "Loudness over 3 s"):
             expect(page.locator(f"img[alt^='{said}']")).to_be_visible()
         assert page.get_by_text("failed with exception").count() == 0
 

@@ -16,6 +16,7 @@ from vtlab.evaluation.suite.loader import load_suite
 from vtlab.evaluation.suite.model import Suite
 from vtlab.evaluation.sweep.results import ClipResult, Corpus, StageCount
 from vtlab.evaluation.sweep.run import Outcome, Sweep
+from vtlab.metrics.registry import METRICS
 from vtlab.releases.evidence import judge_gates
 
 LIMIT_S = 600  # only ends a hang
@@ -56,8 +57,8 @@ def test_the_table(suite: Path) -> None:
     assert lines == [
         "small: 1 configuration on 2 clips of data",
         "",
-        "configuration  clips          wer    chrf  gates  computed s",
-        "wpm=150        1/2, 1 failed  0.250  61.2  1/2    2.5",
+        "configuration  clips          chrf  wer    completeness  gates  computed s",
+        "wpm=150        1/2, 1 failed  61.2  0.250  1.000         1/2    2.5",
         "",
         "wpm=150",
         "  two: It is silent.",
@@ -69,6 +70,14 @@ def test_the_table(suite: Path) -> None:
         "",
         "2 results made, 0 found, 5.0 s",
     ]
+
+
+def test_the_table_has_the_gates_and_a_cost_however_many_headlines_there_are(suite: Path) -> None:
+    loaded = load_suite(suite)
+    values = {name: 1.0 for name, metric in METRICS.items() if metric.headline is not None} | {"wer": 0.05}
+    header = sweep_table(swept(loaded, outcome(loaded, values)))[2].split()
+    assert {"rtf", *loaded.gates} <= set(header) and "voice_mos" not in header
+    assert header.index("asr_chrf") < header.index("wer") < header.index("rtf")
 
 
 def test_the_data(suite: Path) -> None:

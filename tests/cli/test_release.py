@@ -104,7 +104,7 @@ class Store:
 
 def replace_store(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     """A tracking store in memory in place of MLflow's."""
-    monkeypatch.setattr(promotion, "load_run", store.load_run)
+    monkeypatch.setattr(promotion, "load_tracked_run", store.load_run)
     monkeypatch.setattr(promotion, "find_runs", lambda: store.runs)
     monkeypatch.setattr(promotion, "store_exists", lambda address: True)
     monkeypatch.setattr(promotion, "connect", lambda address: None)
@@ -372,7 +372,7 @@ def test_the_registered_model_follows(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     runs = Store()
-    monkeypatch.setattr(promotion, "load_run", runs.load_run)
+    monkeypatch.setattr(promotion, "load_tracked_run", runs.load_run)
     for name, mistakes in (("bad", BAD), ("good", GOOD)):
         run_id = log_plain_run("pt-en", name, {}, {}, {})
         runs.add(replace(tracked(name, mistakes), run_id=run_id))
@@ -412,5 +412,5 @@ def test_evidence_of_another_version_is_told(store: Store, folder: Path) -> None
     assert release is not None
     older = [f'{{"yesterday": true, {line[1:]}' for line in releases.read_result_lines(release)]
     changed = release.model_copy(update={"results": tuple(older)})
-    releases.promote(folder, lambda: changed)
+    releases.add_release(folder, lambda: changed)
     assert "is of another version of vtlab" in refused(vtlab("promote", "good"))

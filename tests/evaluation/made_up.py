@@ -7,7 +7,7 @@ import re
 
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.aggregation import score
-from vtlab.metrics.metric import FileMetric
+from vtlab.metrics.file_metric import FileMetric
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import CueMeasure, DubSegment, SegmentMeasure
 

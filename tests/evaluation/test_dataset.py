@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vtlab.errors import InputError
-from vtlab.evaluation.dataset import creation, faults, find_datasets, load_dataset, manifest, transcripts
+from vtlab.evaluation.dataset import creation, faults, find_datasets, list_datasets, load_dataset, manifest, transcripts
 
 CLIP: dict[str, Any] = {
     "id": "one",
@@ -122,6 +122,18 @@ def test_data_sets_are_found_by_folder(tmp_path: Path) -> None:
     write(tmp_path / "also", CLIP)
     assert [folder.name for folder in find_datasets(tmp_path)] == ["also", "mine"]
     assert find_datasets(mine) == [mine]
+
+
+def test_data_sets_are_listed_a_faulty_one_with_what_is_wrong(tmp_path: Path) -> None:
+    mine, empty = write(tmp_path / "mine", CLIP), tmp_path / "empty"
+    empty.mkdir()
+    (empty / "manifest.jsonl").touch()
+    faulty, good = list_datasets(tmp_path)
+    assert good == {
+        "name": "mine", "clips": 1, "seconds": 4.0, "segments": 2, "pairs": ["pt-en"],
+        "licences": [load_dataset(mine).clips[0].licence or "unknown"], "folder": str(mine),
+    }  # fmt: skip
+    assert faulty["folder"] == str(empty) and "lists no clips" in faulty["problem"]
 
 
 @pytest.mark.parametrize("module", [manifest, faults, creation, transcripts])

@@ -5,7 +5,7 @@ import pytest
 
 from vtlab.errors import InputError
 from vtlab.evaluation.dataset.transcripts import Cue, join, read_transcript, trim
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 from vtlab.segments import Interval
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\n<i>Olá,</i>\nmundo.\n\n2\n00:00:03,000 --> 00:00:04,000\nAté já!\n"

@@ -13,8 +13,8 @@ from vtlab.measurement.matching import PlannedSegment
 from vtlab.measurement.recognizer import Recognizer
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.aggregation import aggregate
+from vtlab.metrics.reference import ReferenceSegment
 from vtlab.metrics.registry import METRICS
-from vtlab.metrics.rows import ReferenceSegment
 from vtlab.outputs import Dub
 from vtlab.segments import Interval
 from vtlab.store.results import Store
@@ -105,7 +105,7 @@ def test_the_ear_hears_a_dub_once(tmp_path: Path) -> None:
         clip.path, clip.path, "pt", "en", reference=lines, metrics=["asr_bleu", "asr_chrf"], recognizer=recognizer
     )
     assert found.values["asr_chrf"] > 60 and found.signatures["asr_chrf"].startswith("nrefs:1|")
-    assert "ear:whisper-base" in found.signatures["asr_chrf"]
+    assert "recogniser:whisper-base" in found.signatures["asr_chrf"]
     pooled = aggregate([found])
     assert (pooled.values, pooled.signatures) == (found.values, found.signatures)
     again = Recognizer(Store(tmp_path))

@@ -2,7 +2,8 @@ import pytest
 from evaluation.made_up import measurement
 
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.registry import HEADLINES
+from vtlab.metrics.aggregation import aggregate
+from vtlab.metrics.registry import choose_headlines
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def test_a_metric_of_a_measurement(made: Measurement) -> None:
 
 def test_a_row_for_each_metric(made: Measurement) -> None:
     frame = made.to_frame()
-    assert list(frame.index)[:5] == [name for name in HEADLINES if name in made.values][:5]
+    assert list(frame.index)[:5] == choose_headlines(made.values)[:5]
     assert set(frame.index) == {*made.values, *made.absent}
     assert frame.loc["wer", "value"] == made.values["wer"]
     assert (frame.loc["wer", "low"], frame.loc["wer", "high"]) == made["wer"].interval
@@ -55,3 +56,12 @@ def test_json_of_before_is_read(made: Measurement) -> None:
     text = made.model_dump_json()
     assert '"lines":[' in text and '"dub_segments"' not in text
     assert Measurement.model_validate_json(text) == made
+
+
+def test_a_measurement_of_before_compares_with_one_of_today(made: Measurement) -> None:
+    today = {**made.signatures, "tts_wer": "jiwer:4|lines:12|recogniser:whisper-base.0a|beam:5"}
+    now = made.model_copy(update={"signatures": today})
+    before = now.model_dump_json().replace("|recogniser:", "|ear:")
+    assert before != now.model_dump_json() and Measurement.model_validate_json(before) == now
+    signature = aggregate([now, Measurement.model_validate_json(before)]).signatures["tts_wer"]
+    assert signature.endswith("|recogniser:whisper-base.0a|beam:5") and "/" not in signature

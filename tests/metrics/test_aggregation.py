@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.aggregation import aggregate, score
-from vtlab.metrics.metric import FileMetric
+from vtlab.metrics.file_metric import FileMetric
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import CueMeasure, DubSegment, SegmentMeasure
 

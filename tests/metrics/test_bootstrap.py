@@ -15,10 +15,10 @@ from vtlab.measurement.results import Measurement
 from vtlab.metrics import bootstrap
 from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import draw, interval, p_value, sample, sample_both
-from vtlab.metrics.metric import FileMetric
+from vtlab.metrics.file_metric import FileMetric
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import SegmentMeasure
-from vtlab.metrics.units import list_units
 
 EXTREMES = {
     "sync_drift_max_ms", "speed_min", "speed_max", "speed_step_max", "subtitle_max_line_chars", "subtitle_max_lines",

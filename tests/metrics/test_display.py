@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from vtlab.metrics.display import (
@@ -26,6 +28,20 @@ from vtlab.metrics.display import (
 )
 def test_values_have_the_decimals_of_their_unit(name: str, value: float | None, text: str) -> None:
     assert format_value(name, value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.012345, "0.01235"), (12.3456, "12.35"), (-123456.0, "-123456"), (0.0, "0"), (1e9, "1000000000")],
+)
+def test_a_value_in_an_unknown_unit_keeps_its_digits(
+    value: float, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = 'SumMetric("tempo", "beats/s", "higher", "tempo", counts=lambda unit: None)'
+    code = f"from vtlab.metrics.metric import SumMetric\nTEMPO = {metric}\n"
+    (tmp_path / "strangers_tempo.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert format_value("strangers_tempo:TEMPO", value) == text
 
 
 def test_intervals_targets_units_and_verdicts() -> None:

@@ -17,6 +17,9 @@ from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.registry import (
     GROUPS,
     METRICS,
+    choose_costs,
+    choose_decisive,
+    choose_headlines,
     expand_word,
     find_metric,
     is_metric,
@@ -31,8 +34,9 @@ PEOPLE = Path(__file__).parents[2] / "datasets" / "people"
 
 # what a stranger writes to add two metrics: one from rows, one from files
 PITCH = """
-from vtlab.metrics.material import TIMES
-from vtlab.metrics.metric import FileMetric, SumMetric, summed
+from vtlab.metrics.needs import TIMES
+from vtlab.metrics.file_metric import FileMetric
+from vtlab.metrics.metric import SumMetric, summed
 
 
 def pauses(unit):
@@ -77,6 +81,8 @@ def test_a_metric_by_its_dotted_path_is_measured_pooled_and_compared() -> None:
     assert found.signatures[LENGTH] == "by its container"
     assert found["wer"].value is None and "--reference" in (found["wer"].why_absent or "")
     assert aggregate([found, found]).values[LENGTH] == pytest.approx(2 * found.values[LENGTH])
+    segments = found.lines()  # a stranger's metric of segments has a column, one of clips has none
+    assert segments[LAG].mean() == pytest.approx(found.values[LAG]) and LENGTH not in segments
 
     def scored(tool: int) -> dict[str, object]:
         made = clips(3, tool=tool, late_ms=20.0 + 200 * tool)
@@ -138,6 +144,14 @@ def test_names_groups_and_their_order() -> None:
     assert {metric.group for metric in METRICS.values()} == {*GROUPS, ""}
     for name, metric in METRICS.items():
         assert metric.name == name and metric.means and metric.better in ("higher", "lower", "target")
+
+
+def test_metrics_tell_what_decides_and_what_is_a_cost() -> None:
+    deciding = ["asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms", "sync_onset_mean_abs_ms"]
+    assert choose_decisive(METRICS) == deciding
+    assert choose_decisive(["rtf", "wer", "completeness", "chrf", "loss_tts_bleu"]) == ["chrf", "wer"]
+    assert choose_costs(["cpu_s", "cache_hits", "wer", "rtf"]) == ["rtf", "cpu_s"]
+    assert choose_headlines(["cer", "rtf", "wer", "no_metric"]) == ["wer", "rtf"]
 
 
 @pytest.mark.usefixtures("package")

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.registry import METRICS
 from vtlab.metrics.rows import ClipRows, DubSegment, SegmentMeasure
 from vtlab.metrics.timing import count_overruns, intersect, percentile
-from vtlab.metrics.units import list_units
 from vtlab.segments import Interval
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ from vtlab.releases.store import (
     add_release,
     current,
     history,
+    list_releases,
     load,
     read_result_lines,
     releases_folder,
@@ -399,3 +401,18 @@ def test_an_engine_that_cannot_be_had_says_so(tmp_path: Path) -> None:
     [difference] = verify(release)
     assert difference.found is None
     assert str(tmp_path / "nowhere") in difference.message
+
+
+def test_every_release_is_listed_a_damaged_one_with_what_is_wrong(tmp_path: Path) -> None:
+    assert list_releases(tmp_path).active is None
+    assert list_releases(tmp_path).to_dict() == {
+        "folder": str(tmp_path), "in_force": None, "releases": [], "history": []
+    }  # fmt: skip
+    broken, whole = promoted(tmp_path, "one"), promoted(tmp_path, "two")
+    (broken.folder / "results.jsonl").unlink()
+    found = list_releases(tmp_path)
+    assert found.active == 2 and found.releases[2] == whole
+    listed = found.to_dict()
+    assert listed["releases"][0]["number"] == 1 and "is missing" in listed["releases"][0]["damaged"]
+    assert listed["releases"][1] == json.loads(whole.model_dump_json())
+    assert [move["action"] for move in listed["history"]] == ["promotion", "promotion"]

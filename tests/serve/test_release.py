@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from serve.release import ActiveRelease
-from vtlab.errors import SettingsError, UserError
+from serve.sessions.options import Folders, Limits
+from serve.sessions.sessions import Sessions
+from serve.state import State, Status
+from vtlab.errors import EngineError, SettingsError, UserError
 from vtlab.releases import store as promotion
 from vtlab.releases.evidence import Evidence, GateOutcome
 from vtlab.releases.store import Proposal, Release, WeightsMismatch
@@ -156,3 +160,32 @@ def test_what_belongs_to_the_machine_may_be_set_beside_a_release(tmp_path: Path)
     environment = {"VTLAB_INITIALIZATION__OFFLINE": "true", "VTLAB_STORE": "/tmp/x", "VTLAB_RELEASES": str(tmp_path)}
     settings = ActiveRelease(tmp_path, environment=environment)().settings
     assert (settings.initialization.offline, settings.initialization.threads) == (True, 3)
+
+
+def test_a_release_without_its_engines_refuses_sessions_until_a_good_one_is_in_force(
+    tmp_path: Path, told: list[logging.LogRecord]
+) -> None:
+    release(tmp_path, tts={"engines": ["pipr"]})
+    active = ActiveRelease(tmp_path, environment={})  # it starts all the same
+    (error,) = told
+    assert error.levelno == logging.ERROR and "Did you mean 'piper'" in error.getMessage()
+    assert "'pipr'" in active.figures() and "all are refused" in active.figures()
+
+    async def start() -> State:
+        folders = Folders(*(tmp_path / name for name in ("artifacts", "work", "state")))
+        async with Sessions(folders, active, Limits(warm=False)) as sessions:
+            await sessions.start("a", tmp_path / "talk.mp4", "pt", "en")
+            return [state async for state in sessions.follow("a")][-1]
+
+    state = asyncio.run(start())
+    assert state.status is Status.FAILED and "'pipr'" in state.message
+    release(tmp_path, name="good")
+    assert active().name == "release 2 (pt-en/good)" and "refused" not in active.figures()
+    release(tmp_path, name="bad", tts={"engines": ["kokro"]})
+    assert active().name == "release 2 (pt-en/good)" and "'kokro'" in told[-1].getMessage()
+
+
+def test_settings_chosen_here_are_checked_too(tmp_path: Path) -> None:
+    active = ActiveRelease(tmp_path, unmeasured=True, overrides=("tts.engines=[pipr]",), environment={})
+    with pytest.raises(EngineError, match="Did you mean 'piper'"):
+        active()

@@ -19,7 +19,7 @@ from vtlab.events import Finding, Severity
 from vtlab.media import choose_audio, decode_speech, probe
 from vtlab.segments import Interval, Segment, Word
 from vtlab.settings import TranscriptionSettings, VoiceActivitySettings
-from vtlab.stages.transcription import detect_language, find_speech, spans_of, transcribe, unheard_s
+from vtlab.stages.transcription import detect_language, find_speech, plan_spans, transcribe, unheard_s
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "cases"
@@ -255,7 +255,7 @@ def test_japanese_is_joined_without_spaces() -> None:
 def test_spans_hold_all_speech_and_are_short_enough(speech: list[tuple[float, float]], spans: int) -> None:
     intervals = [Interval(*span) for span in speech]
     audio = Audio(np.random.default_rng(0).normal(0, 0.1, 16000 * 75).astype(np.float32), 16000)
-    found = spans_of(audio, intervals, VoiceActivitySettings())
+    found = plan_spans(audio, intervals, VoiceActivitySettings())
     assert len(found) == spans
     assert all(span.duration <= 30 for span in found)
     for interval in intervals:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtlab.audio import Audio, silence
+from vtlab.engines import transcription, translation, tts, voice_activity
 from vtlab.engines.transcription import Utterance
 from vtlab.engines.translation import Sentence
 from vtlab.engines.tts import Voice
@@ -75,6 +78,15 @@ def spans(*starts: float) -> list[Interval]:
 
 SOUND = silence(3, 16000)
 IDENTITY = Identity("counting", Options())
+VOICE = Voice("joe", "en", "male")
+
+
+def translator(engine: LazyEngine[Any], store: Store, tally: Tally) -> StoredTranslator:
+    return StoredTranslator(engine, IDENTITY, "pt-en", False, store, tally)
+
+
+def synthesizer(engine: LazyEngine[Any], store: Store, tally: Tally) -> StoredSynthesizer:
+    return StoredSynthesizer(engine, Counting, lambda voice: IDENTITY, store, tally)  # type: ignore[arg-type]
 
 
 def test_voice_activity(tmp_path: Path) -> None:
@@ -135,7 +147,7 @@ def test_spans_come_in_order_whatever_is_known(tmp_path_factory: Any, known: set
 
 def test_translation_asks_for_what_is_missing_only(tmp_path: Path) -> None:
     engine, tally = Counting(), Tally()
-    stored = StoredTranslator(first_use(engine, tally), IDENTITY, "pt-en", False, Store(tmp_path), tally)
+    stored = translator(first_use(engine, tally), Store(tmp_path), tally)
     stored.translate([Sentence("b")], 2)
     assert stored.translate([Sentence("a"), Sentence("b"), Sentence("c")], 2) == [("A",) * 2, ("B",) * 2, ("C",) * 2]
     assert engine.asked == [["b"], ["a", "c"]]
@@ -146,14 +158,8 @@ def test_translation_asks_for_what_is_missing_only(tmp_path: Path) -> None:
 
 def test_speech_by_voice_text_and_rate(tmp_path: Path) -> None:
     engine, tally = Counting(), Tally()
-    joe, ana = Voice("joe", "en", "male"), Voice("ana", "en", "female")
-    stored = StoredSynthesizer(
-        first_use(engine, tally),
-        Counting,
-        lambda voice: IDENTITY,
-        Store(tmp_path),
-        tally,  # type: ignore[arg-type]
-    )
+    joe, ana = VOICE, Voice("ana", "en", "female")
+    stored = synthesizer(first_use(engine, tally), Store(tmp_path), tally)
     for text, voice, rate in [("Hi.", joe, 1.0), ("Hi.", ana, 1.0), ("Hi.", joe, 1.1), ("Hi.", joe, 1.0)]:
         assert stored.speak(text, voice, rate).samples[0] == np.float32(rate)
     assert engine.asked == [("Hi.", 1.0), ("Hi.", 1.0), ("Hi.", 1.1)]
@@ -169,6 +175,30 @@ def test_other_options_are_another_engine(tmp_path: Path) -> None:
         StoredTranslator(first_use(engine, tally), identity, "pt-en", False, Store(tmp_path), tally).translate(
             [Sentence("a")], 1
         )
+    assert len(engine.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        (voice_activity, lambda *given: StoredVoiceActivity(*given, "s").speech(SOUND, 1, 1, 1)),
+        (transcription, lambda *given: StoredTranscriber(*given, "s").detect_language(SOUND)),
+        (transcription, lambda *given: list(StoredTranscriber(*given, "s").transcribe(SOUND, spans(0), "pt"))),
+        (transcription, lambda *given: list(StoredTranscriber(*given, "s", True).transcribe(SOUND, spans(0), "pt"))),
+        (translation, lambda engine, _, *store: translator(engine, *store).translate([Sentence("a")], 1)),
+        (tts, lambda engine, _, *store: synthesizer(engine, *store).units("Hi.", VOICE)),
+        (tts, lambda engine, _, *store: synthesizer(engine, *store).speak("Hi.", VOICE, 1.0)),
+    ],
+)
+def test_answers_of_another_version_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: ModuleType, asked: Callable[..., Any]
+) -> None:
+    engine, store, tally = Counting(), Store(tmp_path), Tally()
+    for _ in range(2):
+        asked(first_use(engine, tally), IDENTITY, store, tally)
+    assert len(engine.asked) == 1
+    monkeypatch.setattr(kind, "VERSION", kind.VERSION + 1)
+    asked(first_use(engine, tally), IDENTITY, store, tally)
     assert len(engine.asked) == 2
 
 

@@ -27,7 +27,7 @@ from vtlab.evaluation.dataset import DATASETS, MANIFEST, Clip, load_dataset
 from vtlab.events import STAGES, Event, Listener
 from vtlab.files import atomic_write
 from vtlab.metrics.metric import Metric
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 from vtlab.outputs import Dub
 from vtlab.record import FindingRecord, Record
 from vtlab.run import memory_budget_mb

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from vtlab.cli.terminal import USER_EXIT, AsJson, Debug, print_lines, say
-
-if TYPE_CHECKING:
-    from vtlab.evaluation.dataset import Report
 
 T = TypeVar("T")
 
@@ -118,46 +115,13 @@ def check(
 
     report = dataset.check(folder)
     if as_json:
-        print(json.dumps(_as_data(report), ensure_ascii=False, indent=1))
+        print(json.dumps(report.to_dict(), ensure_ascii=False, indent=1))
     else:
         print_lines(map(str, [*report.faults, *report.lost]))
         seconds, segments = sum(clip.seconds for clip in report.clips), sum(len(c.segments) for c in report.clips)
         print(f"{report.folder}: {len(report.clips)} clips, {seconds:.1f} s, {segments} segments")
     if not report.sound:
         raise typer.Exit(USER_EXIT)
-
-
-def _as_data(report: Report) -> dict[str, Any]:
-    return {
-        "folder": str(report.folder),
-        "sound": report.sound,
-        "clips": [
-            {
-                "id": clip.id,
-                "source_language": clip.source_language,
-                "target_language": clip.target_language,
-                "seconds": clip.seconds,
-                "segments": len(clip.segments),
-                "timed": clip.timed,
-                "translated": clip.translated,
-                "licence": clip.licence,
-            }
-            for clip in report.clips
-        ],
-        "faults": [
-            {
-                "file": str(fault.file),
-                "line": fault.line,
-                "clip": fault.clip,
-                "severity": fault.severity,
-                "message": fault.message,
-            }
-            for fault in report.faults
-        ],
-        "lost": [
-            {"missing": one.missing, "clips": list(one.clips), "metrics": list(one.metrics)} for one in report.lost
-        ],
-    }
 
 
 @dataset_app.command()
@@ -177,27 +141,9 @@ def datasets(
     debug: Debug = False,
 ) -> None:
     """List data sets: clips, length, segments, language pairs and licences."""
-    from vtlab.errors import InputError
-    from vtlab.evaluation.dataset import find_datasets, load_dataset
+    from vtlab.evaluation.dataset import list_datasets
 
-    rows: list[dict[str, Any]] = []
-    for found in find_datasets(folder):
-        try:
-            loaded = load_dataset(found)
-        except InputError as error:
-            rows.append({"name": found.name, "folder": str(found), "problem": str(error)})
-            continue
-        rows.append(
-            {
-                "name": loaded.name,
-                "clips": len(loaded.clips),
-                "seconds": round(loaded.seconds, 1),
-                "segments": loaded.segment_count,
-                "pairs": list(loaded.pairs),
-                "licences": sorted({clip.licence or "unknown" for clip in loaded.clips}),
-                "folder": str(found),
-            }
-        )
+    rows = list_datasets(folder)
     if as_json:
         print(json.dumps(rows, ensure_ascii=False, indent=1))
         return

@@ -195,7 +195,7 @@ def show_settings(
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print a settings file instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show every setting as it resolves here, engines' options too, with its type and a line of explanation."""
+    """Show every setting as it resolves, engines' options too, with its type and a line of explanation."""
     from vtlab.doctor import explain_settings
     from vtlab.settings import dump_yaml, fingerprint
 
@@ -220,7 +220,7 @@ def _print_settings(settings: Iterable[Setting]) -> None:
 
 
 def doctor(settings: SettingsFile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Check whether a dub can run here, and say what would fix what is missing."""
+    """Check whether a dub can run here, and name the fix for what is missing."""
     from vtlab.doctor import checks
 
     done = list(checks(resolve_settings(settings, overrides)))

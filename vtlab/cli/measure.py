@@ -58,7 +58,7 @@ def measure(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Measure a dub: every metric that can be told from the files, its target, and whether it is met.
+    """Measure a dub: every metric that the files allow, its target, and whether it is met.
 
     A record that lies beside DUBBED is used where it is of that very file; with it come its subtitles and speech track.
     """

@@ -42,9 +42,9 @@ def promote(
     """Put a run's configuration into production: a release, which servers pick up by themselves.
 
     It must keep the gates of its suite and be better than the release in force, on the same clips and by more than
-    chance; else what speaks against it is told and nothing changes (exit code 3). What decides is the first of the
-    gates' metrics in this order: asr_chrf, asr_bleu, chrf, bleu, wer, sync_within_150ms, sync_onset_mean_abs_ms. The
-    tracking store gets the release as a version of the registered model vtlab-dub.
+    chance; else what speaks against it is told and nothing changes (exit code 3). What decides is --by, else the first
+    of the gates on the translation and its timing, in the order in which a table of the run shows them. The tracking
+    store gets the release as a version of the registered model vtlab-dub.
     """
     from vtlab.evaluation import promotion
     from vtlab.releases.policy import PromotionError
@@ -90,40 +90,22 @@ def releases(releases: Releases = None, as_json: AsJson = False) -> None:
     """Show every release: what it is, how it did, who released it and when, and which one is in force."""
     from vtlab.releases import store
 
-    folder = releases or store.releases_folder()
-    moves = store.history(folder)
-    found = {number: _load(folder, number) for number in sorted({move.release for move in moves})}
-    active = moves[-1].release if moves else None
+    found = store.list_releases(releases or store.releases_folder())
     if as_json:
-        rows = [
-            {"number": number, "damaged": one} if isinstance(one, str) else one.model_dump(mode="json")
-            for number, one in found.items()
-        ]
-        history = [move.model_dump(mode="json") for move in moves]
-        data = {"folder": str(folder), "in_force": active, "releases": rows, "history": history}
-        print(json.dumps(data, ensure_ascii=False, indent=1))
+        print(json.dumps(found.to_dict(), ensure_ascii=False, indent=1))
         return
-    if not moves:
-        say(f"{folder} holds no release yet. Make one with 'vtlab promote RUN'.")
+    if not found.history:
+        say(f"{found.folder} holds no release yet. Make one with 'vtlab promote RUN'.")
         return
-    for number, one in found.items():
-        print(f"{'→' if number == active else ' '} {number:>3}  ", end="")
-        if isinstance(one, str):
-            print(one)
+    for number, release in found.releases.items():
+        print(f"{'→' if number == found.active else ' '} {number:>3}  ", end="")
+        if isinstance(release, str):
+            print(release)
             continue
-        print(f"{one.suite}/{one.name}  {_format_time(one.when)} by {one.who}")
-        print_lines(_evidence(one))
+        print(f"{release.suite}/{release.name}  {_format_time(release.when)} by {release.who}")
+        print_lines(_evidence(release))
     print()
-    print_lines(map(_describe_move, moves))
-
-
-def _load(folder: Path, number: int) -> Release | str:
-    from vtlab.releases import store
-
-    try:
-        return store.load(folder, number)
-    except store.ReleaseError as error:
-        return str(error)
+    print_lines(map(_describe_move, found.history))
 
 
 def _evidence(release: Release) -> Iterator[str]:

@@ -181,14 +181,14 @@ def _section(kind: str) -> str:
 
 @cache
 def _entry_points(kind: str, path: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Names and classes of the entry points of a kind; ``path`` is where packages are looked for."""
+    """Return names and classes of the entry points of a kind; ``path`` is where packages are looked for."""
     own = import_module(f"vtlab.engines.{kind}").ENGINES
     found = sorted(entry_points(group=f"vtlab.engines.{kind}"), key=lambda point: (point.name, point.value))
     return tuple((point.name, f"{point.module}:{point.attr}") for point in found if point.name not in own)
 
 
 def _with_defaults(found: type, protocol: ABCMeta, path: str) -> type[Engine]:
-    """The class, with the protocol's defaults for optional members that it lacks."""
+    """Return the class, with the protocol's defaults for optional members that it lacks."""
     if protocol in found.__mro__:
         return found
     bases = [base for base in reversed(protocol.__mro__) if base.__module__.startswith("vtlab.")]

@@ -44,7 +44,7 @@ def promote(
     Args:
         run: A run in MLflow, or its id, `suite/configuration`, or its configuration's name.
         gates: Gates to use instead of those of the run's suite: a mapping, or a YAML file.
-        by: The metric that decides which is better; by default the first of `policy.QUALITIES` with a gate.
+        by: The metric that decides which is better; by default the first metric of quality with a gate.
         force: Why to release it in spite of objections.
         releases: The folder of releases; `$VTLAB_RELEASES` or `releases/` by default.
         report: Takes a sentence on what the tracking store was told.

@@ -20,10 +20,13 @@ from vtlab.measurement.results import Measurement
 from vtlab.measurement.tables import as_pairs, build_rows, match_times
 from vtlab.measurement.tracks import MediaTracks, source_segments, source_speech
 from vtlab.metrics.aggregation import score
-from vtlab.metrics.material import RECOGNITION, TIMES, Translate
-from vtlab.metrics.metric import FileMetric, Metric
+from vtlab.metrics.file_metric import FileMetric
+from vtlab.metrics.material import Translate
+from vtlab.metrics.metric import Metric
+from vtlab.metrics.needs import RECOGNITION, TIMES
+from vtlab.metrics.reference import ReferenceSegment
 from vtlab.metrics.registry import METRICS, expand_word, find_metric, resolve_metrics
-from vtlab.metrics.rows import DubSegment, ReferenceSegment, SegmentMeasure
+from vtlab.metrics.rows import DubSegment, SegmentMeasure
 from vtlab.record import Record
 from vtlab.segments import Cue, Interval
 

@@ -47,7 +47,7 @@ class Recognizer:
         from importlib.metadata import version
 
         weights = self._weights.sha256[:8]
-        return f"ear:whisper-{self.MODEL}.{weights}|beam:{self.BEAM}|faster-whisper:{version('faster-whisper')}"
+        return f"recogniser:whisper-{self.MODEL}.{weights}|beam:{self.BEAM}|faster-whisper:{version('faster-whisper')}"
 
     def recognize(self, speech: Audio, language: str) -> tuple[Word, ...]:
         """Return the words of the sound with their times.
@@ -59,7 +59,7 @@ class Recognizer:
         from vtlab.store.engines import sound_hash
 
         sound = resample(mono(speech), SPEECH_RATE_HZ)
-        key = self._store.key("ear", self.VERSION, self._weights.sha256, self.BEAM, sound_hash(sound), language)
+        key = self._store.key("recognition", self.VERSION, self._weights.sha256, self.BEAM, sound_hash(sound), language)
         known = self._store.get_json(key)
         if known is None:
             known = [asdict(word) for word in self._transcribe(sound, language)]

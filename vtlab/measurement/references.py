@@ -10,7 +10,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from vtlab.errors import InputError
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 from vtlab.metrics.subtitles import read_subtitles
 from vtlab.segments import Cue
 

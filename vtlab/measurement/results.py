@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.display import format_interval, format_target, format_unit, format_value, format_verdict
 from vtlab.metrics.metric import Metric
-from vtlab.metrics.registry import GROUPS, find_metric, sort_headlines_first
+from vtlab.metrics.partition import list_units
+from vtlab.metrics.registry import GROUPS, METRICS, find_metric, is_metric, sort_headlines_first
 from vtlab.metrics.rows import ClipRows
 from vtlab.metrics.text import library
-from vtlab.metrics.units import Unit, list_units
+from vtlab.metrics.units import Unit
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-OWN_SCORES = ("wer", "chrf", "asr_chrf", "tts_wer")  # of each segment by itself
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,10 @@ class Measurement(ClipRows):
         row["spoken"] = " ".join(segment.text for segment in unit.dub_segments if segment.text) or None
         row["voice"] = ", ".join(voices) or None
         row["speed"] = sum(speeds) / len(speeds) if speeds else None
-        own = (name for name in OWN_SCORES if name in self.values)
-        return row | {name: find_metric(name).value([unit]) for name in own}
+        known = ((name, find_metric(name)) for name in sort_headlines_first(self.values) if is_metric(name))
+        # of this package's only the headlines: all would be three dozen columns
+        own = ((n, metric) for n, metric in known if metric.headline is not None or n not in METRICS)
+        return row | {name: metric.value([unit]) for name, metric in own if metric.over == "segments"}
 
     def _repr_html_(self) -> str:
         """Return a table by subject, as notebooks show it."""

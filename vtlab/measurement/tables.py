@@ -11,7 +11,8 @@ from vtlab.audio import cut, loudness_lufs
 from vtlab.measurement.activity import SEGMENT_PAUSE_S
 from vtlab.measurement.matching import find_audible_spans, match_segments
 from vtlab.measurement.results import Measurement
-from vtlab.metrics.rows import CueMeasure, DubSegment, ReferenceSegment, SegmentMeasure
+from vtlab.metrics.reference import ReferenceSegment
+from vtlab.metrics.rows import CueMeasure, DubSegment, SegmentMeasure
 from vtlab.metrics.text import resegment
 from vtlab.segments import Cue, Interval
 

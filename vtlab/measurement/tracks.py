@@ -16,7 +16,7 @@ from vtlab.measurement.matching import within
 from vtlab.measurement.recognizer import Recognizer
 from vtlab.media import AudioStream, MediaInfo, choose_audio, decode_speech, probe
 from vtlab.metrics.material import Translate
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 from vtlab.metrics.subtitles import read_subtitles
 from vtlab.metrics.timing import intersect
 from vtlab.record import Record

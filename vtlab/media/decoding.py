@@ -76,12 +76,12 @@ def speech_blocks(
     Raises:
         InputError: Too many packets cannot be decoded (``E_UNREADABLE``).
     """
-    for block, names in _on_clock(path, stream, SPEECH_HZ, None, duration_s, SPEECH_MIX_S, on_damage, read_on):
-        yield _speech_mix(block, names)
+    for block, names in _decode_on_clock(path, stream, SPEECH_HZ, None, duration_s, SPEECH_MIX_S, on_damage, read_on):
+        yield _mix_speech(block, names)
 
 
-def _speech_mix(block: Block, names: Sequence[str]) -> NDArray[np.float32]:
-    """One channel for recognition, made of ``block``, whose channels are called ``names``."""
+def _mix_speech(block: Block, names: Sequence[str]) -> NDArray[np.float32]:
+    """Mix the channels of ``block``, called ``names``, down to one for recognition."""
     if block.shape[1] == 1:
         return block[:, 0]
     others = [name for name in names if name != "LFE"]
@@ -110,7 +110,7 @@ def decode_blocks(
         block_s: Length of a block, seconds; its shape is ``(n, channels)``.
     """
     layout = "mono" if channels == 1 else "stereo"
-    for block, _ in _on_clock(path, stream, rate, layout, duration_s, block_s, lambda packets: None, False):
+    for block, _ in _decode_on_clock(path, stream, rate, layout, duration_s, block_s, lambda packets: None, False):
         yield block
 
 
@@ -143,7 +143,7 @@ def decode_span(path: Path, start: float, end: float, stream: int = 0) -> Audio:
                     break
                 due = round((frame.time - origin - start) * rate)
                 at = due if at is None or abs(due - at) > HOLE_S * rate else at
-                for block in _resampled(planar, frame):
+                for block in _resample(planar, frame):
                     low, high = max(at, 0), min(at + len(block), len(samples))
                     if low < high:
                         samples[low:high] = block[low - at : high - at]
@@ -153,7 +153,7 @@ def decode_span(path: Path, start: float, end: float, stream: int = 0) -> Audio:
     return Audio(samples[:, 0] if samples.shape[1] == 1 else samples, rate)
 
 
-def _on_clock(
+def _decode_on_clock(
     path: Path,
     stream: AudioStream,
     rate: int,
@@ -163,9 +163,9 @@ def _on_clock(
     on_damage: Callable[[int], None],
     read_on: bool,
 ) -> Iterator[tuple[Block, tuple[str, ...]]]:
-    """Blocks of sound without holes or overlaps, each with its channels' names: what is missing is silence."""
+    """Yield blocks of sound without holes or overlaps, with the channels' names; what is missing is silence."""
     total, size = round(duration_s * rate), round(block_s * rate)
-    pieces = _timed(path, stream, rate, layout, on_damage)
+    pieces = _decode_timed(path, stream, rate, layout, on_damage)
     piece = next(pieces, None)
     names = ("FC",) if piece is None else piece[2]
     waiting: list[tuple[int, Block]] = []
@@ -186,10 +186,10 @@ def _on_clock(
             pass
 
 
-def _timed(
+def _decode_timed(
     path: Path, stream: AudioStream, rate: int, layout: str | None, on_damage: Callable[[int], None]
 ) -> Iterator[tuple[int, Block, tuple[str, ...]]]:
-    """Decoded sound at ``rate``, with the sample number at which it belongs and its channels' names.
+    """Yield decoded sound at ``rate``, the sample number at which it belongs, and its channels' names.
 
     Where timestamps jump or the format changes, the resampler is emptied and what follows is put at its own time.
     """
@@ -201,11 +201,11 @@ def _timed(
         kind: tuple[str, str, int] | None = None
         names: tuple[str, ...] = ()
         at, expected = 0, 0.0
-        for frame in _decoded(container, path, stream, on_damage):
+        for frame in _decode_frames(container, path, stream, on_damage):
             begins = expected if frame.time is None else frame.time - start
             if resampler is None or abs(begins - expected) > HOLE_S or kind != _kind(frame):
                 if resampler is not None:
-                    for block in _resampled(resampler, None):
+                    for block in _resample(resampler, None):
                         yield at, block, names
                         at += len(block)
                 if layout is None:
@@ -216,20 +216,20 @@ def _timed(
                 kind = _kind(frame)
                 resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
                 at, expected = round(begins * rate), begins
-            for block in _resampled(resampler, frame):
+            for block in _resample(resampler, frame):
                 yield at, block, names
                 at += len(block)
             expected += frame.samples / frame.sample_rate
         if resampler is not None:
-            for block in _resampled(resampler, None):
+            for block in _resample(resampler, None):
                 yield at, block, names
                 at += len(block)
 
 
-def _decoded(
+def _decode_frames(
     container: InputContainer, path: Path, stream: AudioStream, on_damage: Callable[[int], None]
 ) -> Iterator[AudioFrame]:
-    """The frames of the sound; a packet that cannot be decoded is passed over, as players do."""
+    """Yield the frames of the sound; a packet that cannot be decoded is passed over, as players do."""
     import av
 
     packets = damaged = decoded = 0
@@ -266,7 +266,7 @@ def _kind(frame: AudioFrame) -> tuple[str, str, int]:
     return frame.format.name, frame.layout.name, frame.sample_rate
 
 
-def _resampled(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[Block]:
+def _resample(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[Block]:
     for out in resampler.resample(frame):
         block = out.to_ndarray().T.astype(np.float32, copy=False)
         if len(block):

@@ -23,7 +23,7 @@ FFMPEG_PER_SECOND = 20.0  # time limit per second of media: x264 on a slow machi
 
 
 def ffmpeg_binary() -> str:
-    """The ffmpeg to run: ``$VTLAB_FFMPEG``, the system's, or the one that imageio-ffmpeg ships."""
+    """Return the ffmpeg to run: ``$VTLAB_FFMPEG``, the system's, or the one that imageio-ffmpeg ships."""
     chosen = os.environ.get("VTLAB_FFMPEG") or shutil.which("ffmpeg")
     if chosen is None:
         import imageio_ffmpeg
@@ -40,7 +40,7 @@ def ffmpeg_offers() -> frozenset[str]:
     """
     program = ffmpeg_binary()
     try:
-        said = [
+        listings = [
             subprocess.run(
                 [program, "-hide_banner", listing], capture_output=True, text=True, timeout=FFMPEG_START_S, check=True
             ).stdout
@@ -49,7 +49,7 @@ def ffmpeg_offers() -> frozenset[str]:
     except (OSError, subprocess.SubprocessError) as error:
         raise EngineError(f"ffmpeg does not run ({program}): {error}") from error
     # a line of both listings is: flags, name, description
-    return frozenset(line.split()[1] for line in "\n".join(said).splitlines() if len(line.split()) > 1)
+    return frozenset(line.split()[1] for line in "\n".join(listings).splitlines() if len(line.split()) > 1)
 
 
 def run_ffmpeg(spec: Any, timeout_s: float, checkpoint: Callable[[], None], folder: Path) -> None:

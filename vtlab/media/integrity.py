@@ -77,7 +77,7 @@ def check_size(path: Path) -> None:
 
 
 def _mp4_needs(file: BinaryIO, size: int) -> int:
-    """Where the last box of media or index ends (ISO 14496-12, 4.2)."""
+    """Return where the last box of media or index ends (ISO 14496-12, 4.2)."""
     at = needed = 0
     while at + 8 <= size:
         file.seek(at)
@@ -94,7 +94,7 @@ def _mp4_needs(file: BinaryIO, size: int) -> int:
 
 
 def _riff_needs(file: BinaryIO, size: int) -> int:
-    """Where the last RIFF ends; large AVI files have several. A size of 0 or all ones was never filled in.
+    """Return where the last RIFF chunk ends; large AVI files have several. A size of 0 or all ones is not filled in.
 
     Eight bytes less, since some writers count the header of the chunk among its content.
     """
@@ -111,7 +111,7 @@ def _riff_needs(file: BinaryIO, size: int) -> int:
 
 
 def _matroska_needs(file: BinaryIO) -> int:
-    """Where the segment ends; 0 where its size was never filled in (RFC 8794, RFC 9559)."""
+    """Return where the segment ends; 0 where its size is not filled in (RFC 8794, RFC 9559)."""
     file.seek(4)
     header_size, _ = _variable_int(file)
     file.seek(header_size, os.SEEK_CUR)
@@ -122,7 +122,7 @@ def _matroska_needs(file: BinaryIO) -> int:
 
 
 def _variable_int(file: BinaryIO) -> tuple[int, bool]:
-    """An EBML size, and whether it is the one that means unknown."""
+    """Read an EBML size; return it, and whether it is the one that means unknown."""
     first = (file.read(1) or b"\0")[0]
     extra = 8 - first.bit_length()
     if extra > 7:

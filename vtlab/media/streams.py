@@ -120,7 +120,7 @@ def choose_audio(info: MediaInfo, stream: int | None, language: str | None) -> A
 
 
 def _duration(container: InputContainer, path: Path) -> float:
-    """Seconds from the file's first timestamp to its last; the data must be there up to it."""
+    """Return the seconds from the file's first timestamp to its last; check that the data reaches it."""
     name, start = container.format.name, start_time(container)
     declared = None if container.duration is None else container.duration / 1_000_000
     if declared is not None and declared <= 0:
@@ -148,7 +148,7 @@ def _duration(container: InputContainer, path: Path) -> float:
 
 
 def _tells_length(path: Path) -> bool:
-    """Whether an MP3 says in its first frame how long it is; without, its length is a guess by its bit rate."""
+    """Return whether the first frame of an MP3 gives its length, which else is a guess by the bit rate."""
     with path.open("rb") as file:
         head = file.read(10)
         if head[:3] == b"ID3":  # sizes of seven bits a byte (ID3v2, 3.1)
@@ -160,7 +160,7 @@ def _tells_length(path: Path) -> bool:
 
 
 def _end_of_data(container: InputContainer, path: Path, declared: float | None) -> float:
-    """Where the last picture, sound or subtitle ends; with ``declared``, only the end of the file is read."""
+    """Return where the last picture, sound or subtitle ends; with ``declared``, read only the end of the file."""
     import av
 
     if declared is not None and declared > 2 * TRUNCATED_S:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vtlab.errors import EngineError, SettingsError
-from vtlab.metrics.metric import FileMetric, Metric
+from vtlab.metrics.file_metric import FileMetric
+from vtlab.metrics.metric import Metric
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.registry import find_metric, sort_metrics
 from vtlab.metrics.rows import ClipRows
-from vtlab.metrics.units import Over, Unit, list_units
+from vtlab.metrics.units import Over, Unit
 
 
 @dataclass
@@ -70,5 +72,5 @@ def _signature(metric: Metric, units: Sequence[Unit]) -> str | None:
 
 def _recognizer(signature: str) -> str:
     """The part of a signature that names the recogniser, which no row knows."""
-    at = signature.find("ear:")
+    at = signature.find("recogniser:")
     return "" if at < 0 else signature[at:].split("|clips:")[0]

@@ -17,9 +17,10 @@ from functools import lru_cache
 import numpy as np
 
 from vtlab.metrics.metric import Metric, Numbers
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.registry import find_metric, is_metric, sort_metrics
 from vtlab.metrics.rows import ClipRows
-from vtlab.metrics.units import Over, Unit, list_units
+from vtlab.metrics.units import Over, Unit
 
 SAMPLES = 1000
 SEED = 12345  # sacrebleu's own

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from vtlab.metrics.material import RECORD, Material
-from vtlab.metrics.metric import FileMetric
+from vtlab.metrics.file_metric import FileMetric
+from vtlab.metrics.material import Material
+from vtlab.metrics.needs import RECORD
 from vtlab.record import Record
 
 TOGETHER = frozenset(
@@ -54,7 +55,10 @@ def _stage(stage: str, means: str = "time of the stage") -> FileMetric:
 
 METRICS = (
     _metric("wall_s", "s", "lower", "time from start to end", measure=_cost("wall_s"), over_clips="sum"),
-    _metric("rtf", "1", "lower", "wall time ÷ length of the source", measure=_cost("rtf"), over_clips="mean"),
+    _metric(
+        "rtf", "1", "lower", "wall time ÷ length of the source",
+        headline=110, measure=_cost("rtf"), over_clips="mean",
+    ),
     _metric("cpu_s", "s", "lower", "processor time of all stages", measure=_cost("cpu_s"), over_clips="sum"),
     _metric("peak_rss_mb", "MB", "lower", "largest resident memory", measure=_cost("peak_rss_mb"), over_clips="worst"),
     _metric(

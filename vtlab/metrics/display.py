@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from vtlab.metrics.metric import Metric
 from vtlab.metrics.registry import find_metric, is_metric
 
 DECIMALS = {"1": 3, "ms": 0, "0-100": 1, "1-5": 2, "s": 1, "MB": 0, "LUFS": 1, "dB": 1, "dBTP": 1, "1/s": 1}
+COUNTED = ("lines", "words", "characters", "cues", "frames", "results")  # written whole
+DIGITS = 4  # significant ones, of values in any other unit
 UNITS = {"1": "", "0-100": "", "1-5": "", "1/s": "characters/s"}  # others are written as they are
 VERDICTS = {True: "met", False: "missed", None: ""}
 ABSENT = "–"
@@ -23,7 +27,12 @@ def format_value(name: str, value: float | None, signed: bool = False) -> str:
     if value is None:
         return ABSENT
     metric = _metric(name)
-    decimals = DECIMALS.get("0-100" if metric is None else metric.unit, 0)
+    return format_number(value, "0-100" if metric is None else metric.unit, signed)
+
+
+def format_number(value: float, unit: str, signed: bool = False) -> str:
+    """Return a number, without its unit, with the decimals that metrics of that unit have."""
+    decimals = _decimals(unit, value)
     rounded = round(value, decimals) + 0.0  # no minus zero
     sign = "+" if signed else ""
     if rounded == 0 and abs(value) > NEGLIGIBLE:  # an interval ends on one side of 0 or the other
@@ -55,6 +64,11 @@ def format_target(name: str) -> str:
     return f"{low:g} … {high:g}" if low != high else f"{low:g}"
 
 
+def format_share(share: float) -> str:
+    """Return a share of things that are counted, such as pairs, in percent: ``67%``."""
+    return f"{share:.0%}"
+
+
 def format_p(p: float | None) -> str:
     """Return a p value with three decimals; a dash for `None`."""
     return ABSENT if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
@@ -70,6 +84,14 @@ def describe(name: str) -> str:
     """Return what the metric means; nothing for other numbers, such as losses."""
     metric = _metric(name)
     return "" if metric is None else metric.means
+
+
+def _decimals(unit: str, value: float) -> int:
+    if unit in DECIMALS:
+        return DECIMALS[unit]
+    if unit in COUNTED or value == 0 or not math.isfinite(value):
+        return 0
+    return max(0, DIGITS - 1 - math.floor(math.log10(abs(value))))
 
 
 def _metric(name: str) -> Metric | None:

@@ -1,15 +1,14 @@
-"""What there is to measure, as metrics see it, and the names of what a metric may need."""
+"""What there is to measure, as metrics see it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from vtlab.audio import Audio
 from vtlab.media import AudioStream, MediaInfo
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 from vtlab.record import Record
 from vtlab.segments import Cue, Interval
 
@@ -85,48 +84,3 @@ class Material(Protocol):
     @property
     def translate_back(self) -> Translate | None:
         """Translates target texts into the source language."""
-
-
-@dataclass(frozen=True)
-class Need:
-    """Something that must be there: its name, the sentence where it is missing, and the test for it."""
-
-    name: str
-    missing: str
-    met: Callable[[Material], bool]
-
-
-RECORD = Need(
-    "record",
-    "needs the tool's record (--record), which says what it recognised, spoke and took",
-    lambda material: material.record is not None,
-)
-REFERENCE = Need("reference", "needs a reference (--reference)", lambda material: bool(material.reference))
-TRANSCRIPT = Need(
-    "reference transcript",
-    "the reference has no transcript",
-    lambda material: any(segment.text for segment in material.reference or ()),
-)
-TRANSLATION = Need(
-    "reference translation",
-    "the reference has no translation",
-    lambda material: any(segment.translation for segment in material.reference or ()),
-)
-TIMED_TRANSLATION = Need(
-    "reference with times and translations",
-    "needs a reference with times and translations",
-    lambda material: bool(material.reference_cues),
-)
-SUBTITLES = Need(
-    "subtitles",
-    "needs subtitles in the target language (--subtitles)",
-    lambda material: material.subtitles is not None,
-)
-TEXT = Need(
-    "record or subtitles",
-    "needs the tool's record (--record) or subtitles (--subtitles)",
-    lambda material: material.record is not None or material.subtitles is not None,
-)
-# these two are always met; they cost time, and are only done where a metric needs them
-TIMES = Need("times of speech", "there is no speech to measure it on", lambda material: True)
-RECOGNITION = Need("recognition of the dub", "nothing was recognised in the dub", lambda material: True)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vtlab.languages import UNSPACED
-from vtlab.metrics.material import RECORD, Material
-from vtlab.metrics.metric import FileMetric
+from vtlab.metrics.file_metric import FileMetric
+from vtlab.metrics.material import Material
+from vtlab.metrics.needs import RECORD
 from vtlab.metrics.timing import mean
 from vtlab.metrics.translation import chrf
 from vtlab.text.sentences import COMPARED_WORDS, copied_share, has_letters, is_looped

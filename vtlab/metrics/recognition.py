@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from vtlab.languages import UNSPACED
-from vtlab.metrics.material import RECOGNITION, RECORD, REFERENCE, TIMES, TRANSCRIPT
 from vtlab.metrics.metric import Row, SumMetric, summed, total
+from vtlab.metrics.needs import RECOGNITION, RECORD, REFERENCE, TIMES, TRANSCRIPT
 from vtlab.metrics.rows import DubSegment
 from vtlab.metrics.text import library, normalise, normaliser, version_of
 from vtlab.metrics.units import Unit
@@ -183,13 +183,15 @@ def _signed(pairs: Pairs, unit_name: str) -> Callable[[Sequence[Unit]], str]:
     return signature
 
 
-def _rate_metric(name: str, means: str, counts: Callable[[Unit], Row | None]) -> SumMetric:
+def _rate_metric(name: str, means: str, counts: Callable[[Unit], Row | None], headline: int | None = None) -> SumMetric:
     return SumMetric(
         name,
         "1",
         "lower",
         means,
         group="text",
+        headline=headline,
+        decides=headline is not None,
         needs=(REFERENCE, TRANSCRIPT, RECORD),
         counts=counts,
         signature=_signed(_recognised, "segments"),
@@ -216,7 +218,7 @@ def _signature_of_lost(units: Sequence[Unit]) -> str:
 
 
 METRICS = (
-    _rate_metric("wer", "word errors ÷ reference words", _rate(_recognised)),
+    _rate_metric("wer", "word errors ÷ reference words", _rate(_recognised), headline=50),
     _rate_metric("cer", "character errors ÷ reference characters", _rate(_recognised, character_edits)),
     _rate_metric("wer_sub", "words taken for others ÷ reference words", _rate(_recognised, kinds=(SUBSTITUTIONS,))),
     _rate_metric("wer_ins", "words nobody said ÷ reference words", _rate(_recognised, kinds=(INSERTIONS,))),
@@ -227,6 +229,7 @@ METRICS = (
         "lower",
         "word errors of the dubbed speech against the text given to the voice",
         group="speech",
+        headline=60,
         needs=(RECORD, RECOGNITION),
         counts=_rate(_spoken),
         signature=_signed(_spoken, "lines"),

@@ -28,10 +28,6 @@ METRICS: dict[str, Metric] = {metric.name: metric for module in MODULES for metr
 # nothing, since the times of a dub that finds half of it in the store say nothing.
 GROUPS = ("text", "speech", "sync", "sound", "subtitles", "cost")
 
-# what is looked at first, in this order
-HEADLINES = ("asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms", "sync_onset_mean_abs_ms",
-             "completeness", "voice_mos", "rtf")  # fmt: skip
-
 
 @cache
 def metric_entry_points() -> dict[str, EntryPoint]:
@@ -131,8 +127,26 @@ def sort_metrics(names: Iterable[str]) -> list[str]:
     return [name for name in METRICS if name in wanted] + sorted(wanted - METRICS.keys())
 
 
+def choose_headlines(names: Iterable[str]) -> list[str]:
+    """Return those of the names that are looked at first, the first one first."""
+    places = {name: find_metric(name).headline for name in sort_metrics(names) if is_metric(name)}
+    known = {name: place for name, place in places.items() if place is not None}
+    return sorted(known, key=known.__getitem__)
+
+
 def sort_headlines_first(names: Iterable[str]) -> list[str]:
     """Return the names once each: first the headlines, then the others in the table's order."""
     wanted = set(names)
-    headlines = [name for name in HEADLINES if name in wanted]
+    headlines = choose_headlines(wanted)
     return headlines + sort_metrics(wanted.difference(headlines))
+
+
+def choose_decisive(names: Iterable[str]) -> list[str]:
+    """Return those of the names that may decide which of two dubs is better, the one that says most first."""
+    return [name for name in sort_headlines_first(names) if is_metric(name) and find_metric(name).decides]
+
+
+def choose_costs(names: Iterable[str]) -> list[str]:
+    """Return those of the names that are what quality is weighed against, headlines first."""
+    found = {name: find_metric(name) for name in sort_headlines_first(names) if is_metric(name)}
+    return [name for name, metric in found.items() if metric.group == "cost" and metric.better == "lower"]

@@ -1,45 +1,25 @@
 """The tables that metrics are computed from: the source's segments, the dub's segments and its cues.
 
-Corpus scores do not average: pooling and resampling go back to the rows, so a measurement keeps them. A value that was
+Corpus scores do not average: sums and resampling go back to the rows, so a measurement keeps them. A value that was
 not measured is ``None`` in a row and absent from ``values``.
 """
 
 from __future__ import annotations
 
-from typing import Self
+import re
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ReferenceSegment(_Part):
-    """A segment of a clip's reference."""
-
-    start: float | None = Field(
-        None, ge=0, description="Its first audible moment in seconds; null, as `end`, where nobody knows."
-    )
-    end: float | None = Field(None, gt=0, description="Its last audible moment in seconds.")
-    text: str = Field(description="What is said. It is empty only where `vtlab measure` is given a translation alone.")
-    translation: str | None = Field(None, description="How it ought to be translated; null where nobody knows.")
-    speaker: str | None = Field(None, description="Who says it, by any name that is the same throughout the clip.")
-
-    @model_validator(mode="after")
-    def _span(self) -> Self:
-        if (self.start is None) != (self.end is None):
-            raise ValueError("give both start and end, or null for both")
-        if self.start is not None and self.end is not None and self.end <= self.start:
-            raise ValueError(f"it ends at {self.end:g} s, before it starts at {self.start:g} s; swap or correct them")
-        return self
-
-
 class SegmentMeasure(_Part):
-    """A line of the reference; without one, a stretch of speech in the source.
+    """A segment of the reference; without one, a stretch of speech in the source.
 
-    A reference without times gives two kinds of rows: its lines (texts, no times), then the stretches of speech of the
-    source (times, no texts).
+    A reference without times gives two kinds of rows: its segments (texts, no times), then the stretches of speech
+    of the source (times, no texts).
     """
 
     index: int
@@ -59,7 +39,7 @@ class SegmentMeasure(_Part):
 
 
 class DubSegment(_Part):
-    """A line as the dubbing tool made it; without its record, a stretch of speech in the dub."""
+    """A segment as the dubbing tool made it; without its record, a stretch of speech in the dub."""
 
     id: int
     source_start: float
@@ -116,3 +96,9 @@ class ClipRows(_Part):
         None, description="where the source speaks, seconds; null: not looked for"
     )
     dubbed_speech: tuple[tuple[float, float], ...] | None = Field(None, description="where the dub speaks")
+
+    @field_validator("signatures", mode="after")
+    @classmethod
+    def _rename_recognizer(cls, signatures: dict[str, str]) -> dict[str, str]:
+        """Measurements of before called the recogniser an ear; the two must compare."""
+        return {name: re.sub(r"(^|\|)ear:", r"\1recogniser:", text) for name, text in signatures.items()}

@@ -9,9 +9,11 @@ import numpy as np
 
 from vtlab.audio import FRAME_S, Audio, LoudnessMeter, cut, levels_db, loudness_lufs
 from vtlab.media import decode_blocks
+from vtlab.metrics.file_metric import FileMetric
 from vtlab.metrics.leak import source_leak_db
-from vtlab.metrics.material import TIMES, Material
-from vtlab.metrics.metric import FileMetric, Numbers, Row, SumMetric, ratio
+from vtlab.metrics.material import Material
+from vtlab.metrics.metric import Numbers, Row, SumMetric, ratio
+from vtlab.metrics.needs import TIMES
 from vtlab.metrics.timing import intersect
 from vtlab.metrics.units import Unit
 from vtlab.metrics.voice_mos import VoiceMos, mos_signature
@@ -123,7 +125,7 @@ METRICS = (
     ),
     FileMetric(
         "voice_mos", "1-5", "higher", "DNSMOS of the dubbed speech, overall",
-        group="sound", measure=_voice_mos, over_clips="mean",
+        group="sound", headline=100, measure=_voice_mos, over_clips="mean",
     ),
     _file_metric(
         "source_leak_db", "dB", "lower", "source speech left under the dub, relative to it",

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from vtlab.errors import InputError
-from vtlab.metrics.material import SUBTITLES, TIMED_TRANSLATION, Material
-from vtlab.metrics.metric import FileMetric, PercentileMetric, SumMetric, total
+from vtlab.metrics.file_metric import FileMetric
+from vtlab.metrics.material import Material
+from vtlab.metrics.metric import SumMetric, total
+from vtlab.metrics.needs import SUBTITLES, TIMED_TRANSLATION
+from vtlab.metrics.percentile_metric import PercentileMetric
 from vtlab.metrics.rows import ClipRows, CueMeasure
 from vtlab.metrics.text import library, version_of
 from vtlab.metrics.timing import percentile

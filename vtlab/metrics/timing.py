@@ -14,8 +14,11 @@ from functools import partial
 import numpy as np
 
 from vtlab.media import count_frames
-from vtlab.metrics.material import RECORD, TIMES, Material
-from vtlab.metrics.metric import FileMetric, PercentileMetric, Row, SumMetric, ratio, summed, total
+from vtlab.metrics.file_metric import FileMetric
+from vtlab.metrics.material import Material
+from vtlab.metrics.metric import Row, SumMetric, ratio, summed, total
+from vtlab.metrics.needs import RECORD, TIMES
+from vtlab.metrics.percentile_metric import PercentileMetric
 from vtlab.metrics.units import Unit
 from vtlab.segments import Interval, merge_intervals
 
@@ -229,7 +232,7 @@ METRICS = (
     ),
     _drift_sum(
         "sync_onset_mean_abs_ms", "ms", "lower", "mean distance of segments' starts, dub to source",
-        target=(None, 60.0), counts=summed(partial(_heard, _onset_distance_ms)),
+        target=(None, 60.0), headline=80, decides=True, counts=summed(partial(_heard, _onset_distance_ms)),
     ),
     _drift_sum(
         "sync_drift_mean_ms", "ms", "lower", "mean over segments of the worse of onset and offset drift",
@@ -244,7 +247,7 @@ METRICS = (
     ),
     _drift_sum(
         "sync_within_150ms", "1", "higher", "share of segments that start within ±150 ms of the source",
-        target=(0.97, None), counts=summed(_on_time),
+        target=(0.97, None), headline=70, decides=True, counts=summed(_on_time),
     ),
     _coverage_metric(
         "speech_overlap", "1", "higher", "time in which both or neither speak ÷ total",
@@ -294,7 +297,7 @@ METRICS = (
     ),
     SumMetric(
         "completeness", "1", "higher", "segments heard in the dub ÷ segments that have something to say",
-        target=(1.0, None), group="sync", needs=(TIMES,), counts=summed(_said), signature=_said_of,
+        target=(1.0, None), group="sync", headline=90, needs=(TIMES,), counts=summed(_said), signature=_said_of,
     ),
     FileMetric(
         "duration_error_frames", "frames", "lower", "difference of length, dub to source",

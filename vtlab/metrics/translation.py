@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from vtlab.errors import EngineError
-from vtlab.metrics.material import RECOGNITION, RECORD, REFERENCE, TEXT, TRANSLATION, Need
 from vtlab.metrics.metric import Numbers, Row, SumMetric, summed
+from vtlab.metrics.needs import RECOGNITION, RECORD, REFERENCE, TEXT, TRANSLATION, Need
 from vtlab.metrics.recognition import Pair, check_parallel
 from vtlab.metrics.text import library
 from vtlab.metrics.units import Unit
@@ -151,6 +151,7 @@ def _corpus_metric(
     needs: tuple[Need, ...],
     group: str,
     nothing: str = "there is no segment to score",
+    headline: int | None = None,
 ) -> SumMetric:
     def counts(unit: Unit) -> Row | None:
         pair = pair_of(unit)
@@ -168,6 +169,8 @@ def _corpus_metric(
         needs=(REFERENCE, *needs),
         group=group,
         nothing=nothing,
+        headline=headline,
+        decides=headline is not None,
         counts=counts,
         score=lambda sums: _score(scorer_of, sums),
         kind=(lambda unit: tokeniser(unit.clip_rows.target_language)) if scorer_of is _bleu_of else lambda unit: "",
@@ -183,8 +186,24 @@ def _compliant_lengths(unit: Unit) -> list[float] | None:
 
 
 METRICS = (
-    _corpus_metric("bleu", "corpus BLEU of the translation", _bleu_of, _translated, (TRANSLATION, TEXT), "text"),
-    _corpus_metric("chrf", "corpus chrF2 of the translation", _chrf_of, _translated, (TRANSLATION, TEXT), "text"),
+    _corpus_metric(
+        "bleu",
+        "corpus BLEU of the translation",
+        _bleu_of,
+        _translated,
+        (TRANSLATION, TEXT),
+        "text",
+        headline=40,
+    ),
+    _corpus_metric(
+        "chrf",
+        "corpus chrF2 of the translation",
+        _chrf_of,
+        _translated,
+        (TRANSLATION, TEXT),
+        "text",
+        headline=30,
+    ),
     _corpus_metric(
         "bleu_gold_transcript",
         "corpus BLEU of the reference transcript, translated",
@@ -201,6 +220,7 @@ METRICS = (
         _heard,
         (TRANSLATION, RECOGNITION),
         "speech",
+        headline=20,
     ),
     _corpus_metric(
         "asr_chrf",
@@ -209,6 +229,7 @@ METRICS = (
         _heard,
         (TRANSLATION, RECOGNITION),
         "speech",
+        headline=10,
     ),
     SumMetric(
         "length_compliance_10",

@@ -9,12 +9,9 @@ from pydantic import ValidationError
 
 from vtlab.errors import EngineError, SettingsError, UserError, nearest
 from vtlab.metrics.display import format_interval, format_p, format_value
-from vtlab.metrics.registry import METRICS, is_metric
+from vtlab.metrics.registry import METRICS, choose_decisive, is_metric
 from vtlab.releases.evidence import GATES, Contest, Evidence, Gate
 from vtlab.settings import read_yaml
-
-QUALITIES = ("asr_chrf", "asr_bleu", "chrf", "bleu", "wer", "sync_within_150ms", "sync_onset_mean_abs_ms")
-"""Metrics of quality, the one that says most first."""
 
 
 class PromotionError(UserError):
@@ -37,7 +34,8 @@ def choose_metric(gates: Iterable[str], measured: Iterable[str], by: str | None 
         by: The metric asked for.
 
     Returns:
-        `by`, else the first of `QUALITIES` with a gate, else the first one measured, else any with a gate.
+        `by`, else the first metric of quality (`Metric.decides`) with a gate, else the first one measured, else any
+        with a gate.
 
     Raises:
         SettingsError: `by` is no metric.
@@ -45,8 +43,8 @@ def choose_metric(gates: Iterable[str], measured: Iterable[str], by: str | None 
     if by is not None and not is_metric(by):
         raise SettingsError(f"--by {by!r} is no metric.{nearest(by, METRICS)}")
     gates = list(gates)
-    chief = [name for known in (gates, list(measured)) for name in QUALITIES if name in known]
-    return by or next(iter([*chief, *gates]), QUALITIES[0])
+    chief = [*choose_decisive(gates), *choose_decisive(measured)]
+    return by or next(iter([*chief, *gates]), choose_decisive(METRICS)[0])
 
 
 def reject_reference_engines(name: str, engines: Mapping[str, str]) -> None:

@@ -33,8 +33,8 @@ def register_release(client: MlflowClient, run_id: str, folder: Path, number: in
         tags = {"release": str(number)}
         for name in ("suite", "configuration", "fingerprint", "dataset_digest"):
             tags[name] = run.data.tags.get(f"vtlab.{name}", "")
-        made = client.create_model_version(MODEL, f"runs:/{run_id}/release-{number}", run_id, tags=tags)
-        version = str(made.version)
+        created = client.create_model_version(MODEL, f"runs:/{run_id}/release-{number}", run_id, tags=tags)
+        version = str(created.version)
     client.set_registered_model_alias(MODEL, ALIAS, version)
     return version
 

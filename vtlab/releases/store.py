@@ -114,6 +114,35 @@ class Move(_Part):
 
 
 @dataclass(frozen=True)
+class ReleaseList:
+    """Every release of a folder.
+
+    Attributes:
+        folder: The folder.
+        releases: By number; in place of a damaged one, what is wrong with it.
+        history: Every promotion and rollback, in order.
+    """
+
+    folder: Path
+    releases: dict[int, Release | str]
+    history: tuple[Move, ...]
+
+    @property
+    def active(self) -> int | None:
+        """The number of the release in force; `None` before the first promotion."""
+        return self.history[-1].release if self.history else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the list as plain data."""
+        rows = [
+            {"number": number, "damaged": release} if isinstance(release, str) else release.model_dump(mode="json")
+            for number, release in self.releases.items()
+        ]
+        moves = [move.model_dump(mode="json") for move in self.history]
+        return {"folder": str(self.folder), "in_force": self.active, "releases": rows, "history": moves}
+
+
+@dataclass(frozen=True)
 class WeightsMismatch:
     """Weights that differ from those the release was evaluated with; `found` is the hash here, `None` if missing."""
 
@@ -207,6 +236,20 @@ def load(folder: Path, number: int) -> Release:
             f"{home / RELEASE} is not a release as this version of vtlab writes it. Put another one in force with "
             "'vtlab rollback', or promote again."
         ) from error
+
+
+def list_releases(folder: Path) -> ReleaseList:
+    """Return every release that was in force, and the history; raise `ReleaseError` where that cannot be read."""
+
+    def load_or_explain(number: int) -> Release | str:
+        try:
+            return load(folder, number)
+        except ReleaseError as error:
+            return str(error)
+
+    moves = history(folder)
+    numbers = sorted({move.release for move in moves})
+    return ReleaseList(folder, {number: load_or_explain(number) for number in numbers}, tuple(moves))
 
 
 def read_result_lines(release: Release) -> list[str]:
@@ -326,7 +369,7 @@ def _next_number(folder: Path, moves: Sequence[Move]) -> int:
 def _write(folder: Path, number: int, proposal: Proposal) -> Release:
     """Write the release into its folder, without putting it in force."""
     home = _home(folder, number)
-    made = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
+    unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
     settings = proposal.settings
     # sessions name their languages and the server its store
     settings = settings.model_copy(
@@ -344,9 +387,9 @@ def _write(folder: Path, number: int, proposal: Proposal) -> Release:
     data = {**proposal.model_dump(mode="json"), "number": number, "files": hashes}
     contents[RELEASE] = (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode()
     for name, content in contents.items():
-        atomic_write(made / name, content)
-    made.chmod(0o755)
-    made.rename(home)
+        atomic_write(unfinished / name, content)
+    unfinished.chmod(0o755)
+    unfinished.rename(home)
     sync(folder)
     if GLOSSARY in contents:
         settings = _with_glossary(settings, home / GLOSSARY)

@@ -106,10 +106,10 @@ def _render(segment: SpokenSegment, placement: Placement, level: float, settings
         audio = gain(audio, min(level - loudness, room))
     audio = fade(audio, settings.fade_s)
     start = placement.start
-    return PlacedSegment(segment, start, start + audio.duration, audio, speed, _heard(audio, start))
+    return PlacedSegment(segment, start, start + audio.duration, audio, speed, _find_audible(audio, start))
 
 
-def _heard(audio: Audio, start: float) -> Interval | None:
+def _find_audible(audio: Audio, start: float) -> Interval | None:
     """Return the span from the first to the last frame within ``AUDIBLE_DB`` of the loudest."""
     levels = levels_db(audio)
     loud = np.flatnonzero(levels > levels.max(initial=-120.0) + AUDIBLE_DB)
@@ -121,7 +121,7 @@ def _heard(audio: Audio, start: float) -> Interval | None:
 def _check(placed: Sequence[PlacedSegment], settings: AudioSyncSettings, on_finding: Callable[[Finding], None]) -> None:
     rushed = [segment for segment in placed if not segment.spoken.silent and segment.speed > settings.max_speed * 1.005]
     for segment in rushed:
-        message = f"Spoken at {segment.speed:.2f} times its natural speed: the lines around it leave no more time."
+        message = f"Spoken at {segment.speed:.2f} times its natural speed: the segments around it leave no more time."
         number = segment.spoken.source.source.id
         on_finding(Finding(STAGE, "rushed", Severity.WARNING, message, number, segment.speed, settings.max_speed))
     for segment in placed:

@@ -12,7 +12,7 @@ from vtlab.settings import Settings
 
 STAGE = "initialization"
 
-STORE_MB_PER_MINUTE = 12.0  # speech of the lines, the mix and the transcripts of a minute of video
+STORE_MB_PER_MINUTE = 12.0  # speech of the segments, the mix and the transcripts of a minute of video
 FIXED_MB = 50.0
 
 

@@ -1,7 +1,7 @@
 """Stage 7: subtitles in both languages: whole sentences, two lines of 42, time enough to read.
 
 The limits are those of the field's style guides (BBC, Netflix): 17 characters a second, one to seven seconds, two
-frames between cues. A cue may stay into the silence after its line; it never covers the next one. A wide character
+frames between cues. A cue may stay into the silence after its segment; it never covers the next one. A wide character
 (an ideograph) counts as two, on the line and in reading: 21 a line and 8.5 a second, near what Chinese guides ask.
 """
 
@@ -35,7 +35,7 @@ TAG = re.compile(
 FRAME_S = 0.04  # of a sound without a picture
 LEAST_S = 0.5  # a cue stays this long even where the next one then comes a little later
 MERGED_GAP_S = 0.5  # cues further apart than this are not shown as one
-SLOW_COLUMNS = 20  # a line is not cut into cues shorter than this only because it is said slowly
+SLOW_COLUMNS = 20  # a segment is not cut into cues shorter than this only because it is spoken slowly
 CLOCK_MS = 100 * 3600 * 1000  # SubRip's clock has two digits for hours
 CLAUSE_ENDS = ",;:.!?…、，；：。！？"
 # words that lean on the next one: a line does not break after them
@@ -106,8 +106,8 @@ def source_cues(
     cues = []
     for segment in segments:
         parts = _parts(_clean(segment.text), segment.duration, settings)
-        cues += _timed(parts, segment.start, segment.end, [(word.text, word.start) for word in segment.words])
-    return _settled(cues, settings, frame_s, duration_s)
+        cues += _time_parts(parts, segment.start, segment.end, [(word.text, word.start) for word in segment.words])
+    return _space_out(cues, settings, frame_s, duration_s)
 
 
 def target_cues(
@@ -119,8 +119,8 @@ def target_cues(
         spoken, source = segment.spoken, segment.spoken.source.source
         start, end = (segment.start, segment.end) if segment.end > segment.start else (source.start, source.end)
         parts = _parts(_clean(spoken.text or spoken.source.text), end - start, settings)
-        cues += _timed(parts, start, end, [])
-    return _settled(cues, settings, frame_s, duration_s)
+        cues += _time_parts(parts, start, end, [])
+    return _space_out(cues, settings, frame_s, duration_s)
 
 
 def check(cues: Sequence[Cue], settings: SubtitleSettings, language: str) -> list[Finding]:
@@ -184,10 +184,10 @@ def _parts(text: str, seconds: float, settings: SubtitleSettings) -> list[str]:
     wide = count_columns(text)
     slow = min(math.ceil(seconds / settings.max_duration_s), wide // SLOW_COLUMNS)
     for count in range(max(1, math.ceil(wide / room), slow), len(pieces)):
-        cues = [_lines(group, settings) for group in _balanced(pieces, count, room)]
+        cues = [_lines(group, settings) for group in _balance(pieces, count, room)]
         if all(len(lines) <= settings.max_lines for lines in cues):
             return ["\n".join(lines) for lines in cues if lines]
-    return [_joined([piece]) for piece in pieces if piece.strip()]
+    return [_join([piece]) for piece in pieces if piece.strip()]
 
 
 def _pieces(text: str, width: int) -> list[str]:
@@ -221,11 +221,11 @@ def _unspaced(character: str) -> bool:
     return any(first <= character <= last for first, last in UNSPACED_BLOCKS)
 
 
-def _joined(pieces: Sequence[str]) -> str:
+def _join(pieces: Sequence[str]) -> str:
     return "".join(pieces).strip()
 
 
-def _balanced(pieces: Sequence[str], count: int, width: int) -> list[list[str]]:
+def _balance(pieces: Sequence[str], count: int, width: int) -> list[list[str]]:
     """Return ``count`` groups of pieces of like length, at most ``width``, cut after clauses that end nearby."""
     groups: list[list[str]] = []
     rest = list(pieces)
@@ -258,33 +258,33 @@ def _break_cost(word: str) -> float:
 
 def _lines(pieces: Sequence[str], settings: SubtitleSettings) -> list[str]:
     """Return one line where it fits, else two or more of like length."""
-    text = _joined(pieces)
+    text = _join(pieces)
     width = settings.max_line_chars
     if count_columns(text) <= width:
         return [text] if text else []
     for count in range(2, len(pieces)):
-        lines = [_joined(group) for group in _balanced(pieces, count, width)]
+        lines = [_join(group) for group in _balance(pieces, count, width)]
         if all(count_columns(line) <= width for line in lines):
             return lines
-    return [_joined([piece]) for piece in pieces]
+    return [_join([piece]) for piece in pieces]
 
 
 # ---------------------------------------------------------------- time
 
 
-def _timed(parts: Sequence[str], start: float, end: float, words: Sequence[tuple[str, float]]) -> list[Cue]:
+def _time_parts(parts: Sequence[str], start: float, end: float, words: Sequence[tuple[str, float]]) -> list[Cue]:
     """Return cues for the parts of a segment: cut at word times where they match, else by share of the characters."""
     total = sum(map(count_columns, parts)) or 1
     edges = [start]
-    said = 0
+    columns = 0
     for part in parts[:-1]:
-        said += count_columns(part)
-        at = start + (end - start) * said / total
+        columns += count_columns(part)
+        at = start + (end - start) * columns / total
         if words:
             heard = 0
             all_words = sum(count_columns(text) for text, _ in words) or 1
             for text, begins in words:
-                if heard / all_words >= said / total - 0.005:
+                if heard / all_words >= columns / total - 0.005:
                     at = begins
                     break
                 heard += count_columns(text)
@@ -293,7 +293,7 @@ def _timed(parts: Sequence[str], start: float, end: float, words: Sequence[tuple
     return [Cue(edges[i], edges[i + 1], part) for i, part in enumerate(parts)]
 
 
-def _settled(cues: Sequence[Cue], settings: SubtitleSettings, frame_s: float, duration_s: float) -> list[Cue]:
+def _space_out(cues: Sequence[Cue], settings: SubtitleSettings, frame_s: float, duration_s: float) -> list[Cue]:
     """Return cues in order, apart, long enough to read where the silence after them allows it."""
     gap = settings.gap_frames * frame_s
     waiting = deque(sorted((cue for cue in cues if cue.text), key=lambda cue: cue.start))
@@ -306,16 +306,16 @@ def _settled(cues: Sequence[Cue], settings: SubtitleSettings, frame_s: float, du
         end = min(wanted, max(following, start + LEAST_S), start + settings.max_duration_s)
         end = min(end, max(duration_s, start + frame_s))
         short = end - start < settings.min_duration_s
-        if short and out and (merged := _merged(out[-1], replace(cue, start=start, end=end), settings)):
+        if short and out and (merged := _merge(out[-1], replace(cue, start=start, end=end), settings)):
             out[-1] = merged
-        elif short and waiting and (merged := _merged(replace(cue, start=start), waiting[0], settings)):
+        elif short and waiting and (merged := _merge(replace(cue, start=start), waiting[0], settings)):
             waiting[0] = merged
         else:
             out.append(replace(cue, start=start, end=end))
     return out
 
 
-def _merged(first: Cue, second: Cue, settings: SubtitleSettings) -> Cue | None:
+def _merge(first: Cue, second: Cue, settings: SubtitleSettings) -> Cue | None:
     """Return two cues as one, where a cue holds both and no pause lies between them; else ``None``."""
     lines = _lines(_pieces(f"{first.text} {second.text}".replace("\n", " "), settings.max_line_chars), settings)
     if (

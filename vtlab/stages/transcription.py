@@ -121,7 +121,7 @@ def detect_language(
         settings: The number of windows and the padding of spans.
         on_finding: Called with ``language_doubted``.
     """
-    spans = spans_of(audio, speech, settings.voice_activity)
+    spans = plan_spans(audio, speech, settings.voice_activity)
     picks = np.unique(np.linspace(0, len(spans) - 1, min(settings.detection_windows, len(spans))).round().astype(int))
     windows = [
         cut(audio, spans[pick].start, min(spans[pick].end, spans[pick].start + DETECTION_WINDOW_S))
@@ -129,7 +129,7 @@ def detect_language(
     ]
     with ThreadPoolExecutor(SURE_WINDOWS, "detection") as threads:
         heard = list(threads.map(engine.detect_language, windows[:SURE_WINDOWS]))
-    if not _sure(heard):
+    if not _is_sure(heard):
         heard += map(engine.detect_language, windows[SURE_WINDOWS:])
     votes: dict[str, float] = {}
     for probabilities in heard:
@@ -142,18 +142,18 @@ def detect_language(
     return Detection(language, confidence)
 
 
-def _sure(heard: Sequence[dict[str, float]]) -> bool:
+def _is_sure(heard: Sequence[dict[str, float]]) -> bool:
     best = {max(probabilities, key=lambda language: probabilities[language]) for probabilities in heard}
     return len(best) == 1 and all(max(probabilities.values()) >= SURE_LANGUAGE for probabilities in heard)
 
 
-def spans_of(audio: Audio, speech: Sequence[Interval], settings: VoiceActivitySettings) -> list[Interval]:
+def plan_spans(audio: Audio, speech: Sequence[Interval], settings: VoiceActivitySettings) -> list[Interval]:
     """Return the padded spans for the recogniser: at most 28 s each, cut at the longest pauses, all speech in one."""
     spans: list[Interval] = []
     for stretch in merge_intervals(speech, SPAN_GAP_S):
         parts = [part for part in speech if stretch.start <= part.start < stretch.end]
-        spans += _packed(audio, parts)
-    return [_padded(span, index, spans, settings.pad_s, audio.duration) for index, span in enumerate(spans)]
+        spans += _pack(audio, parts)
+    return [_pad(span, index, spans, settings.pad_s, audio.duration) for index, span in enumerate(spans)]
 
 
 def transcribe(
@@ -178,14 +178,14 @@ def transcribe(
     Raises:
         InputError: ``E_NO_SPEECH``, the recogniser hears no word in any of it.
     """
-    spans = spans_of(audio, speech, settings.voice_activity)
+    spans = plan_spans(audio, speech, settings.voice_activity)
     cutter = _Cutter(audio, speech, settings, language, on_finding)
 
     def decode_again(pieces: Sequence[_Piece]) -> list[list[Utterance]]:
-        windows = [(n, window) for n, piece in enumerate(pieces) for window in _packed(audio, piece.parts, REDO_S)]
+        windows = [(n, window) for n, piece in enumerate(pieces) for window in _pack(audio, piece.parts, REDO_S)]
         bare = [window for _, window in windows]
         pad_s = min(settings.voice_activity.pad_s, PIECE_PAUSE_S / 2)
-        padded = [_padded(window, n, bare, pad_s, audio.duration) for n, window in enumerate(bare)]
+        padded = [_pad(window, n, bare, pad_s, audio.duration) for n, window in enumerate(bare)]
         heard: list[list[Utterance]] = [[] for _ in pieces]
         for (piece, _), utterances in zip(windows, engine.transcribe(audio, padded, language), strict=True):
             heard[piece] += utterances
@@ -218,7 +218,7 @@ def unheard_s(findings: Iterable[Finding]) -> float:
 # ---------------------------------------------------------------- spans
 
 
-def _packed(audio: Audio, parts: Sequence[Interval], longest_s: float = SPAN_S) -> list[Interval]:
+def _pack(audio: Audio, parts: Sequence[Interval], longest_s: float = SPAN_S) -> list[Interval]:
     """Pack parts of speech into as few spans as hold them, each cut at the longest pause of its second half."""
     spans: list[Interval] = []
     rest = list(parts)
@@ -242,7 +242,7 @@ def _packed(audio: Audio, parts: Sequence[Interval], longest_s: float = SPAN_S) 
     return spans
 
 
-def _padded(span: Interval, index: int, spans: Sequence[Interval], pad_s: float, duration: float) -> Interval:
+def _pad(span: Interval, index: int, spans: Sequence[Interval], pad_s: float, duration: float) -> Interval:
     """Pad a span by ``pad_s`` on both sides, or by half of the silence where that is shorter."""
     before = span.start - spans[index - 1].end if index else span.start
     after = (spans[index + 1].start if index + 1 < len(spans) else duration) - span.end
@@ -300,22 +300,22 @@ def _complete_words(
     inside = [Interval(max(p.start, span.start), min(p.end, span.end)) for p in speech if p.overlap(span) > 0]
     joint = merge_intervals(inside, PIECE_PAUSE_S)
     pieces = [_Piece(tuple(part for part in inside if part.overlap(piece) > 0)) for piece in joint]
-    doubted = _doubted(pieces, words, language)
+    doubted = _find_doubted(pieces, words, language)
     again: dict[int, list[Utterance]] = {}
     for _ in range(2):
         new = sorted(doubted - again.keys())
         if new:
             again |= zip(new, decode_again([pieces[index] for index in new]), strict=True)
-        doubted |= _displaced(pieces, words, {index: _words(_believed(found)) for index, found in again.items()})
+        doubted |= _displaced(pieces, words, {index: _words(_credible(found)) for index, found in again.items()})
     for zone in _runs(sorted(again)):
-        words = _replaced(pieces, zone, words, _words(_believed(u for index in zone for u in again[index])), language)
+        words = _replace(pieces, zone, words, _words(_credible(u for index in zone for u in again[index])), language)
     for index in sorted(again):
-        unheard = _unfilled(pieces[index], pieces, words, language)
+        unheard = _list_gaps(pieces[index], pieces, words, language)
         seconds = sum(pieces[index].speech_s(gap) for gap in unheard)
         if seconds < UNHEARD_S:
             continue
         start, end = unheard[0].start, unheard[-1].end
-        nobody = bool(again[index]) and all(_says_nobody(utterance) for utterance in again[index])
+        nobody = bool(again[index]) and all(_is_non_speech(utterance) for utterance in again[index])
         severity = Severity.WARNING if nobody else Severity.DEGRADED
         message = f"Speech from {start:.1f} s to {end:.1f} s was not understood."
         on_finding(Finding(STAGE, UNHEARD, severity, message, None, seconds, UNHEARD_S, start, end))
@@ -328,11 +328,11 @@ def _words(utterances: Iterable[Utterance]) -> list[_HeardWord]:
     return sorted(heard, key=lambda item: item.word.start)
 
 
-def _believed(utterances: Iterable[Utterance]) -> list[Utterance]:
+def _credible(utterances: Iterable[Utterance]) -> list[Utterance]:
     return [u for u in utterances if u.words and _confidence(u.words, u.no_speech_probability) >= BELIEVED]
 
 
-def _doubted(pieces: Sequence[_Piece], words: Sequence[_HeardWord], language: str) -> set[int]:
+def _find_doubted(pieces: Sequence[_Piece], words: Sequence[_HeardWord], language: str) -> set[int]:
     """Return the indices of the pieces whose words cannot fill them, or are in another piece as well."""
     crossed = {
         index
@@ -341,14 +341,14 @@ def _doubted(pieces: Sequence[_Piece], words: Sequence[_HeardWord], language: st
         for index, piece in enumerate(pieces)
         if piece.speech_s(item.word) >= CROSSING_S
     }
-    return crossed | {index for index, piece in enumerate(pieces) if _unfilled(piece, pieces, words, language)}
+    return crossed | {index for index, piece in enumerate(pieces) if _list_gaps(piece, pieces, words, language)}
 
 
 def _crosses(word: Word, pieces: Sequence[_Piece]) -> bool:
     return sum(piece.speech_s(word) >= CROSSING_S for piece in pieces) > 1
 
 
-def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_HeardWord], language: str) -> list[Interval]:
+def _list_gaps(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_HeardWord], language: str) -> list[Interval]:
     """Return the spans of a piece with ``MISSED_S`` of speech and more that none of the words fills.
 
     A word fills no more than its letters take to say, and nothing where it is in another piece as well.
@@ -365,14 +365,14 @@ def _unfilled(piece: _Piece, pieces: Sequence[_Piece], words: Sequence[_HeardWor
         after = inside[number + 1].start if number + 1 < len(inside) else piece.interval.end
         start, end = max(word.start - EDGE_S, min(before, word.start)), min(word.end + EDGE_S, max(after, word.end))
         filled.append(Interval(start, end))
-    gaps = [gap for gap in _outside(piece.interval, merge_intervals(filled)) if piece.speech_s(gap) >= MISSED_S]
+    gaps = [gap for gap in _subtract(piece.interval, merge_intervals(filled)) if piece.speech_s(gap) >= MISSED_S]
     together = sum(_longest_s(word.text, language) for word in inside)
     if inside and not gaps and piece.speech_s(piece.interval) - together >= SPREAD_S:
         return [piece.interval]  # few words, spread over all of it
     return gaps
 
 
-def _outside(span: Interval, others: Sequence[Interval]) -> Iterator[Interval]:
+def _subtract(span: Interval, others: Sequence[Interval]) -> Iterator[Interval]:
     """Yield what is left of a span outside the others, which are in order and do not overlap."""
     edge = span.start
     for other in others:
@@ -399,44 +399,44 @@ def _longest_letter_s(letter: str) -> float:
 def _displaced(
     pieces: Sequence[_Piece], words: Sequence[_HeardWord], again: Mapping[int, Sequence[_HeardWord]]
 ) -> set[int]:
-    """Return the neighbours of pieces whose first words the second decoding has not: they may be said there."""
+    """Return the neighbours of pieces whose first words the second decoding has not: the words may be theirs."""
     found: set[int] = set()
     for zone in _runs(sorted(again)):
-        first = [item for item in words if _home(pieces, item.word) in zone]
+        first = [item for item in words if _find_piece(pieces, item.word) in zone]
         second = [item for index in zone for item in again[index]]
-        if second and _common(first, second) < len(first) / 2:
+        if second and _count_common(first, second) < len(first) / 2:
             found |= {zone[0] - 1, zone[-1] + 1} & set(range(len(pieces)))
     return found
 
 
-def _common(first: Sequence[_HeardWord], second: Sequence[_HeardWord]) -> int:
+def _count_common(first: Sequence[_HeardWord], second: Sequence[_HeardWord]) -> int:
     """Count the words that both have in the same order."""
     texts, others = ([_letters(item.word.text) for item in words] for words in (first, second))
     return sum(block.size for block in SequenceMatcher(None, texts, others, autojunk=False).get_matching_blocks())
 
 
-def _replaced(
+def _replace(
     pieces: Sequence[_Piece], zone: Sequence[int], words: list[_HeardWord], second: list[_HeardWord], language: str
 ) -> list[_HeardWord]:
     """Put the second decoding's words into the pieces of the zone, if they leave less speech without words."""
 
     def unfilled_s(words: Sequence[_HeardWord]) -> float:
-        gaps = {index: _unfilled(pieces[index], pieces, words, language) for index in zone}
+        gaps = {index: _list_gaps(pieces[index], pieces, words, language) for index in zone}
         return sum(pieces[index].speech_s(gap) for index in zone for gap in gaps[index])
 
-    homes = [_home(pieces, item.word) for item in words]
+    homes = [_find_piece(pieces, item.word) for item in words]
     before = [item for item, home in zip(words, homes, strict=True) if home < zone[0]]
     after = [item for item, home in zip(words, homes, strict=True) if home > zone[-1]]
     for count in range(REPEATED, 0, -1):
-        if _crammed(before[-count:], language) and _within(before[-count:], second):
+        if _are_crammed(before[-count:], language) and _are_in(before[-count:], second):
             del before[-count:]
-        if _crammed(after[:count], language) and _within(after[:count], second):
+        if _are_crammed(after[:count], language) and _are_in(after[:count], second):
             del after[:count]
     replaced = [*before, *second, *after]
     return replaced if unfilled_s(replaced) < unfilled_s(words) - LEAST_GAIN_S else words
 
 
-def _home(pieces: Sequence[_Piece], word: Word) -> int:
+def _find_piece(pieces: Sequence[_Piece], word: Word) -> int:
     """Return the index of the piece that has most of a word, or is nearest to it."""
     middle = (word.start + word.end) / 2
 
@@ -447,14 +447,14 @@ def _home(pieces: Sequence[_Piece], word: Word) -> int:
     return max(range(len(pieces)), key=nearness)
 
 
-def _within(words: Sequence[_HeardWord], others: Sequence[_HeardWord]) -> bool:
-    """Whether the others say the words, one right after the other."""
+def _are_in(words: Sequence[_HeardWord], others: Sequence[_HeardWord]) -> bool:
+    """Return whether the words stand among the others, one right after the other."""
     sought, texts = (" ".join(_letters(item.word.text) for item in side) for side in (words, others))
     return f" {sought} " in f" {texts} "
 
 
-def _crammed(words: Sequence[_HeardWord], language: str) -> bool:
-    """Whether the words have less time than it takes to say them."""
+def _are_crammed(words: Sequence[_HeardWord], language: str) -> bool:
+    """Return whether the words have less time than it takes to say them."""
     texts = [item.word.text for item in words]
     seconds = sum(item.word.end - item.word.start for item in words)
     letters = sum(len(_letters(text)) for text in texts)
@@ -465,8 +465,8 @@ def _letters(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
-def _says_nobody(utterance: Utterance) -> bool:
-    """Whether the recogniser itself says that nobody speaks, or that somebody sings."""
+def _is_non_speech(utterance: Utterance) -> bool:
+    """Return whether the recogniser itself finds no speech, or no letter but marks of music."""
     return utterance.no_speech_probability >= NO_SPEECH or not any(map(_letters, (w.text for w in utterance.words)))
 
 
@@ -662,8 +662,10 @@ class _Cutter:
         return start, max(end, start + 0.1)
 
     def _edge(self, word: Word, at: float, edges: Sequence[float]) -> float:
-        """Return the edge nearest to ``at``: of the speech around the word if at most ``WORD_OFF_S`` away, or another
-        within ``snap_s``; else ``at`` itself."""
+        """Return the edge of speech nearest to ``at``, or ``at`` itself.
+
+        An edge of the speech around the word counts up to ``WORD_OFF_S`` away, another one up to ``snap_s``.
+        """
         middle = (word.start + word.end) / 2
         around = [edge for part, edge in zip(self._speech, edges, strict=True) if part.start <= middle <= part.end]
         near = [edge for edge in around if abs(edge - at) <= WORD_OFF_S]
@@ -685,7 +687,7 @@ def _duration(words: Sequence[_HeardWord]) -> float:
 
 
 def _ends_sentence(text: str) -> bool:
-    """Whether a word ends a sentence; a speaker who trails off (``…``) has not ended it."""
+    """Return whether a word ends a sentence; a speaker who trails off (``…``) has not ended it."""
     return ends_sentence(text) and not text.rstrip().rstrip(CLOSING).endswith(("...", "…"))
 
 

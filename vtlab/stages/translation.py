@@ -1,4 +1,4 @@
-"""Translation: one whole sentence at a time, nothing lost, nothing said twice.
+"""Translation: one whole sentence at a time, nothing lost, nothing repeated.
 
 Each segment becomes one ``TranslatedSegment``, in order and as soon as possible. Segments that cut one sentence in
 two are translated together and the translation is cut again; segments of several sentences are translated sentence by
@@ -47,7 +47,7 @@ from vtlab.text.shortening import shorten
 STAGE = "translation"
 VERSION = 1
 
-MAX_JOINED_SEGMENTS = 3  # more of them cut again no longer fall where they were said
+MAX_JOINED_SEGMENTS = 3  # more of them cut again no longer fall where they were spoken
 MAX_JOINED_WORDS = 60
 BATCH_SENTENCES = 16  # translated in one call where all segments are there already
 BRIEF_WORDS = 2  # a text so short is embroidered by models trained on sentences
@@ -156,7 +156,10 @@ def _prepare(segment: Segment) -> _PreparedSegment:
 
 
 def _is_loud(text: str) -> bool:
-    """All in capitals, which models copy or spell out: ``SOCORRO, NÃO SEI NADAR!`` became "SOCORRO, NOT IS NADAR!"."""
+    """Return whether a text is all in capitals, which models copy or spell out.
+
+    ``SOCORRO, NÃO SEI NADAR!`` became "SOCORRO, NOT IS NADAR!".
+    """
     return text.upper() == text and text.lower() != text and re.search(r"[^\W\d_]{2}", text) is not None
 
 
@@ -166,11 +169,11 @@ def _sentence_case(text: str) -> str:
         return word.group() if keep else word.group().lower()
 
     lower = re.sub(r"\w+", quiet, text)
-    return " ".join(_capitalise(sentence) for sentence in _cut_as(text, lower))
+    return " ".join(_capitalise(sentence) for sentence in _split_like(text, lower))
 
 
-def _cut_as(capitals: str, lower: str) -> Iterator[str]:
-    """The sentences of ``lower``, cut where ``capitals``, the same text in capitals, shows their ends."""
+def _split_like(capitals: str, lower: str) -> Iterator[str]:
+    """Yield the sentences of ``lower``, cut where ``capitals``, the same text in capitals, shows their ends."""
     at = 0
     for sentence in split_sentences(capitals):
         at = capitals.index(sentence, at)
@@ -186,10 +189,10 @@ def _capitalise(text: str) -> str:
 # Segments that make up one sentence ----------------------------------------------------------------------------------
 
 
-def _group_sentences(lines: Iterable[_PreparedSegment], join_gap_s: float) -> Iterator[list[_PreparedSegment]]:
+def _group_sentences(segments: Iterable[_PreparedSegment], join_gap_s: float) -> Iterator[list[_PreparedSegment]]:
     """Yield segments that a sentence runs through together; one that ends its sentence is not held back."""
     group: list[_PreparedSegment] = []
-    for prepared in lines:
+    for prepared in segments:
         if group and not _continues(group, prepared, join_gap_s):
             yield group
             group = []
@@ -305,10 +308,10 @@ class _SegmentTranslator:
         try:
             answers = self.engine.translate([Sentence(text, sound)], self.settings.candidates)[0]
         except LineError as error:
-            return self._failed(text, segment.id, error)
+            return self._report_failed(text, segment.id, error)
         candidates = _drop_repeats(answer.strip() for answer in answers if answer.strip())
         if not candidates:
-            return self._empty(text, segment.id)
+            return self._report_empty(text, segment.id)
         self._check(text, candidates[0], segment.id)
         return candidates
 
@@ -320,10 +323,10 @@ class _SegmentTranslator:
         try:
             candidates = self._translate_protected(frame.given, segment)
         except LineError as error:
-            return self._failed(sentence, segment, error)
+            return self._report_failed(sentence, segment, error)
         candidates = tuple(filter(has_letters, candidates))
         if not candidates:
-            return self._empty(sentence, segment)
+            return self._report_empty(sentence, segment)
         if len(candidates) == 1 and word_count(frame.body) <= BRIEF_WORDS:
             candidates = self._translate_brief(frame.given, candidates[0])
         tidied = _drop_repeats(frame.put_back(tidy(text, frame.body, self.target)) for text in candidates)
@@ -371,11 +374,11 @@ class _SegmentTranslator:
         if all(span.kind == "number" for span in missing):
             # a number may be told in other words (two dozen), and a sentence cut around it reads badly
             for span in missing:
-                said = text[span.start : span.end]
-                message = f"{said} is not in the translation of {_abbreviate(text)}"
-                self._find("not_kept", Severity.WARNING, message, segment)
+                lost = text[span.start : span.end]
+                message = f"{lost} is not in the translation of {_abbreviate(text)}"
+                self._report("not_kept", Severity.WARNING, message, segment)
             return answers
-        self._find("split_around", Severity.INFO, f"translated in parts around {_quote_all(missing)}", segment)
+        self._report("split_around", Severity.INFO, f"translated in parts around {_quote_all(missing)}", segment)
         return (self._translate_around(text, [span for span in missing if span.kind != "number"]),)
 
     def _translate_around(self, text: str, spans: Sequence[ProtectedSpan]) -> str:
@@ -393,7 +396,7 @@ class _SegmentTranslator:
         return "".join(parts)
 
     def _translations(self, text: str) -> tuple[str, ...]:
-        """The engine's answers to a text, those that loop or are cut short replaced by a translation by clauses."""
+        """Return the engine's answers; replace those that loop or are cut short by a translation clause by clause."""
         answers = tuple(answer for answer in self._ask([text])[0] if answer.strip())
         sound = tuple(answer for answer in answers if not is_looped(text, answer) and not is_truncated(text, answer))
         if sound:
@@ -414,7 +417,7 @@ class _SegmentTranslator:
 
     def _check(self, text: str, translation: str, segment: int) -> None:
         if is_looped(text, translation):
-            self._find("repeats", Severity.WARNING, f"says itself over and over: {_abbreviate(translation)}", segment)
+            self._report("repeats", Severity.WARNING, f"says itself over and over: {_abbreviate(translation)}", segment)
         if word_count(text) < COMPARED_WORDS:
             return
         if (self.source in UNSPACED) == (self.target in UNSPACED):
@@ -423,22 +426,22 @@ class _SegmentTranslator:
             if not low <= ratio <= high and abs(len(translation) - len(text)) > LENGTH_SLACK_CHARS:
                 limit = low if ratio < low else high
                 message = f"the translation is {ratio:.2f} times as long as {_abbreviate(text)}"
-                self._find("length_ratio", Severity.WARNING, message, segment, value=ratio, limit=limit)
+                self._report("length_ratio", Severity.WARNING, message, segment, value=ratio, limit=limit)
         share = copied_share(text, translation)
         if share is not None and share >= COPIED_SHARE:
             message = f"still {language_name(self.source)}: {_abbreviate(translation)}"
-            self._find("untranslated", Severity.WARNING, message, segment, value=share, limit=COPIED_SHARE)
+            self._report("untranslated", Severity.WARNING, message, segment, value=share, limit=COPIED_SHARE)
 
-    def _failed(self, text: str, segment: int, error: LineError) -> tuple[str, ...]:
-        self._find("failed", Severity.DEGRADED, f"not translated, so it keeps its own words: {error}", segment)
+    def _report_failed(self, text: str, segment: int, error: LineError) -> tuple[str, ...]:
+        self._report("failed", Severity.DEGRADED, f"not translated, so it keeps its own words: {error}", segment)
         return (text,)
 
-    def _empty(self, text: str, segment: int) -> tuple[str, ...]:
+    def _report_empty(self, text: str, segment: int) -> tuple[str, ...]:
         message = f"the engine had no translation, so it keeps its own words: {_abbreviate(text)}"
-        self._find("empty", Severity.DEGRADED, message, segment)
+        self._report("empty", Severity.DEGRADED, message, segment)
         return (text,)
 
-    def _find(
+    def _report(
         self,
         code: str,
         severity: Severity,
@@ -512,7 +515,7 @@ def _split_frame(sentence: str) -> _Frame:
 
 
 def tidy(translation: str, text: str, target: str) -> str:
-    """A translation with the marks, the first letter and the spacing that its source calls for."""
+    """Return a translation with the marks, first letter and spacing that its source calls for."""
     out = " ".join(translation.split())
     out = re.sub(r"\b(US|R|A|C|HK) \$ ?(?=\d)", r"\1$ ", out)
     if target != "fr":  # which writes a space before them
@@ -520,7 +523,7 @@ def tidy(translation: str, text: str, target: str) -> str:
     out = re.sub(r"([(\[]) +| +([)\]])", r"\1\2", out)
     if out.count("(") != out.count(")") and text.count("(") == text.count(")"):
         out = out.rstrip("( ")
-    out = _ending(out, text)
+    out = _match_ending(out, text)
     first, wanted = (next((letter for letter in side if letter.isalpha()), "") for side in (out, text))
     if wanted.isupper() and first.islower():
         return _capitalise(out)
@@ -532,20 +535,20 @@ def tidy(translation: str, text: str, target: str) -> str:
     return out
 
 
-def _ending(translation: str, text: str) -> str:
+def _match_ending(translation: str, text: str) -> str:
     """End a question as a question and a call as a call; a voice reads them by their marks."""
-    asked, said = text.rstrip(CLOSING), translation.rstrip(f"{CLOSING}.")
-    mark = re.search(r"[?!]+$", asked)
-    if mark is None or not said or said[-1] in "?!？！;؟":
+    body = translation.rstrip(f"{CLOSING}.")
+    mark = re.search(r"[?!]+$", text.rstrip(CLOSING))
+    if mark is None or not body or body[-1] in "?!？！;؟":
         return translation
-    return said + mark.group() + translation[len(said) :].replace(".", "")
+    return body + mark.group() + translation[len(body) :].replace(".", "")
 
 
 # Cutting a translation again -----------------------------------------------------------------------------------------
 
 
 def split_by_shares(text: str, shares: Sequence[int], language: str) -> list[str] | None:
-    """``text`` cut into as many parts as there are ``shares``, near where those say and rather after a clause.
+    """Split ``text`` into as many parts as there are ``shares``, near where those fall, preferably after a clause.
 
     Cuts fall between words (between characters where the language writes no spaces); joined again the parts are the
     text. ``None`` where there are fewer words than parts.
@@ -568,6 +571,6 @@ def split_by_shares(text: str, shares: Sequence[int], language: str) -> list[str
 
 
 def _distance(text: str, at: int, ideal: float) -> float:
-    """How far a cut is from where it should be, in characters; one after a clause counts as much nearer."""
+    """Return how many characters a cut is off its ideal place; a cut after a clause counts as much nearer."""
     after_clause = text[at - 1] in ",;:—–،、，；"
     return abs(at - ideal) * (0.4 if after_clause else 1.0)

@@ -149,14 +149,14 @@ class _PlannedSegment:
     Attributes:
         segment: The translated segment.
         text: What is spoken, as written: the translation, or a shorter candidate.
-        said: The same as the voice is given it.
+        spoken_form: The same as the voice gets it, numbers in words.
         leader: The engine that is to speak it; the others stand in.
         voice: Its voice.
     """
 
     segment: TranslatedSegment
     text: str
-    said: str
+    spoken_form: str
     leader: VoiceEngine
     voice: Voice
 
@@ -206,9 +206,9 @@ class _SpeechPlan:
             if segment is None:
                 self._ended = True
             else:
-                said = _spoken_form(segment.text, segment.language)
+                spoken_form = _make_spoken_form(segment.text, segment.language)
                 role = self._casting.role(segment.source.speaker)
-                self._segments.append(_PlannedSegment(segment, segment.text, said, *role))
+                self._segments.append(_PlannedSegment(segment, segment.text, spoken_form, *role))
         return len(self._segments)
 
     def learn(self, index: int, spoken: SpokenSegment) -> None:
@@ -221,48 +221,48 @@ class _SpeechPlan:
         role = (planned.leader.name, planned.voice.name)
         if role == (spoken.engine, spoken.voice):
             seconds, units = self._pace.get(role, (0.0, 0.0))
-            self._pace[role] = (seconds + natural_s, units + self._length(index, planned.said))
+            self._pace[role] = (seconds + natural_s, units + self._length(index, planned.spoken_form))
 
     def next(self, index: int) -> tuple[_PlannedSegment, float]:
         """Return segment ``index`` with its text settled, and the rate to ask of its voice."""
         planned = self._segments[index]
-        if not planned.said:
+        if not planned.spoken_form:
             return planned, 1.0
-        speed = self._speed(index)
-        if max(speed, self._needed(index)) > self._fast:
+        speed = self._planned_speed(index)
+        if max(speed, self._needed_speed(index)) > self._preferred_limit:
             speed = self._condense(index, speed)
         slowest, fastest = planned.leader.engine.rates
         low, high = max(self._settings.min_rate, slowest), min(self._settings.max_rate, fastest)
         return planned, round(min(max(speed, low), high), 2)
 
     @property
-    def _fast(self) -> float:
+    def _preferred_limit(self) -> float:
         return self._sync.preferred_max_speed + 0.01
 
     def _condense(self, index: int, speed: float) -> float:
         """Choose the longest candidate that needs no more than the preferred speed, or the shortest of all."""
         planned = self._segments[index]
-        enough = WORTH_SHORTER * self._length(index, planned.said)
+        enough = WORTH_SHORTER * self._length(index, planned.spoken_form)
         options: dict[str, str] = {}
         for candidate in planned.segment.candidates:
-            said = _spoken_form(candidate, planned.segment.language)
-            if said and self._length(index, said) <= enough:
-                options.setdefault(said, candidate)
-        for said in sorted(options, key=lambda option: (-self._length(index, option), option)):
-            planned.text, planned.said = options[said], said
-            speed = self._speed(index)
-            if max(speed, self._needed(index)) <= self._fast:
+            spoken_form = _make_spoken_form(candidate, planned.segment.language)
+            if spoken_form and self._length(index, spoken_form) <= enough:
+                options.setdefault(spoken_form, candidate)
+        for spoken_form in sorted(options, key=lambda option: (-self._length(index, option), option)):
+            planned.text, planned.spoken_form = options[spoken_form], spoken_form
+            speed = self._planned_speed(index)
+            if max(speed, self._needed_speed(index)) <= self._preferred_limit:
                 break
         return speed
 
-    def _needed(self, index: int) -> float:
+    def _needed_speed(self, index: int) -> float:
         """Return the speed at which the segment would end with its source; 0 where the source's span is empty."""
         seconds = self._segments[index].segment.source.duration
         return self._natural_s(index) / seconds if seconds > NO_WINDOW_S else 0.0
 
-    def _speed(self, index: int) -> float:
+    def _planned_speed(self, index: int) -> float:
         around = range(max(0, index - BEHIND), min(len(self._segments), index + AHEAD + 1))
-        asked = [at for at in around if self._segments[at].said]
+        asked = [at for at in around if self._segments[at].spoken_form]
         windows = [self._segments[at].segment.source.interval for at in asked]
         total_s = self._total_s if self._ended and around.stop == len(self._segments) else None
         return plan_rates(windows, [self._natural_s(at) for at in asked], self._sync, total_s)[asked.index(index)]
@@ -273,13 +273,13 @@ class _SpeechPlan:
         planned = self._segments[index]
         seconds, units = self._pace.get((planned.leader.name, planned.voice.name), (0.0, 0.0))
         per_unit = (LEARNT_S + seconds) / (LEARNT_S / planned.leader.seconds_per_unit + units)
-        return max(LEAST_NATURAL_S, per_unit * self._length(index, planned.said))
+        return max(LEAST_NATURAL_S, per_unit * self._length(index, planned.spoken_form))
 
-    def _length(self, index: int, said: str) -> float:
+    def _length(self, index: int, spoken_form: str) -> float:
         leader, voice = self._segments[index].leader, self._segments[index].voice
-        key = (leader.name, voice.name, said)
+        key = (leader.name, voice.name, spoken_form)
         if key not in self._units:
-            self._units[key] = leader.engine.units(said, voice)
+            self._units[key] = leader.engine.units(spoken_form, voice)
         return self._units[key]
 
 
@@ -310,7 +310,7 @@ class _Casting:
         return self._roles[speaker]
 
 
-def _spoken_form(text: str, language: str) -> str:
+def _make_spoken_form(text: str, language: str) -> str:
     """Return the text as a voice is given it: without notes and tags, numbers in words."""
     return spell_out(strip_markup(text), language)
 
@@ -326,7 +326,7 @@ class _SpeechWorker:
         self._retries = {voice.name: _RetryPolicy(settings, voice.engine.network, stopped) for voice in engines}
 
     def speak(self, planned: _PlannedSegment, rate: float) -> _Outcome:
-        if not planned.said:
+        if not planned.spoken_form:
             return _Outcome(SpokenSegment(planned.segment, "", EMPTY))
         findings = []
         if planned.condensed:
@@ -338,7 +338,7 @@ class _SpeechWorker:
             voice = planned.voice if voice_engine is planned.leader else voice_engine.assign_voice(speaker)
             slowest, fastest = voice_engine.engine.rates
             possible = min(max(rate, slowest), fastest)
-            for pieces in _splits(planned.said, voice_engine.engine.max_chars):
+            for pieces in _splits(planned.spoken_form, voice_engine.engine.max_chars):
                 attempt = _Attempt(voice_engine.engine, voice, possible, planned, self._retries[voice_engine.name])
                 try:
                     audio = attempt.speak(pieces)
@@ -351,15 +351,14 @@ class _SpeechWorker:
                 finally:
                     tries += attempt.tries
                 if reasons:
-                    findings.append(_recovered(voice_engine, voice, planned, reasons))
+                    findings.append(_recovery(voice_engine, voice, planned, reasons))
                 spoken = SpokenSegment(
                     planned.segment, planned.text, audio, possible, voice_engine.name, voice.name, attempts=tries
                 )
                 return _Outcome(spoken, findings)
         reason = "; ".join(dict.fromkeys(reasons))
-        findings.append(
-            _finding("not_spoken", Severity.DEGRADED, f"No voice could speak {planned.said!r}: {reason}", planned)
-        )
+        message = f"No voice could speak {planned.spoken_form!r}: {reason}"
+        findings.append(_finding("not_spoken", Severity.DEGRADED, message, planned))
         silent = SpokenSegment(planned.segment, planned.text, EMPTY, rate, attempts=tries, failed=reason)
         return _Outcome(silent, findings)
 
@@ -368,7 +367,7 @@ def _finding(code: str, severity: Severity, message: str, planned: _PlannedSegme
     return Finding(STAGE, code, severity, message, planned.id)
 
 
-def _recovered(spoke: VoiceEngine, voice: Voice, planned: _PlannedSegment, reasons: Sequence[str]) -> Finding:
+def _recovery(spoke: VoiceEngine, voice: Voice, planned: _PlannedSegment, reasons: Sequence[str]) -> Finding:
     if spoke is planned.leader:
         return _finding("respoken", Severity.INFO, f"Spoken at the second try: {reasons[0]}", planned)
     message = f"Spoken by {spoke.name} ({voice.name}) instead: {reasons[0]}"
@@ -395,7 +394,7 @@ class _Attempt:
             if wrong is not None:
                 raise LineError(wrong)
             parts.append(part)
-        return _joined(parts, self.rate)
+        return _join(parts, self.rate)
 
     def _request(self, piece: str) -> Audio:
         self.tries += 1
@@ -418,7 +417,7 @@ class _RetryPolicy:
         """Return the answer; raise ``TransientError`` after the last try. ``seed`` makes the jitter repeatable."""
         with self._turn:
             if self._network and self._failures >= self._settings.breaker:
-                raise TransientError(f"it failed on {self._failures} lines in a row and is left alone")
+                raise TransientError(f"it failed on {self._failures} segments in a row and is left alone")
             retrying = Retrying(
                 retry=retry_if_exception_type(TransientError),
                 stop=stop_after_attempt(self._settings.attempts) | stop_when_event_set(self._stopped),
@@ -426,7 +425,7 @@ class _RetryPolicy:
                 sleep=sleep_using_event(self._stopped),
             )
             try:
-                answer = retrying(self._paced, request)
+                answer = retrying(self._request_paced, request)
             except RetryError as error:
                 self._failures += 1
                 failure = error.last_attempt.exception()
@@ -434,7 +433,7 @@ class _RetryPolicy:
             self._failures = 0
             return answer
 
-    def _paced(self, request: Callable[[], Audio]) -> Audio:
+    def _request_paced(self, request: Callable[[], Audio]) -> Audio:
         if self._network:
             self._stopped.wait(max(0.0, self._last + self._settings.pace_s - time.monotonic()))
             self._last = time.monotonic()
@@ -452,12 +451,12 @@ class _RetryPolicy:
 # ---------------------------------------------------------------- pieces, and whether they are right
 
 
-def _splits(said: str, most: int) -> Iterator[list[str]]:
+def _splits(spoken_form: str, most: int) -> Iterator[list[str]]:
     """Yield the ways to give a text to a voice: as it is; then clause by clause, or with plainer punctuation."""
-    pieces = _pieces(said, most)
+    pieces = _pieces(spoken_form, most)
     yield pieces
-    parts = [part for clause in clauses(said) for part in _pieces(clause, most)]
-    plain = re.sub(r"[^\w\s'’-]+", " ", said).strip()
+    parts = [part for clause in clauses(spoken_form) for part in _pieces(clause, most)]
+    plain = re.sub(r"[^\w\s'’-]+", " ", spoken_form).strip()
     other = parts if len(parts) > len(pieces) else _pieces(f"{' '.join(plain.split())}.", most)
     if other != pieces and plain:
         yield other
@@ -486,7 +485,7 @@ def _cut(sentence: str, most: int) -> list[str]:
     return [sentence[at : at + most] for at in range(0, len(sentence), most)]  # one endless word
 
 
-def _joined(parts: Sequence[Audio], rate: float) -> Audio:
+def _join(parts: Sequence[Audio], rate: float) -> Audio:
     if len(parts) == 1:
         return parts[0]
     hertz = parts[0].rate

@@ -54,6 +54,35 @@ class MixReport:
     true_peak_dbtp: float | None
 
 
+@dataclass(frozen=True)
+class Mix:
+    """The sound of the dub as a file, the speech alone where it is asked for, and what was measured on the mix."""
+
+    file: Path
+    speech_track: Path | None
+    loudness_lufs: float | None
+    true_peak_dbtp: float | None
+
+
+def write_mix(
+    extraction: media.Extraction,
+    placed: Sequence[PlacedSegment],
+    speech: Sequence[Interval],
+    sync: AudioSyncSettings,
+    settings: VideoCombinationSettings,
+    work: Path,
+    checkpoint: Callable[[], None] = lambda: None,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
+) -> Mix:
+    """Write the mix into the folder ``work``, and the speech alone where ``sync`` asks for it; see ``mix``."""
+    file, track = work / "mix.m4a", None
+    report = mix(extraction, placed, speech, sync, settings, file, work, checkpoint, on_finding)
+    if sync.keep_speech_track:
+        rate = extraction.stream.rate
+        track = media.write_flac(speech_track(placed, rate, extraction.duration_s), rate, work / "speech.flac")
+    return Mix(file, track, report.loudness_lufs, report.true_peak_dbtp)
+
+
 def mix(
     extraction: media.Extraction,
     placed: Sequence[PlacedSegment],
@@ -85,7 +114,7 @@ def mix(
     raw = _RawMix(work / "mix.f32", rate, channels)
     meter, found = LoudnessMeter(rate, channels), []
     with media.discard_on_failure(raw.path), raw.path.open("wb") as file:
-        for block in _mixed(extraction, placed, speech, rate, channels, settings.background):
+        for block in _mix_blocks(extraction, placed, speech, rate, channels, settings.background):
             checkpoint()
             meter.add(block)
             found.append(_frame_peaks(block, rate))
@@ -98,9 +127,9 @@ def mix(
     kbps = min(settings.audio_bitrate_kbps, AAC_BITS_PER_SAMPLE * rate * channels // 1000)
     for left in reversed(range(TRIES)):
         peaks = raw.true_peaks(peaks, BETWEEN_SAMPLES * 10 ** ((ceiling_db - gain_db) / 20))
-        gains = _limited(peaks, gain_db, ceiling_db)
+        gains = _limit_gain(peaks, gain_db, ceiling_db)
         media.write_aac(raw.blocks(gains, checkpoint), rate, channels, kbps, out)
-        report = _measured(out, extraction.duration_s, checkpoint)
+        report = _measure(out, extraction.duration_s, checkpoint)
         if left == 0 or report.loudness_lufs is None or report.true_peak_dbtp is None:
             break
         louder = min(sync.loudness_lufs - report.loudness_lufs, MOST_GAIN_DB - gain_db)
@@ -141,12 +170,12 @@ def output_suffix(info: media.MediaInfo, settings: VideoCombinationSettings) -> 
     """Return ``.mp4``; ``.mkv`` for a picture that MP4 does not hold; ``.m4a`` where there is no picture."""
     if info.video is None:
         return ".m4a"
-    return ".mp4" if _encoded(info, settings) or info.video.codec in media.MP4_VIDEO else ".mkv"
+    return ".mp4" if _must_encode(info, settings) or info.video.codec in media.MP4_VIDEO else ".mkv"
 
 
 def encodes(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
     """Return whether a picture or a sound of the source is encoded again, which no store keeps."""
-    picture = info.video is not None and _encoded(info, settings)
+    picture = info.video is not None and _must_encode(info, settings)
     return picture or settings.keep_original_audio
 
 
@@ -203,20 +232,20 @@ def combine(
         subtitles=soft,
         original=extraction.stream if settings.keep_original_audio else None,
         burn=burned[0] if settings.burn_subtitles and burned and info.video else None,
-        encode=_encoded(info, settings),
+        encode=_must_encode(info, settings),
         crf=settings.crf,
         folder=work,
         checkpoint=checkpoint,
     )
     try:
         wanted = (1 + settings.keep_original_audio, len(soft))
-        _verify(info, out, wanted, _encoded(info, settings), on_finding)
+        _verify(info, out, wanted, _must_encode(info, settings), on_finding)
     except VtlabError:
         out.unlink(missing_ok=True)
         raise
 
 
-def _encoded(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
+def _must_encode(info: media.MediaInfo, settings: VideoCombinationSettings) -> bool:
     """Return whether the picture is encoded again."""
     return settings.burn_subtitles or _unsafe(info, settings)
 
@@ -255,7 +284,7 @@ def _verify(
 # ---------------------------------------------------------------- the mix
 
 
-def _mixed(
+def _mix_blocks(
     extraction: media.Extraction,
     placed: Sequence[PlacedSegment],
     speech: Sequence[Interval],
@@ -332,7 +361,7 @@ def _true_peaks(block: Block, rate: int, peaks: NDArray[np.float64], above: floa
     return true
 
 
-def _limited(peaks: NDArray[np.float64], gain_db: float, limit_db: float) -> NDArray[np.float64]:
+def _limit_gain(peaks: NDArray[np.float64], gain_db: float, limit_db: float) -> NDArray[np.float64]:
     """Return the gain every 5 ms: ``gain_db``, less where a peak would pass the limit, with 20 ms to get there."""
     gain, limit = 10 ** (gain_db / 20), 10 ** (limit_db / 20)
     if len(peaks) == 0 or gain * peaks.max() <= limit:
@@ -357,7 +386,7 @@ class _RawMix:
         self._frames = -(-self._size // self._frame)  # in one block
 
     def true_peaks(self, peaks: NDArray[np.float64], above: float) -> NDArray[np.float64]:
-        """``peaks`` with what lies between the samples, in the frames that reach ``above``."""
+        """Return ``peaks`` raised to what lies between the samples, in the frames that reach ``above``."""
         if len(peaks) == 0 or peaks.max() <= above:
             return peaks
         parts = []
@@ -367,7 +396,7 @@ class _RawMix:
         return np.concatenate(parts)
 
     def blocks(self, gains: NDArray[np.float64], checkpoint: Callable[[], None]) -> Iterator[Block]:
-        """The mix under its gain, one value every 5 ms."""
+        """Yield the mix with ``gains`` applied, one gain every 5 ms."""
         for index, block in enumerate(self._read()):
             checkpoint()
             first = index * self._frames
@@ -385,7 +414,7 @@ class _RawMix:
                 yield np.frombuffer(data, np.float32).reshape(-1, self._channels)
 
 
-def _measured(sound: Path, duration_s: float, checkpoint: Callable[[], None]) -> MixReport:
+def _measure(sound: Path, duration_s: float, checkpoint: Callable[[], None]) -> MixReport:
     """Return loudness and true peak of a sound file."""
     stream = media.probe(sound).audio[0]
     meter = LoudnessMeter(stream.rate, stream.channels)

@@ -4,7 +4,8 @@ Each class here has the protocol of its engine, looks an answer up by key, and a
 none; the real engine is built on the first such miss. A stage sees an engine like any other, a killed dub finds all
 that was answered before, and a dub that finds everything loads no model.
 
-Keys are made of the engine's name, options and weights' hashes, and of what it was asked.
+Keys are made of the ``VERSION`` of its kind's answers, the engine's name, options and weights' hashes, and of what it
+was asked.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from vtlab.audio import Audio
+from vtlab.engines import transcription, translation, tts, voice_activity
+from vtlab.engines.choice import Choice
 from vtlab.engines.transcription import Transcriber, Utterance
 from vtlab.engines.translation import Sentence, Translator
 from vtlab.engines.tts import Synthesizer, TtsEngine, Voice
@@ -37,6 +40,11 @@ class Identity:
     name: str
     options: BaseModel
     weights: tuple[Weights, ...] = ()
+
+    @classmethod
+    def from_choice(cls, choice: Choice) -> Identity:
+        """Return the identity of a chosen engine."""
+        return cls(choice.name, choice.options, choice.weights)
 
     def parts(self) -> list[Any]:
         """Return the identity as plain data, for a key."""
@@ -96,7 +104,13 @@ class StoredVoiceActivity:
     def speech(self, audio: Audio, threshold: float, min_speech_s: float, min_silence_s: float) -> list[Interval]:
         """Return the spans of speech."""
         key = self._store.key(
-            "voice_activity", 1, *self._identity.parts(), self._sound, threshold, min_speech_s, min_silence_s
+            "voice_activity",
+            voice_activity.VERSION,
+            *self._identity.parts(),
+            self._sound,
+            threshold,
+            min_speech_s,
+            min_silence_s,
         )
         known = self._store.get_json(key)
         if known is None:
@@ -126,7 +140,7 @@ class StoredTranscriber:
 
     def detect_language(self, audio: Audio) -> dict[str, float]:
         """Return the probability by language code."""
-        key = self._store.key("detect_language", 1, *self._identity.parts(), sound_hash(audio))
+        key = self._store.key("detect_language", transcription.VERSION, *self._identity.parts(), sound_hash(audio))
         known = self._store.get_json(key)
         if known is None:
             known = self._engine().detect_language(audio)
@@ -138,10 +152,7 @@ class StoredTranscriber:
         if self._together:
             yield from self._transcribe_together(audio, spans, language)
             return
-        keys = [
-            self._store.key("transcription", 1, *self._identity.parts(), self._sound, asdict(span), language)
-            for span in spans
-        ]
+        keys = [self._key(asdict(span), language) for span in spans]
         at = 0
         while at < len(spans):
             known = self._store.get_json(keys[at])
@@ -163,8 +174,7 @@ class StoredTranscriber:
             at = last
 
     def _transcribe_together(self, audio: Audio, spans: Sequence[Interval], language: str) -> list[list[Utterance]]:
-        asked = [asdict(span) for span in spans]
-        key = self._store.key("transcription", 1, *self._identity.parts(), self._sound, asked, language)
+        key = self._key([asdict(span) for span in spans], language)
         known = self._store.get_json(key)
         if known is not None:
             self._tally.count(reused=len(spans))
@@ -173,6 +183,10 @@ class StoredTranscriber:
         self._store.put_json(key, [[asdict(utterance) for utterance in utterances] for utterances in heard])
         self._tally.count(computed=len(spans))
         return heard
+
+    def _key(self, asked: Any, language: str) -> str:
+        parts = self._identity.parts()
+        return self._store.key("transcription", transcription.VERSION, *parts, self._sound, asked, language)
 
 
 class StoredTranslator:
@@ -204,7 +218,8 @@ class StoredTranslator:
 
     def _key(self, sentence: Sentence, candidates: int) -> str:
         speech = None if sentence.speech is None else sound_hash(sentence.speech)
-        return self._store.key("translation", 1, *self._identity.parts(), self._pair, sentence.text, speech, candidates)
+        asked = (self._pair, sentence.text, speech, candidates)
+        return self._store.key("translation", translation.VERSION, *self._identity.parts(), *asked)
 
 
 class StoredSynthesizer:
@@ -244,7 +259,7 @@ class StoredSynthesizer:
 
     def units(self, text: str, voice: Voice) -> float:
         """Return the length of a text in the engine's own measure."""
-        key = self._store.key("tts_units", 2, *self._identity(voice).parts(), voice.name, text)
+        key = self._store.key("tts_units", tts.VERSION, *self._identity(voice).parts(), voice.name, text)
         known = self._store.get_json(key)
         if known is None:
             known = self._engine().units(text, voice)
@@ -253,7 +268,7 @@ class StoredSynthesizer:
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
         """Return the speech of a text."""
-        key = self._store.key("tts", 2, *self._identity(voice).parts(), voice.name, text, rate)
+        key = self._store.key("tts", tts.VERSION, *self._identity(voice).parts(), voice.name, text, rate)
         known = self._store.get_audio(key)
         if known is not None:
             self._tally.count(reused=1)

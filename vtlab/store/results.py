@@ -150,7 +150,7 @@ class Store:
         """Yield all that is kept, in no particular order."""
         for shard in self.folder.glob("*/[0-9a-f][0-9a-f]"):
             by_digest: dict[str, list[Path]] = {}
-            for path in _listed(shard):
+            for path in _list_folder(shard):
                 if OWN_NAME.fullmatch(path.name):  # a folder named by mistake holds files of the user
                     by_digest.setdefault(path.name[:HASH_DIGITS], []).append(path)
             for digest, paths in by_digest.items():
@@ -252,7 +252,7 @@ def _head(content: bytes) -> bytes:
     return MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
-def _listed(folder: Path) -> list[Path]:
+def _list_folder(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except FileNotFoundError:

@@ -10,9 +10,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from vtlab.engines.choice import Choice
+from vtlab.engines.choice.translators import Leg
+from vtlab.engines.choice.voices import Cast
 from vtlab.events import Finding, Severity
 from vtlab.segments import (
     Interval,
@@ -27,6 +29,7 @@ from vtlab.segments import (
 )
 from vtlab.settings import Settings
 from vtlab.stages import audio_sync, transcription, translation, tts, video_combination
+from vtlab.stages.video_combination import Mix
 from vtlab.store.engines import Identity, sound_hash
 from vtlab.store.results import Store
 
@@ -76,7 +79,7 @@ class StoredSegments(Generic[Made]):
     def restore(self, kept: Data, source: Sequence[Item]) -> tuple[list[Made], list[Finding]] | None:
         """Return the segments and findings, or ``None`` where they were made of others or one is not whole."""
         fingerprint = Fingerprint()
-        items: list[Any] = list(fingerprint.passed(source)) or [None] * len(kept["lines"])
+        items: list[Any] = list(fingerprint.hash_each(source)) or [None] * len(kept["lines"])
         if kept.get("of") != fingerprint.hexdigest() or len(items) != len(kept["lines"]):
             return None
         segments: list[Made] = []
@@ -95,26 +98,26 @@ class StoredSegments(Generic[Made]):
 
 
 class Fingerprint:
-    """A hash of segments as they pass by."""
+    """A hash of a stream of segments."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def passed(self, segments: Iterable[Item]) -> Iterator[Item]:
-        """Yield the same segments."""
+    def hash_each(self, segments: Iterable[Item]) -> Iterator[Item]:
+        """Yield segments unchanged, each added to the hash."""
         for segment in segments:
             self._digest.update(json.dumps(asdict(segment), sort_keys=True).encode())  # type: ignore[call-overload]
             yield segment
 
     def hexdigest(self) -> str:
-        """Return the hash of those that passed so far."""
+        """Return the hash of the segments yielded so far."""
         return self._digest.hexdigest()
 
 
-def transcript_depends(settings: Settings, sound: str, engines: Sequence[Identity]) -> list[Any]:
-    """Return what a transcript depends on, for keys; ``engines`` are voice activity and recogniser."""
+def transcript_depends(settings: Settings, sound: str, listeners: Sequence[Choice]) -> list[Any]:
+    """Return what a transcript depends on, for keys; ``listeners`` are voice activity and recogniser."""
     section = settings.transcription.model_dump(mode="json")
-    parts = [part for engine in engines for part in engine.parts()]
+    parts = [part for choice in listeners for part in Identity.from_choice(choice).parts()]
     return [transcription.VERSION, sound, settings.source_language, section, *parts]
 
 
@@ -129,16 +132,16 @@ def translated_segments(
     transcript: StoredSegments[Segment],
     settings: Settings,
     glossary: Mapping[str, str],
-    legs: Sequence[tuple[str, str, Identity]],
+    legs: Sequence[Leg],
 ) -> StoredSegments[TranslatedSegment]:
-    """Return the place of a transcript's translation; ``legs`` are source, target and engine of each translator."""
+    """Return the place of a transcript's translation by the translators of ``legs``."""
     key = store.key(
         "translation_lines",
         translation.VERSION,
         transcript.key,
         settings.translation.model_dump(mode="json", exclude={"glossary"}),
         glossary,
-        [[source, target, *engine.parts()] for source, target, engine in legs],
+        [[leg.source, leg.target, *Identity.from_choice(leg.choice).parts()] for leg in legs],
     )
     return StoredSegments(store, key, translated_to_json, lambda data, _: translated_from_json(data))
 
@@ -147,16 +150,16 @@ def spoken_segments(
     store: Store,
     translated: StoredSegments[TranslatedSegment],
     settings: Settings,
-    voices: Sequence[tuple[Identity, str]],
+    voices: Sequence[Cast],
 ) -> StoredSegments[SpokenSegment]:
-    """Return the place of a translation's speech; ``voices`` are the engines, best first, each with its lead voice."""
+    """Return the place of a translation's speech; ``voices`` are the engines with their voices, best first."""
     key = store.key(
         "tts_lines",
         tts.VERSION,
         translated.key,
         settings.tts.model_dump(mode="json"),
         settings.audio_sync.model_dump(mode="json"),
-        [[*engine.parts(), voice] for engine, voice in voices],
+        [[*Identity.from_choice(cast.choice).parts(), cast.lead.name] for cast in voices],
     )
 
     def encode(segment: SpokenSegment) -> Data:
@@ -179,24 +182,14 @@ def spoken_segments(
         return SpokenSegment(source, audio=audio, **{name: value for name, value in data.items() if name != "sound"})
 
     def settled(segments: Sequence[Data]) -> bool:
-        """Whether no voice failed that may be back tomorrow."""
-        first = voices[0][0].name
+        """Return whether no voice failed that may work again later."""
+        first = voices[0].choice.name
         return all(segment["failed"] is None and segment["engine"] in (None, first) for segment in segments)
 
     return StoredSegments(store, key, encode, decode, settled)
 
 
 # ---------------------------------------------------------------- placed segments and mix
-
-
-@dataclass(frozen=True)
-class Mix:
-    """The sound of the dub as a file, the speech alone where it is asked for, and what was measured on the mix."""
-
-    file: Path
-    speech_track: Path | None
-    loudness_lufs: float | None
-    true_peak_dbtp: float | None
 
 
 @dataclass(frozen=True)

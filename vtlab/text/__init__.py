@@ -1,1 +1,1 @@
-"""Text between recognition and speech: sentences, what is kept in translation, and how numbers are said."""
+"""Text between recognition and speech: sentences, what is kept in translation, and numbers in words."""

@@ -75,10 +75,10 @@ def find_protected_spans(text: str, terms: Mapping[str, str], source: str, targe
         if not (match.lastgroup == "code" and _ORDINAL.match(word)):
             add(ProtectedSpan(match.start(), match.start() + len(word), word, "literal"))
     for term in sorted(terms, key=len, reverse=True):
-        for match in re.finditer(rf"(?<!\w){_spaced(term)}(?!\w)", text, re.IGNORECASE):
+        for match in re.finditer(rf"(?<!\w){_spaces_pattern(term)}(?!\w)", text, re.IGNORECASE):
             add(ProtectedSpan(match.start(), match.end(), terms[term], "term"))
     for match in _NUMBER.finditer(text):
-        add(ProtectedSpan(match.start(), match.end(), _localised(text, match, source, target), "number"))
+        add(ProtectedSpan(match.start(), match.end(), _localise(text, match, source, target), "number"))
     return sorted(spans, key=lambda span: span.start)
 
 
@@ -91,7 +91,7 @@ def find_lost(spans: Sequence[ProtectedSpan], text: str, translation: str, targe
     for span in spans:
         times = sum(1 for other in spans if other.wanted == span.wanted and other.kind == span.kind)
         if span.kind == "number":
-            found = _times_said(text[span.start : span.end], translation, target)
+            found = _count_times(text[span.start : span.end], translation, target)
         else:
             flags = re.IGNORECASE if span.kind == "term" else 0
             found = len(re.findall(rf"(?<!\w){re.escape(span.wanted)}(?!\w)", translation, flags))
@@ -138,13 +138,13 @@ def localise_numbers(text: str, translation: str, source: str, target: str) -> s
     """
     for match in _NUMBER.finditer(text):
         number = match["number"]
-        if number is None or number.isdigit() or (value := _value(number, source)) is None:
+        if number is None or number.isdigit() or (value := _parse_number(number, source)) is None:
             continue
-        wanted = _localised(text, match, source, target)
+        wanted = _localise(text, match, source, target)
 
         def right(found: re.Match[str], wanted: str = wanted, value: Decimal = value) -> str:
             same = found["number"] is not None and _digits(found.group()) == _digits(wanted)
-            return wanted if same and _value(found.group(), target) != value else found.group()
+            return wanted if same and _parse_number(found.group(), target) != value else found.group()
 
         translation = _NUMBER.sub(right, translation)
     return translation
@@ -172,11 +172,11 @@ def load_glossary(file: Path | None) -> dict[str, str]:
     return {term.strip(): wanted.strip() for term, wanted in data.items()}
 
 
-def _spaced(term: str) -> str:
+def _spaces_pattern(term: str) -> str:
     return r"\s+".join(map(re.escape, term.split()))
 
 
-def _times_said(number: str, translation: str, target: str) -> int:
+def _count_times(number: str, translation: str, target: str) -> int:
     clock = _clock(number)
     found = 0
     for match in _NUMBER.finditer(translation):
@@ -187,7 +187,7 @@ def _times_said(number: str, translation: str, target: str) -> int:
     if found or not number.isdigit():
         return found
     spoken = translation.casefold()
-    return max((spoken.count(word) for word in _spelt(int(number), target)), default=0)
+    return max((spoken.count(word) for word in _number_words(int(number), target)), default=0)
 
 
 def _clock(number: str) -> tuple[int, int] | None:
@@ -202,8 +202,8 @@ def _digits(number: str) -> str:
 
 
 @cache
-def _spelt(number: int, language: str) -> tuple[str, ...]:
-    """A number in words, as cardinal and ordinal; empty where the language's words are not known."""
+def _number_words(number: int, language: str) -> tuple[str, ...]:
+    """Return a number in words, as cardinal and ordinal; empty where the language's words are not known."""
     if number > 1000:
         return ()
     from num2words import num2words
@@ -218,13 +218,13 @@ def _spelt(number: int, language: str) -> tuple[str, ...]:
     return tuple(words | {feminine[word] for word in words if word in feminine})
 
 
-def _localised(text: str, match: re.Match[str], source: str, target: str) -> str:
-    """A number as the target language writes it; versions (``version 3.11``) and times stay as they are."""
+def _localise(text: str, match: re.Match[str], source: str, target: str) -> str:
+    """Return a number as the target language writes it; versions (``version 3.11``) and times stay as they are."""
     number: str = match.group()
     if "h" in number and target not in _CLOCK_WITH_H:
         hours, _, minutes = number.partition("h")
         return f"{hours}:{minutes or '00'}"
-    value = None if match["number"] is None or number.isdigit() else _value(number, source)
+    value = None if match["number"] is None or number.isdigit() else _parse_number(number, source)
     if value is None or re.search(r"\b(?:version|versão|versión|v)\.?\s*$", text[: match.start()], re.IGNORECASE):
         return number
     decimals = max(0, -int(value.as_tuple().exponent))
@@ -232,8 +232,8 @@ def _localised(text: str, match: re.Match[str], source: str, target: str) -> str
     return english if target in _DECIMAL_POINT else english.translate(str.maketrans(",.", ".,"))
 
 
-def _value(number: str, language: str) -> Decimal | None:
-    """What a number is worth as the language writes it; ``None`` where it is not written so."""
+def _parse_number(number: str, language: str) -> Decimal | None:
+    """Return the value of a number in figures; ``None`` where the language does not write it so."""
     group, point = (",", ".") if language in _DECIMAL_POINT else (".", ",")
     if not re.fullmatch(rf"(?:\d{{1,3}}(?:\{group}\d{{3}})+|\d+)(?:\{point}\d+)?", number):
         return None

@@ -1,4 +1,4 @@
-"""Markup of subtitles and transcripts: notes, tags, stage directions and emoji, none of which is said."""
+"""Markup of subtitles and transcripts: notes, tags, stage directions and emoji, none of which is spoken."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def strip_markup(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    shown = _LONE_JOINER.sub("", _shown_all(text))
+    shown = _LONE_JOINER.sub("", _readable(text))
     # entities last, so that an escaped "<" does not begin a tag
-    shown = _ENTITY.sub(lambda match: _shown_all(html.unescape(match.group())), _SQUARE.sub(" ", _TAG.sub("", shown)))
+    shown = _ENTITY.sub(lambda match: _readable(html.unescape(match.group())), _SQUARE.sub(" ", _TAG.sub("", shown)))
     shown = _SOUND.sub(" ", shown)
     while (match := _ROUND_AT_START.match(shown)) is not None:
         shown = shown[match.end() :]
@@ -46,12 +46,12 @@ def _line(text: str) -> str:
     return _DIALOGUE_DASH.sub("", " ".join(shown.split()))
 
 
-def _shown_all(text: str) -> str:
-    return "".join(map(_shown, text))
+def _readable(text: str) -> str:
+    return "".join(map(_read_letter, text))
 
 
-def _shown(letter: str) -> str:
-    """The letter, a space for a control character, nothing for what is only seen."""
+def _read_letter(letter: str) -> str:
+    """Return the letter, a space for a control character, or nothing for a symbol that is not read out."""
     category = unicodedata.category(letter)
     if category in ("Cc", "Zl", "Zp"):
         return " "

@@ -2,7 +2,7 @@
 
 Translation models are trained on single sentences: given two they may silently drop one, given too long a one they
 loop. So the stage and the engines cut text here first. Rules rather than a model: a wrong cut costs a little
-fluency, a missing one costs a whole line of the dub.
+fluency, a missing one costs a whole segment of the dub.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COUNTED = frozenset({
 })  # fmt: skip
 
 RUN_LENGTH = 3  # a phrase said this often in a row is a loop (single words: once more), unless the source does it too
-COMPARED_WORDS = 3  # with fewer, a line's length says nothing, and a title is the same in any language
+COMPARED_WORDS = 3  # with fewer, a segment's length says nothing, and a title is the same in any language
 TRUNCATED_BELOW = 0.3  # a translation shorter than this share of its source has lost something
 
 
@@ -168,7 +168,7 @@ def is_looped(source: str, translation: str) -> bool:
 
 
 def _longest_runs(text: str) -> dict[int, int]:
-    """For each phrase length of 1 to 8 words, how often some phrase is said in a row."""
+    """Return for each phrase length of 1 to 8 words how often a phrase is repeated in a row."""
     words = re.findall(r"\w+", text.casefold())
     runs = {}
     for period in range(1, 9):

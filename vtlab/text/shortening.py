@@ -1,4 +1,4 @@
-"""Shorter ways to say a translation, by rule, for lines that would not fit their time and engines without n-best.
+"""Shorter ways to say a translation, by rule, for segments that would not fit their time and engines without n-best.
 
 Only what a careful speaker does anyway: English contracts its auxiliaries, Portuguese leaves out a first person that
 the verb ending shows. Meaning stays; nothing is left out that anyone would miss.

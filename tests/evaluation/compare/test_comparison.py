@@ -20,8 +20,8 @@ from vtlab.evaluation.tracking.systems import load_system, load_systems
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import score_each_unit
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.rows import SegmentMeasure
-from vtlab.metrics.units import list_units
 
 SAMPLES = 200
 

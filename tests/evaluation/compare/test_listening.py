@@ -222,7 +222,7 @@ def test_the_sign_test_counts_each_pair_once() -> None:
     assert listening.outcome_values(found, "b")["listen_preferred_low"] == pytest.approx(1 - 0.9801, abs=1e-4)
     assert listening.describe_values(listening.outcome_values(found, "b"), "s/one") == [
         "3 listeners heard it against s/one, on 10 pairs of lines.",
-        "It is preferred in 11% of the decided pairs (95 % interval 2% to 43%, p = 0.0391): a difference is shown.",
+        "It is preferred in 11% of the decided pairs (95 % interval 2% to 43%, p 0.039): a difference is shown.",
     ]
 
 

@@ -111,7 +111,7 @@ def test_the_worst_come_first_with_reasons() -> None:
     found = worst_segments({"clip": made.model_copy(update={"segments": tuple(rows), "dub_segments": tuple(lines)})})
     assert [(one.unit.segment.index, one.reasons) for one in found if one.unit.segment] == [
         (2, ("not heard in the dub",)),
-        (3, ("spoken at 1.50 times the natural speed",)),
+        (3, ("spoken at 1.500 times the natural speed",)),
         (1, ("starts 300 ms late",)),
     ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from live_sessions import CLIP, settings
 
-from serve.worker.quality import OF_SPEECH, QualityMeter, measure_segments
+from serve.worker.quality import SPEECH_METRICS, QualityMeter, measure_segments
 from vtlab.errors import Cancelled
 from vtlab.measurement.inspection import measure
 from vtlab.outputs import Dub
@@ -45,9 +45,9 @@ def test_speech_in_memory_scores_as_its_file_does(made: tuple[Dub, list[PlacedSe
     here = measure_segments(placed, CLIP, chosen, lambda: None)
     there = measure(
         dubbed.media, CLIP, "en", "pt",
-        record=dubbed.record, speech_track=dubbed.speech_track, metrics=OF_SPEECH,
+        record=dubbed.record, speech_track=dubbed.speech_track, metrics=SPEECH_METRICS,
     ).values  # fmt: skip
-    assert set(here) == set(there) == set(OF_SPEECH)
+    assert set(here) == set(there) == set(SPEECH_METRICS)
     assert here["sync_within_150ms"] == there["sync_within_150ms"]
     assert here["voice_mos"] == pytest.approx(there["voice_mos"], abs=0.05)  # resampled another way
 

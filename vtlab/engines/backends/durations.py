@@ -69,11 +69,13 @@ def extract_before(model: Path, operator: str) -> tuple[bytes, str]:
                 continue
         if field == GRAPH_OUTPUT or (field == GRAPH_INITIALIZER and not needed & set(_texts(content, TENSOR_NAME))):
             continue
-        parts.append(_delimited(field, content))
-    value = _delimited(VALUE_NAME, name.encode()) + _delimited(VALUE_TYPE, _delimited(TYPE_TENSOR, FLOAT_TENSOR))
-    parts.append(_delimited(GRAPH_OUTPUT, value))
+        parts.append(_encode_field(field, content))
+    value = _encode_field(VALUE_NAME, name.encode()) + _encode_field(
+        VALUE_TYPE, _encode_field(TYPE_TENSOR, FLOAT_TENSOR)
+    )
+    parts.append(_encode_field(GRAPH_OUTPUT, value))
     rest = b"".join(raw for field, raw in _raw_fields(whole) if field != MODEL_GRAPH)
-    return rest + _delimited(MODEL_GRAPH, b"".join(parts)), name
+    return rest + _encode_field(MODEL_GRAPH, b"".join(parts)), name
 
 
 def find_rate(wanted: float, frames_at: Callable[[float], float]) -> float:
@@ -113,7 +115,7 @@ def load_session(model: Path | bytes) -> InferenceSession:
 
 
 def _inputs(node: memoryview) -> set[str]:
-    """What a node takes in, the nodes of its branches and loops included."""
+    """Return the names of what a node takes in, the nodes of its branches and loops included."""
     names = set(_texts(node, NODE_INPUT))
     for field, attribute in _fields(node):
         if field == NODE_ATTRIBUTE:
@@ -130,37 +132,37 @@ def _texts(message: memoryview, wanted: int) -> list[str]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of each length-delimited field."""
+    """Yield number and content of each length-delimited field."""
     for field, _, at, end, kind in _walk(message):
         if kind == DELIMITED:
             yield field, message[at:end]
 
 
 def _raw_fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and whole encoding of each field."""
+    """Yield number and whole encoding of each field."""
     for field, start, _, end, _ in _walk(message):
         yield field, message[start:end]
 
 
 def _walk(message: memoryview) -> Iterator[tuple[int, int, int, int, int]]:
-    """For each field its number, where it starts, where its content starts, where it ends, and its wire type."""
+    """Yield of each field its number, start, start of its content, end, and wire type."""
     at = 0
     while at < len(message):
         start = at
-        key, at = _varint(message, at)
+        key, at = _decode_varint(message, at)
         field, kind = key >> 3, key & 7
         if kind == DELIMITED:
-            length, at = _varint(message, at)
+            length, at = _decode_varint(message, at)
             end = at + length
         elif kind == 0:
-            _, end = _varint(message, at)
+            _, end = _decode_varint(message, at)
         else:
             end = at + FIXED_SIZES[kind]
         yield field, start, at, end, kind
         at = end
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
+def _decode_varint(message: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = message[at]
@@ -171,11 +173,11 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _delimited(field: int, content: bytes | memoryview) -> bytes:
-    return b"".join((_encoded(field << 3 | DELIMITED), _encoded(len(content)), content))
+def _encode_field(field: int, content: bytes | memoryview) -> bytes:
+    return b"".join((_encode_varint(field << 3 | DELIMITED), _encode_varint(len(content)), content))
 
 
-def _encoded(value: int) -> bytes:
+def _encode_varint(value: int) -> bytes:
     encoded = b""
     while value > 0x7F:
         encoded += bytes([value & 0x7F | 0x80])

@@ -94,26 +94,26 @@ class Seq2Seq:
         pieces = [self._pieces(text) for text in texts]
         answers = iter(self._generate([piece for parts in pieces for piece in parts], candidates))
         joined = [_combine([next(answers) for _ in parts]) for parts in pieces]
-        return [self._sound(text, found, candidates) for text, found in zip(texts, joined, strict=True)]
+        return [self._drop_faulty(text, found, candidates) for text, found in zip(texts, joined, strict=True)]
 
-    def _sound(self, text: str, found: tuple[str, ...], candidates: int) -> tuple[str, ...]:
-        """Without the hypotheses that loop or break off; where none is left, the text again by its clauses."""
+    def _drop_faulty(self, text: str, found: tuple[str, ...], candidates: int) -> tuple[str, ...]:
+        """Drop hypotheses that loop or break off; where none is left, translate the text again by its clauses."""
         good = tuple(answer for answer in found if not is_looped(text, answer) and not is_truncated(text, answer))
         if good or len(parts := clauses(text)) < 2:
             return good or found
         return _combine(self._generate(parts, candidates))
 
     def _pieces(self, text: str) -> list[str]:
-        return [piece for sentence in split_sentences(" ".join(text.split())) for piece in self._fitting(sentence)]
+        return [piece for sentence in split_sentences(" ".join(text.split())) for piece in self._split_to_fit(sentence)]
 
-    def _fitting(self, sentence: str) -> list[str]:
+    def _split_to_fit(self, sentence: str) -> list[str]:
         tokens = len(self._tokenizer(sentence).input_ids)
         if tokens <= self._limit:
             return [sentence]
         # tokens per word vary, so halves are checked again; a single word is never cut
         words = max(1, word_count(sentence) // 2)
         parts = split_clauses(sentence, words)
-        return [piece for part in parts for piece in self._fitting(part)] if len(parts) > 1 else parts
+        return [piece for part in parts for piece in self._split_to_fit(part)] if len(parts) > 1 else parts
 
     def _generate(self, texts: Sequence[str], candidates: int) -> list[tuple[str, ...]]:
         answers: list[tuple[str, ...]] = []
@@ -265,7 +265,7 @@ def find_model(options: Seq2SeqOptions, repositories: Iterable[str], setting: st
     if not options.offline and options.folder is None:
         for repository in names:
             if is_on_hub(repository):
-                return weights.hash_weights(repository, _downloaded(repository), "hub download")
+                return weights.hash_weights(repository, _download(repository), "hub download")
         tried.append("model hub (no such model, or it cannot be reached)")
     fix = f"{INSTALL} && hf download {names[0]}" if names else f"set {setting}.model"
     raise weights.missing_weights(names[0] if names else setting, tried, fix)
@@ -301,7 +301,7 @@ def missing_package() -> str | None:
     return f"missing packages: {', '.join(missing)}" if missing else None
 
 
-def _downloaded(repository: str) -> Path:
+def _download(repository: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
@@ -357,7 +357,7 @@ def _broken(found: Weights, error: Exception) -> WeightsError:
 
 
 def _combine(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Candidates of a text from those of its pieces: all the best ones, all the second ones, and so on."""
+    """Return candidates of a text from those of its pieces: all the best ones, all the second ones, and so on."""
     if not parts:
         return ("",)
     ranks = range(max(map(len, parts)))

@@ -41,22 +41,22 @@ def choose_translators(settings: Settings, source: str, target: str) -> tuple[Le
     )
 
 
-_Way = list[tuple[str, type[TranslationEngine], tuple[str, str]]]  # name, class and pair of each leg
+_Route = list[tuple[str, type[TranslationEngine], tuple[str, str]]]  # name, class and pair of each leg
 
 
-def _route(settings: TranslationSettings, source: str, target: str, offline: bool) -> _Way:
-    if direct := _first(settings, source, target, offline):
+def _route(settings: TranslationSettings, source: str, target: str, offline: bool) -> _Route:
+    if direct := _find_leg(settings, source, target, offline):
         return direct
     pivot = settings.pivot
     if pivot is not None and pivot not in (source, target):
-        first = _first(settings, source, pivot, offline)
-        second = _first(settings, pivot, target, offline) if first else []
+        first = _find_leg(settings, source, pivot, offline)
+        second = _find_leg(settings, pivot, target, offline) if first else []
         if first and second:
             return first + second
     raise _no_translator(settings, source, target, offline)
 
 
-def _first(settings: TranslationSettings, source: str, target: str, offline: bool) -> _Way:
+def _find_leg(settings: TranslationSettings, source: str, target: str, offline: bool) -> _Route:
     for name in settings.engines:
         engine, options = _engine(settings, name, offline)
         if engine.speaks(options, source, target):

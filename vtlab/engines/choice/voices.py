@@ -35,7 +35,7 @@ class Cast:
     @property
     def lead(self) -> Voice:
         """The voice of the first speaker whom the settings do not name."""
-        return _free(self.voices, self.named)[0]
+        return _unnamed_voices(self.voices, self.named)[0]
 
     def assign_voice(self, speaker: str | None) -> Voice:
         """Return the voice of a speaker, the same one each time; safe from several threads."""
@@ -45,7 +45,7 @@ class Cast:
         for voice in self.voices:
             if voice.name == wanted:
                 return voice
-        free = _free(self.voices, self.named)
+        free = _unnamed_voices(self.voices, self.named)
         return free[order % len(free)]
 
 
@@ -76,7 +76,7 @@ def choose_voices(settings: Settings, language: str, on_finding: Callable[[Findi
         on_finding(Finding(STAGE, "last_resort_voice", Severity.WARNING, message))
     casts: list[Cast] = []
     for number, candidate in enumerate(candidates):
-        lead = _free(candidate.voices, section.speakers)[0]
+        lead = _unnamed_voices(candidate.voices, section.speakers)[0]
         try:
             choice = resolve("tts", candidate.name, candidate.engine, section.options, initialization, lead)
         except WeightsError:
@@ -87,15 +87,15 @@ def choose_voices(settings: Settings, language: str, on_finding: Callable[[Findi
     return tuple(casts)
 
 
-def _free(voices: Sequence[Voice], named: Mapping[str, str]) -> Sequence[Voice]:
-    """The voices that the settings give to nobody by name; all where that leaves none."""
+def _unnamed_voices(voices: Sequence[Voice], named: Mapping[str, str]) -> Sequence[Voice]:
+    """Return the voices that the settings give to no speaker by name; all where that leaves none."""
     return [voice for voice in voices if voice.name not in named.values()] or voices
 
 
 def _candidates(settings: TtsSettings, language: str, offline: bool) -> tuple[list[_Candidate], list[str]]:
-    """The engines that can speak, best first, and warnings about the first."""
+    """Return the engines that can speak, best first, and warnings about the first."""
     ready, refusals = [], []
-    for name in _names(settings):
+    for name in _engine_names(settings):
         engine, refusal = _find_candidate(name, settings, language, offline)
         if engine is not None:
             ready.append(engine)
@@ -105,32 +105,32 @@ def _candidates(settings: TtsSettings, language: str, offline: bool) -> tuple[li
         raise _no_voice(language, refusals)
     wanted = [name for name in (settings.voice, *settings.speakers.values()) if name is not None]
     if wanted:
-        ready = _with_voices(ready, wanted, language)
+        ready = _lead_by_names(ready, wanted, language)
     ready = [engine for place, engine in enumerate(ready) if engine.name in settings.engines or place == 0]
     warnings = []
     if settings.voice is not None:
-        ready = [_led_by(engine, settings.voice) for engine in ready]
+        ready = [_lead_with(engine, settings.voice) for engine in ready]
     elif settings.voice_gender != "neutral" and not settings.speakers:
-        ready = _by_gender(ready, settings.voice_gender)
+        ready = _prefer_gender(ready, settings.voice_gender)
         if all(voice.gender != settings.voice_gender for voice in ready[0].voices):
             warnings.append(
                 f"No {settings.voice_gender} voice speaks {language_name(language)} here; {ready[0].voices[0].name} of "
                 f"{ready[0].name} speaks instead. See 'vtlab engines' for more voices."
             )
     if ready[0].name in LAST_RESORT and settings.engines[0] not in LAST_RESORT:
-        warnings.append(_robotic(ready[0].name, language, refusals))
+        warnings.append(_robotic_warning(ready[0].name, language, refusals))
     return ready, warnings
 
 
-def _names(settings: TtsSettings) -> Iterator[str]:
-    """The engines of the list; where a voice is asked for by name, all others, too."""
+def _engine_names(settings: TtsSettings) -> Iterator[str]:
+    """Yield the engines of the list; where a voice is set by name, all others, too."""
     yield from settings.engines
     if settings.voice is not None:
         yield from (name for name in table("tts") if name not in settings.engines)
 
 
 def _find_candidate(name: str, settings: TtsSettings, language: str, offline: bool) -> tuple[_Candidate | None, str]:
-    """The engine where it can speak the language, else why it cannot."""
+    """Return the engine where it can speak the language, else the reason it cannot."""
     engine = engine_class("tts", name)
     options = engine_options("tts", name, settings.options, offline=offline)
     if offline and engine.network:
@@ -149,14 +149,14 @@ def _find_candidate(name: str, settings: TtsSettings, language: str, offline: bo
 
 def _no_voice(language: str, refusals: Sequence[tuple[str, str]]) -> EngineError | LanguageError:
     tried = "; ".join(f"{name}: {refusal}" for name, refusal in refusals)
-    said = f"No voice speaks {language_name(language)} ({language}) here. Tried {tried}."
+    message = f"No voice speaks {language_name(language)} ({language}) here. Tried {tried}."
     if all(refusal.startswith("it speaks ") for _, refusal in refusals):
-        return LanguageError(f"{said} Add a voice for it, or another engine to tts.engines.")
-    return EngineError(said)
+        return LanguageError(f"{message} Add a voice for it, or another engine to tts.engines.")
+    return EngineError(message)
 
 
-def _with_voices(ready: Sequence[_Candidate], wanted: Sequence[str], language: str) -> list[_Candidate]:
-    """The engines, first the one that has every voice asked for by name."""
+def _lead_by_names(ready: Sequence[_Candidate], wanted: Sequence[str], language: str) -> list[_Candidate]:
+    """Return the engines, first the one that has every voice set by name."""
     for name in wanted:
         if not any(name == voice.name for engine in ready for voice in engine.voices):
             known = [voice.name for engine in ready for voice in engine.voices]
@@ -173,14 +173,14 @@ def _with_voices(ready: Sequence[_Candidate], wanted: Sequence[str], language: s
     )
 
 
-def _led_by(engine: _Candidate, name: str) -> _Candidate:
-    """The voice asked for is everybody's, unless ``tts.speakers`` says otherwise."""
+def _lead_with(engine: _Candidate, name: str) -> _Candidate:
+    """Give the voice set in ``tts.voice`` to every speaker that ``tts.speakers`` does not name."""
     named = tuple(voice for voice in engine.voices if voice.name == name)
     return engine if not named else replace(engine, voices=named)
 
 
-def _by_gender(ready: Sequence[_Candidate], gender: str) -> list[_Candidate]:
-    """Voices of that gender first, and first of all an engine that has one; a robot does not lead for its gender."""
+def _prefer_gender(ready: Sequence[_Candidate], gender: str) -> list[_Candidate]:
+    """Put voices of a gender first, and the engine that has one; a last resort does not lead for its gender."""
 
     def sorted_voices(engine: _Candidate) -> _Candidate:
         fitting = tuple(voice for voice in engine.voices if voice.gender == gender)
@@ -194,7 +194,7 @@ def _by_gender(ready: Sequence[_Candidate], gender: str) -> list[_Candidate]:
     return [sorted_voices(engine) for engine in sorted(ready, key=rank)]
 
 
-def _robotic(name: str, language: str, refusals: Sequence[tuple[str, str]]) -> str:
+def _robotic_warning(name: str, language: str, refusals: Sequence[tuple[str, str]]) -> str:
     others = "; ".join(f"{engine}: {refusal}" for engine, refusal in refusals)
     return (
         f"{name} speaks {language_name(language)}: a robotic last resort. For a better voice add a Piper voice of that "

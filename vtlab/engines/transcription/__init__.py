@@ -1,4 +1,4 @@
-"""Transcription: what is said, word by word, with times."""
+"""Transcription: the words of speech, with their times."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import ClassVar, Protocol
 from vtlab.audio import Audio
 from vtlab.engines import Engine
 from vtlab.segments import Interval, Word
+
+VERSION = 1  # of answers, for the store's keys; rises when an engine of this kind answers otherwise
 
 ENGINES = {
     "faster_whisper": "vtlab.engines.transcription.faster_whisper:FasterWhisper",

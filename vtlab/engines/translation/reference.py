@@ -26,7 +26,7 @@ class ReferenceOptions(Section):
     )
 
 
-class _Line(BaseModel):
+class _Segment(BaseModel):
     text: str
     translation: str | None = None
 
@@ -34,7 +34,7 @@ class _Line(BaseModel):
 class _Clip(BaseModel):
     source_language: str
     target_language: str
-    segments: tuple[_Line, ...]
+    segments: tuple[_Segment, ...]
 
 
 class Reference(TranslationEngine):
@@ -98,14 +98,14 @@ def _translations(options: ReferenceOptions, source: str, target: str) -> dict[s
     known: dict[str, dict[str, None]] = {}
     for clip in _clips(options):
         if (clip.source_language, clip.target_language) in ((source, target), ("", "")):
-            for line in clip.segments:
-                if line.translation is not None:
-                    known.setdefault(_key(line.text), {})[line.translation] = None
+            for segment in clip.segments:
+                if segment.translation is not None:
+                    known.setdefault(_key(segment.text), {})[segment.translation] = None
     return {key: tuple(translations) for key, translations in known.items()}
 
 
 def _clips(options: ReferenceOptions) -> list[_Clip]:
-    """Clips of a manifest, or a list of lines as one clip of no named languages."""
+    """Return the clips of a manifest, or a list of segments as one clip of no named languages."""
     assert options.file is not None
     try:
         text = options.file.read_text(encoding="utf-8-sig")
@@ -113,8 +113,8 @@ def _clips(options: ReferenceOptions) -> list[_Clip]:
         raise WeightsError(f"{SETTING}: {options.file} cannot be read: {error}") from error
     try:
         if text.lstrip().startswith("["):
-            lines = TypeAdapter(tuple[_Line, ...]).validate_python(json.loads(text))
-            return [_Clip(source_language="", target_language="", segments=lines)]
+            segments = TypeAdapter(tuple[_Segment, ...]).validate_python(json.loads(text))
+            return [_Clip(source_language="", target_language="", segments=segments)]
         return list(_manifest(text.splitlines()))
     except (ValidationError, json.JSONDecodeError) as error:
         raise WeightsError(

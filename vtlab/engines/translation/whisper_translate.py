@@ -98,17 +98,17 @@ class WhisperTranslate(TranslationEngine):
         Raises:
             LineError: A sentence has no speech.
         """
-        return [(self._heard(sentence),) for sentence in sentences]
+        return [(self._translate_sentence(sentence),) for sentence in sentences]
 
-    def _heard(self, sentence: Sentence) -> str:
+    def _translate_sentence(self, sentence: Sentence) -> str:
         speech = sentence.speech
         if speech is None or len(speech.samples) == 0:
             raise LineError(f"whisper_translate translates speech, and there is none for {sentence.text[:60]!r}.")
         if speech.rate != RATE_HZ or speech.channels != 1:
             raise ValueError(f"speech of {speech.channels} channels at {speech.rate} Hz; mono at {RATE_HZ} is wanted")
-        return self._decoded(speech)
+        return self._decode(speech)
 
-    def _decoded(self, speech: Audio) -> str:
+    def _decode(self, speech: Audio) -> str:
         with self._lock:
             segments, _ = self._model.transcribe(
                 speech.samples,

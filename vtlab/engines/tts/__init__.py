@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Literal, Protocol
 from vtlab.audio import Audio
 from vtlab.engines import Engine
 
+VERSION = 2  # of answers, for the store's keys; rises when an engine of this kind answers otherwise
+
 ENGINES = {
     "piper": "vtlab.engines.tts.piper:Piper",
     "kokoro": "vtlab.engines.tts.kokoro:Kokoro",
@@ -47,7 +49,7 @@ class Synthesizer(Protocol):
     @property
     @abstractmethod
     def max_chars(self) -> int:
-        """Length above which a text is split at sentences before it gets here."""
+        """Length above which a text is split at sentences before the engine gets it."""
         ...
 
     @property

@@ -142,11 +142,11 @@ class Edge(TtsEngine):
             TransientError: The service refused, was silent, or broke off.
             LineError: It gave no sound for this text twice.
         """
-        with self._one_at_a_time, _endpoint(self._options.endpoint):
+        with self._one_at_a_time, _use_endpoint(self._options.endpoint):
             mp3, words = asyncio.run(self._request(text, voice, rate))
         if words and _weight("".join(words)) < BROKE_OFF * _weight(text):
             raise TransientError(f"Edge's {voice.name} broke off after {words[-1]!r}.")
-        return _decoded(mp3)
+        return _decode(mp3)
 
     async def _request(self, text: str, voice: Voice, rate: float) -> tuple[bytes, list[str]]:
         import aiohttp
@@ -160,11 +160,11 @@ class Edge(TtsEngine):
                 else:
                     words.append(chunk["text"])
         except aiohttp.ClientResponseError as error:
-            raise _refused(error) from error
+            raise _refusal(error) from error
         except exceptions.SkewAdjustmentError as error:
             raise TransientError("Edge refused the connection (403) without telling the time.") from error
         except exceptions.NoAudioReceived as error:
-            self._no_sound(text, voice, error)
+            self._raise_no_sound(text, voice, error)
         except TimeoutError as error:
             raise TransientError(
                 f"Edge sent nothing for {self._options.receive_timeout_s:g} s, or did not answer at all."
@@ -175,7 +175,7 @@ class Edge(TtsEngine):
         return b"".join(sound), words
 
     async def _stream(self, text: str, voice: Voice, rate: float) -> AsyncIterator[Any]:
-        """The service's messages; ``TimeoutError`` where none comes for too long."""
+        """Yield the service's messages; raise ``TimeoutError`` where none comes for too long."""
         from edge_tts import Communicate
 
         # edge-tts escapes the text for SSML: it must not be escaped before
@@ -198,8 +198,8 @@ class Edge(TtsEngine):
         finally:
             await messages.aclose()
 
-    def _no_sound(self, text: str, voice: Voice, error: Exception) -> None:
-        """The first time this may be the service's mood, the second time it is the text."""
+    def _raise_no_sound(self, text: str, voice: Voice, error: Exception) -> None:
+        """Raise ``TransientError`` the first time a text gets no sound, and ``LineError`` the second time."""
         key = (text, voice.name)
         if key in self._unheard:
             raise LineError(f"Edge's {voice.name} gives no sound for {text!r}.") from error
@@ -208,8 +208,8 @@ class Edge(TtsEngine):
 
 
 @contextmanager
-def _endpoint(address: str | None) -> Iterator[None]:
-    """Edge's address, replaced for one request: edge-tts keeps it in its module and has no argument for it."""
+def _use_endpoint(address: str | None) -> Iterator[None]:
+    """Replace Edge's address for one request: edge-tts keeps it in its module and has no argument for it."""
     if address is None:
         yield
         return
@@ -224,7 +224,7 @@ def _endpoint(address: str | None) -> Iterator[None]:
         names["WSS_URL"] = kept
 
 
-def _refused(error: ClientResponseError) -> TransientError:
+def _refusal(error: ClientResponseError) -> TransientError:
     after = _seconds(None if error.headers is None else error.headers.get("Retry-After"))
     if error.status == 403:
         note = "; where it goes on, set the computer's clock, or update edge-tts: pip install -U edge-tts"
@@ -249,7 +249,7 @@ def _weight(text: str) -> int:
     return sum(letter.isalnum() for letter in text)
 
 
-def _decoded(mp3: bytes) -> Audio:
+def _decode(mp3: bytes) -> Audio:
     import av
     from av.audio.resampler import AudioResampler
 

@@ -69,13 +69,13 @@ class Espeak(TtsEngine):
         command = _command(options)
         if command is None:
             return Status(False, problem="espeak-ng is missing", fix=INSTALL)
-        known = _known(command)
+        known = _list_languages(command)
         return Status(True, tuple(code for code in LANGUAGES if _code(code, known) is not None))
 
     @classmethod
     def voices(cls, options: EspeakOptions, language: str) -> tuple[Voice, ...]:
         command = _command(options)
-        code = None if command is None else _code(language, _known(command))
+        code = None if command is None else _code(language, _list_languages(command))
         if code is None:
             return ()
         return tuple(Voice(f"{code}+{variant}", language, gender, code) for variant, gender in VARIANTS.items())
@@ -93,7 +93,7 @@ class Espeak(TtsEngine):
         if command is None:
             raise EngineError(f"espeak-ng is missing. To fix this: {INSTALL}")
         self._command, self._wpm = command, options.wpm
-        self._natural = lru_cache(maxsize=2000)(self._measured)
+        self._natural = lru_cache(maxsize=2000)(self._measure)
 
     def units(self, text: str, voice: Voice) -> float:
         """Return the seconds at natural speed, measured: speaking is as quick as counting."""
@@ -114,16 +114,16 @@ class Espeak(TtsEngine):
         except subprocess.TimeoutExpired as error:
             raise LineError(f"espeak-ng hung on {text!r}.") from error
         if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-            raise LineError(f"espeak-ng cannot speak {text!r} with {voice.name}: {said}")
-        return _decoded(done.stdout)
+            reason = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+            raise LineError(f"espeak-ng cannot speak {text!r} with {voice.name}: {reason}")
+        return _decode(done.stdout)
 
-    def _measured(self, text: str, voice: Voice) -> float:
+    def _measure(self, text: str, voice: Voice) -> float:
         return trim(self.speak(text, voice, 1.0)).duration
 
 
 def _command(options: EspeakOptions) -> tuple[str, ...] | None:
-    """What to run: a program, or Python on ``espeak_process.py`` with the library and its data as the last words."""
+    """Return the program to run, or Python with ``espeak_process.py``, the library and its data as last words."""
     if options.program is not None:
         found = shutil.which(str(options.program.expanduser()))
         return None if found is None else (found,)
@@ -138,8 +138,8 @@ def _command(options: EspeakOptions) -> tuple[str, ...] | None:
 
 
 @cache
-def _known(command: tuple[str, ...]) -> frozenset[str]:
-    """The languages that this espeak-ng speaks, by its own names of them."""
+def _list_languages(command: tuple[str, ...]) -> frozenset[str]:
+    """Return the languages that this espeak-ng speaks, by its own names of them."""
     if len(command) > 1:
         lines = [
             line
@@ -156,7 +156,7 @@ def _code(language: str, known: frozenset[str]) -> str | None:
     return next((code for code in CODES.get(language, (language,)) if code in known), None)
 
 
-def _decoded(wav: bytes) -> Audio:
+def _decode(wav: bytes) -> Audio:
     # written to a pipe, so the lengths in the header are not known and `readframes` must be asked for all there is
     with wave.open(io.BytesIO(wav)) as sound:
         samples = np.frombuffer(sound.readframes(len(wav) // 2), "<i2")

@@ -130,7 +130,7 @@ class Kokoro(TtsEngine):
     def units(self, text: str, voice: Voice) -> float:
         """Return the seconds at natural speed, as the model itself decides, without the silence at both ends."""
         parts = _parts(self._phonemes(text, voice.name[0]))
-        frames = sum(_frames(self._durations(part, voice.name), 1.0) for part in parts)
+        frames = sum(_count_frames(self._durations(part, voice.name), 1.0) for part in parts)
         return frames * FRAME / RATE_HZ
 
     def speak(self, text: str, voice: Voice, rate: float) -> Audio:
@@ -148,7 +148,7 @@ class Kokoro(TtsEngine):
         for part in parts:
             durations = self._durations(part, voice.name)
             # the model rounds its frames phoneme by phoneme: what to ask for, to get the rate that is wanted
-            asked = find_rate(_frames(durations, 1.0) / rate, partial(_frames, durations))
+            asked = find_rate(_count_frames(durations, 1.0) / rate, partial(_count_frames, durations))
             try:
                 samples, *_ = self._model.sess.run(None, self._inputs(part, voice.name, asked))
             except (Fail, InvalidArgument, RuntimeException) as error:
@@ -157,9 +157,9 @@ class Kokoro(TtsEngine):
         return Audio(np.concatenate(sounds), RATE_HZ)
 
     def _predict_durations(self, phonemes: str, voice: str) -> NDArray[np.float32]:
-        """How many frames each phoneme lasts at natural speed, before they are rounded.
+        """Return how many frames each phoneme lasts at natural speed, before they are rounded.
 
-        Without the marks of beginning and end and the punctuation before it, which sound as silence and are trimmed.
+        Leave out the marks of beginning and end and the punctuation before it, which sound as silence and are trimmed.
         """
         (durations,) = self._durations_session.run([self._durations_name], self._inputs(phonemes, voice, 1.0))
         heard = len(phonemes.rstrip(SILENT_SIGNS)) or len(phonemes)
@@ -185,7 +185,7 @@ class Kokoro(TtsEngine):
 
 
 def _parts(phonemes: str) -> list[str]:
-    """Phonemes in parts that the model takes, cut between words."""
+    """Split phonemes between words into parts that the model takes."""
     parts: list[str] = []
     for word in phonemes.split():
         if parts and len(parts[-1]) + 1 + len(word) <= MOST_PHONEMES:
@@ -195,8 +195,8 @@ def _parts(phonemes: str) -> list[str]:
     return parts
 
 
-def _frames(durations: NDArray[np.float32], rate: float) -> float:
-    """Frames at a rate; the model gives each phoneme one at least."""
+def _count_frames(durations: NDArray[np.float32], rate: float) -> float:
+    """Return the frames at a rate; the model gives each phoneme at least one."""
     return float(np.maximum(np.round(durations / rate), 1).sum())
 
 
@@ -213,7 +213,7 @@ def _phonemizer(prefix: str) -> Callable[[str], str]:
 
 
 def _misaki(language: str) -> Callable[[str], tuple[Any, Any]]:
-    """The phonemizer that the model was trained with."""
+    """Return the phonemizer that the model was trained with."""
     from importlib import import_module
 
     module = import_module(f"misaki.{language}")
@@ -223,7 +223,7 @@ def _misaki(language: str) -> Callable[[str], tuple[Any, Any]]:
 
 @cache
 def _voices(file: Path) -> tuple[Voice, ...]:
-    """The voices in the file that can be spoken here, preferred first; reads its table of contents only."""
+    """Return the voices of a file that can be spoken, preferred first; reads its table of contents only."""
     try:
         with zipfile.ZipFile(file) as archive:
             names = [Path(name).stem for name in archive.namelist()]

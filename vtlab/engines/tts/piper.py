@@ -75,7 +75,7 @@ class PiperOptions(Section):
 
 @dataclass(frozen=True)
 class VoiceFile:
-    """A Piper voice on disk: its model, the description beside the model, and where it was found, in words."""
+    """A Piper voice on disk: its model, the description beside the model, and the place where it was found."""
 
     onnx: Path
     config: Path
@@ -101,8 +101,8 @@ class Piper(TtsEngine):
     def status(cls, options: PiperOptions) -> Status:
         if find_spec("piper") is None:
             return Status(False, problem="the package piper-tts is missing", fix=INSTALL)
-        here = {voice.language for file in _files(options, fetch=False) for voice in _speakers(file.config)}
-        languages = sorted(here | {name.partition("_")[0] for name in _to_fetch(options)})
+        installed = {voice.language for file in _files(options, fetch=False) for voice in _speakers(file.config)}
+        languages = sorted(installed | {name.partition("_")[0] for name in _to_fetch(options)})
         if not languages:
             return Status(False, problem="no Piper voice is here", fix=FIX)
         return Status(True, tuple(languages))
@@ -183,17 +183,17 @@ class _Model:
         return sum(frames) * self._voice.config.hop_length / self.hertz + pauses
 
     def sentences(self, text: str) -> tuple[tuple[int, ...], ...]:
-        """The phonemes of each sentence, as numbers."""
+        """Return the phonemes of each sentence, as numbers."""
         return self._sentences(text)
 
     def frames(self, text: str, voice: Voice, rate: float) -> list[float]:
-        """Frames of each sentence between its first phoneme and its last."""
-        return [_inner(self._durations(ids, voice), rate) for ids in self._sentences(text)]
+        """Return the frames of each sentence between its first phoneme and its last."""
+        return [_count_frames(self._durations(ids, voice), rate) for ids in self._sentences(text)]
 
     def asked_rate(self, ids: tuple[int, ...], voice: Voice, rate: float) -> float:
-        """What to ask of the model for a sentence to be ``rate`` times as fast: it rounds up, phoneme by phoneme."""
+        """Return the rate to ask for so that a sentence is ``rate`` times as fast: the model rounds each phoneme up."""
         durations = self._durations(ids, voice)
-        return find_rate(_inner(durations, 1.0) / rate, lambda asked: _inner(durations, asked))
+        return find_rate(_count_frames(durations, 1.0) / rate, lambda asked: _count_frames(durations, asked))
 
     def sound(self, ids: tuple[int, ...], voice: Voice, rate: float, options: PiperOptions) -> NDArray[np.float32]:
         from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
@@ -213,7 +213,7 @@ class _Model:
         )
 
     def _predict_durations(self, ids: tuple[int, ...], voice: Voice) -> NDArray[np.float32]:
-        """How many frames each phoneme lasts at natural speed, before they are rounded up."""
+        """Return how many frames each phoneme lasts at natural speed, before they are rounded up."""
         inputs = self._inputs(ids, voice, 1.0, 0.0, 0.0)
         (durations,) = self._durations_session.run([self._durations_name], inputs)
         return np.asarray(durations, np.float32).reshape(-1)
@@ -233,13 +233,13 @@ class _Model:
         return inputs
 
 
-def _inner(durations: NDArray[np.float32], rate: float) -> float:
-    """Frames at a rate, without the marks of beginning and end, which sound as silence and are trimmed."""
+def _count_frames(durations: NDArray[np.float32], rate: float) -> float:
+    """Return the frames at a rate, without the marks of beginning and end, which are silent and trimmed."""
     return float(np.ceil(durations[EDGE:-EDGE] / rate).sum())
 
 
 def _files(options: PiperOptions, *, fetch: bool = True) -> Iterator[VoiceFile]:
-    """Voices found here, those of the settings first; of two with one name the first counts."""
+    """Yield the voices found, those of the settings first; of two with one name the first counts."""
     seen: set[str] = set()
     passed_over = () if fetch else _to_fetch(options)
     for file in _all_files(options, passed_over):
@@ -249,11 +249,11 @@ def _files(options: PiperOptions, *, fetch: bool = True) -> Iterator[VoiceFile]:
 
 
 def _to_fetch(options: PiperOptions) -> list[str]:
-    """Names in the settings that only the hub has."""
+    """Return the names in the settings that only the hub has."""
     return [
         given
         for given in options.voices
-        if not options.offline and not Path(given).expanduser().exists() and _is_name(given) and not _cached(given)
+        if not options.offline and not Path(given).expanduser().exists() and _is_name(given) and not _find_cached(given)
     ]
 
 
@@ -290,7 +290,7 @@ def _voices_in(path: Path, place: str) -> Iterator[VoiceFile]:
 
 
 def _is_name(text: str) -> bool:
-    """Whether this is spelt as ``pt_BR-faber-medium``."""
+    """Return whether a text is spelt as ``pt_BR-faber-medium``."""
     return text.count("-") == 2 and "_" in text.partition("-")[0] and "/" not in text and not text.endswith(".onnx")
 
 
@@ -299,16 +299,16 @@ def _place_on_hub(name: str) -> str:
     return f"{locale.split('_')[0]}/{locale}/{reader}/{quality}/{name}.onnx"
 
 
-def _cached(name: str) -> list[VoiceFile]:
-    """A voice of the hub's collection by name, where it is in the cache."""
+def _find_cached(name: str) -> list[VoiceFile]:
+    """Return a voice of the hub's collection, where it is in the cache."""
     cached, inside = weights.find_in_hub_cache(HUB), _place_on_hub(name)
     return list(_voices_in(cached / inside, "hub cache")) if cached is not None and (cached / inside).is_file() else []
 
 
 @cache
 def _from_hub(name: str, offline: bool) -> list[VoiceFile]:
-    """A voice of the hub's collection by name: from the cache, or downloaded."""
-    if found := _cached(name):
+    """Return a voice of the hub's collection, from the cache or downloaded."""
+    if found := _find_cached(name):
         return found
     inside = _place_on_hub(name)
     tried = ["packages", f"hub cache ({HUB})"]
@@ -337,7 +337,7 @@ def _read_config(config: Path) -> dict[str, Any]:
 
 @cache
 def _speakers(config: Path) -> tuple[Voice, ...]:
-    """One voice, or one per speaker of a model that has several (``name#speaker``)."""
+    """Return one voice, or one per speaker of a model that has several (``name#speaker``)."""
     described = _read_config(config)
     name = config.name.removesuffix(".onnx.json")
     code = described.get("language", {}).get("code") or described["espeak"]["voice"]
@@ -361,7 +361,7 @@ def _gender(name: str) -> Gender:
 
 
 def _speaker_gender(speaker: str) -> Gender:
-    """Speakers are numbers as a rule; some models name them ``M`` and ``F``, or after a reader."""
+    """Return the gender of a speaker, numbered as a rule; some models use ``M`` and ``F``, or a reader's name."""
     word = speaker.casefold()
     if word in MALE or word in {"m", "male"}:
         return "male"

@@ -9,6 +9,8 @@ from vtlab.audio import Audio
 from vtlab.engines import Engine
 from vtlab.segments import Interval
 
+VERSION = 1  # of answers, for the store's keys; rises when an engine of this kind answers otherwise
+
 ENGINES = {"silero": "vtlab.engines.voice_activity.silero:Silero"}
 
 

@@ -20,11 +20,11 @@ from vtlab.metrics import bootstrap
 from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled
 from vtlab.metrics.display import format_interval, format_p, format_value
-from vtlab.metrics.registry import find_metric, resolve_metrics, sort_metrics
+from vtlab.metrics.partition import list_units
+from vtlab.metrics.registry import choose_costs, choose_decisive, find_metric, resolve_metrics, sort_metrics
 from vtlab.metrics.text import library
-from vtlab.metrics.units import Over, list_units
+from vtlab.metrics.units import Over
 from vtlab.releases.evidence import Difference, Verdict
-from vtlab.releases.policy import QUALITIES
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 FEW_SEGMENTS = 100  # simulated: of 40, 60 and 150 segments 6.7, 6.1 and 5.1 % show a difference where there is none
 FEW_CLIPS = 10  # a bootstrap over fewer is coarse
 SAME_LENGTH_S = 0.1  # sources that differ by more are not the same clip
-# the axes of quality against cost: the first of QUALITIES and of COSTS that every system has
-COSTS = ("rtf", "cpu_s", "wall_s")
 
 
 @dataclass(frozen=True)
@@ -169,8 +167,8 @@ def compare_systems(
     shared = [clip for clip in first.clips if all(clip in other.clips for other in named)]
     over = [{clip: system.clips[clip] for clip in shared} for system in named]
     values = [aggregate(list(clips.values())).values if clips else {} for clips in over]
-    quality = first_shared([name for name in QUALITIES if metrics is None or name in wanted], values)
-    cost = first_shared(COSTS, values)
+    quality = find_shared(choose_decisive(wanted), values)
+    cost = find_shared(choose_costs(values[0]), values)
     best = pareto_set(values, quality, cost)
     scored = [
         Score(
@@ -304,7 +302,7 @@ def _same_source(one: Measurement, other: Measurement) -> bool:
     )
 
 
-def first_shared(names: Iterable[str], values: Sequence[Mapping[str, float]]) -> str | None:
+def find_shared(names: Iterable[str], values: Sequence[Mapping[str, float]]) -> str | None:
     """Return the first of `names` that all have a value of; `None` without one."""
     return next((name for name in names if all(name in one for one in values)), None)
 

@@ -16,8 +16,9 @@ from vtlab.evaluation.compare.systems import System
 from vtlab.evaluation.compare.votes import SCALES, Ratings, Vote, Which, current_votes, hash_results
 from vtlab.metrics import bootstrap
 from vtlab.metrics.bootstrap import LEVEL, MIN_UNITS, SEED
+from vtlab.metrics.display import format_number, format_p, format_share
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.registry import find_metric
-from vtlab.metrics.units import list_units
 
 RESAMPLES = 1000
 PERMUTATIONS = 9999  # of a rank correlation; up to seven pairs have fewer, and there all are taken
@@ -43,7 +44,7 @@ class MeanRating:
     @property
     def spread(self) -> str:
         """The interval in words; empty without one."""
-        return "" if self.low is None or self.high is None else f" ({self.low:.2f} to {self.high:.2f})"
+        return "" if self.low is None or self.high is None else f" ({_rating(self.low)} to {_rating(self.high)})"
 
 
 @dataclass(frozen=True)
@@ -202,10 +203,10 @@ def describe_outcome(run_a: str, run_b: str, outcome: ListeningOutcome) -> list[
     sentences = [f"{votes} of {listeners} on {count_noun(outcome.pairs, 'pair')}."]
     if outcome.preferred_a is None or outcome.p is None:
         return [*sentences, "No pair was decided for either run: no difference shown."]
-    share = outcome.preferred_a
+    share, decided = outcome.preferred_a, count_noun(outcome.pairs - outcome.undecided, "decided pair")
     sentences.append(
-        f"{run_a} is preferred in {share.value:.0%} of {count_noun(outcome.pairs - outcome.undecided, 'decided pair')} "
-        f"(95 % interval {share.low:.0%} to {share.high:.0%}, p = {outcome.p:.3g})."
+        f"{run_a} is preferred in {format_share(share.value)} of {decided} "
+        f"(95 % interval {format_share(share.low)} to {format_share(share.high)}, p {format_p(outcome.p)})."
     )
     if share.low <= 0.5 <= share.high:
         sentences.append("No difference shown.")
@@ -214,7 +215,7 @@ def describe_outcome(run_a: str, run_b: str, outcome: ListeningOutcome) -> list[
     for scale in SCALES:
         a, b = outcome.ratings["a"].get(scale), outcome.ratings["b"].get(scale)
         if a is not None and b is not None:
-            sentences.append(f"{scale}: {run_a} {a.value:.2f}{a.spread}, {run_b} {b.value:.2f}{b.spread}.")
+            sentences.append(f"{scale}: {run_a} {_rating(a.value)}{a.spread}, {run_b} {_rating(b.value)}{b.spread}.")
     return sentences
 
 
@@ -243,21 +244,25 @@ def describe_values(values: Mapping[str, float], other: str) -> list[str]:
         low, high = values["listen_preferred_low"], values["listen_preferred_high"]
         verdict = "no difference shown" if low <= 0.5 <= high else "a difference is shown"
         sentences.append(
-            f"It is preferred in {values['listen_preferred']:.0%} of the decided pairs "
-            f"(95 % interval {low:.0%} to {high:.0%}, p = {values['listen_p']:.3g}): {verdict}."
+            f"It is preferred in {format_share(values['listen_preferred'])} of the decided pairs "
+            f"(95 % interval {format_share(low)} to {format_share(high)}, p {format_p(values['listen_p'])}): {verdict}."
         )
     else:
         sentences.append("No pair was decided for either run: no difference shown.")
     for scale in SCALES:
         if (name := f"listen_{scale}") in values:
             mark = MeanRating(values[name], values.get(f"{name}_low"), values.get(f"{name}_high"))
-            sentences.append(f"{scale}: {mark.value:.2f} of 5{mark.spread}.")
+            sentences.append(f"{scale}: {_rating(mark.value)} of 5{mark.spread}.")
     return sentences
 
 
 def count_noun(number: int, what: str) -> str:
     """Return `1 vote` or `2 votes`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _rating(value: float) -> str:
+    return format_number(value, "1-5")
 
 
 def _named(name: str, estimate: PreferredShare | MeanRating) -> dict[str, float]:

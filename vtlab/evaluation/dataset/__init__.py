@@ -13,10 +13,11 @@ from vtlab.evaluation.dataset.manifest import (
     Dataset,
     clip_digest,
     find_datasets,
+    list_datasets,
     load_dataset,
 )
 
 __all__ = [
     "DATASETS", "MANIFEST", "AddedClip", "Clip", "Dataset", "Fault", "LostMetrics", "NewClip", "Report", "check",
-    "clip_digest", "find_datasets", "load_dataset", "new",
+    "clip_digest", "find_datasets", "list_datasets", "load_dataset", "new",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from vtlab.evaluation.dataset.manifest import LENGTH_TOLERANCE_S, MANIFEST, Clip
 from vtlab.evaluation.dataset.transcripts import Cue, join, read_transcript, trim
 from vtlab.files import atomic_write, atomic_writer, copy, locked
 from vtlab.languages import language_code
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 
 CLIPS = "clips"
 LINGERS_S = 2.0  # a last cue may stay this much longer than the clip; then it is cut
@@ -86,15 +86,16 @@ def new(folder: Path | str, clips: Sequence[NewClip], *, link: bool = False, exa
         >>> (added,) = new("mine", [NewClip(Path("talk.mp4"), "pt", "en", **subtitles)])  # doctest: +SKIP
     """
     folder = Path(folder)
-    made = [_prepared(clip, exact) for clip in clips]
+    prepared = [_prepared(clip, exact) for clip in clips]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            _write(folder, clips, made, link)
+            _write(folder, clips, prepared, link)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
     return [
-        AddedClip(added.clip.model_copy(update={"path": folder / added.clip.file}), added.warnings) for added in made
+        AddedClip(added.clip.model_copy(update={"path": folder / added.clip.file}), added.warnings)
+        for added in prepared
     ]
 
 
@@ -202,22 +203,22 @@ def _trimmed(
 # ---------------------------------------------------------------- writing
 
 
-def _write(folder: Path, clips: Sequence[NewClip], made: Sequence[AddedClip], link: bool) -> None:
-    _refuse_taken(folder, clips, made)
+def _write(folder: Path, clips: Sequence[NewClip], prepared: Sequence[AddedClip], link: bool) -> None:
+    _refuse_taken(folder, clips, prepared)
     with ExitStack() as undo:
-        for given, added in zip(clips, made, strict=True):
+        for given, added in zip(clips, prepared, strict=True):
             file = folder / added.clip.file
             if not _is_there(given.video, file):
                 _place(given.video, file, link)
                 undo.callback(file.unlink)
         manifest = folder / MANIFEST
         before = manifest.read_text(encoding="utf-8-sig") if manifest.is_file() else ""
-        lines = [*before.splitlines(), *(added.clip.model_dump_json(exclude_none=True) for added in made)]
+        lines = [*before.splitlines(), *(added.clip.model_dump_json(exclude_none=True) for added in prepared)]
         atomic_write(manifest, "\n".join(lines) + "\n")
         undo.pop_all()
 
 
-def _refuse_taken(folder: Path, clips: Sequence[NewClip], made: Sequence[AddedClip]) -> None:
+def _refuse_taken(folder: Path, clips: Sequence[NewClip], prepared: Sequence[AddedClip]) -> None:
     taken = set()
     if (folder / MANIFEST).is_file():
         for line in read_manifest(folder):
@@ -227,7 +228,7 @@ def _refuse_taken(folder: Path, clips: Sequence[NewClip], made: Sequence[AddedCl
                     code="E_DATASET",
                 )
             taken.add(line.clip.id)
-    for given, added in zip(clips, made, strict=True):
+    for given, added in zip(clips, prepared, strict=True):
         clip = added.clip
         if clip.id in taken:
             raise InputError(f"{folder} has a clip {clip.id!r} already; give this one another id.", code="E_DATASET")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vtlab.errors import InputError
 from vtlab.evaluation.dataset.manifest import (
@@ -16,7 +16,7 @@ from vtlab.evaluation.dataset.manifest import (
     dataset_folder,
     read_manifest,
 )
-from vtlab.metrics.material import REFERENCE, TIMED_TRANSLATION, TRANSLATION
+from vtlab.metrics.needs import REFERENCE, TIMED_TRANSLATION, TRANSLATION
 
 # what a metric may need of a clip's reference, by the part without which it is not there
 LOST_NEEDS = {
@@ -87,6 +87,28 @@ class Report:
     def sound(self) -> bool:
         """Whether there are warnings at most."""
         return all(fault.severity == "warning" for fault in self.faults)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, with a summary of each clip."""
+        return {
+            "folder": str(self.folder),
+            "sound": self.sound,
+            "clips": [
+                {
+                    "id": clip.id,
+                    "source_language": clip.source_language,
+                    "target_language": clip.target_language,
+                    "seconds": clip.seconds,
+                    "segments": len(clip.segments),
+                    "timed": clip.timed,
+                    "translated": clip.translated,
+                    "licence": clip.licence,
+                }
+                for clip in self.clips
+            ],
+            "faults": [asdict(fault) | {"file": str(fault.file)} for fault in self.faults],
+            "lost": [asdict(lost) for lost in self.lost],
+        }
 
 
 def check(folder_or_name: Path | str) -> Report:

@@ -12,7 +12,7 @@ import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from vtlab.errors import InputError, LanguageError, nearest
 from vtlab.files import sha256_of
 from vtlab.languages import language_code
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -251,6 +251,34 @@ def find_datasets(place: Path | None = None) -> list[Path]:
         return dataset_folders(place)
     found = {folder.resolve(): folder for where in (BUNDLED, DATASETS) for folder in dataset_folders(where)}
     return sorted(found.values(), key=lambda folder: folder.name)
+
+
+def list_datasets(place: Path | None = None) -> list[dict[str, Any]]:
+    """Return a row of plain data per data set in a folder; by default those here and the bundled ones.
+
+    Returns:
+        Keys `name`, `clips`, `seconds`, `segments` (numbers), `pairs`, `licences` and `folder`; of a faulty one `name`,
+        `folder` and `problem`.
+    """
+    rows: list[dict[str, Any]] = []
+    for folder in find_datasets(place):
+        try:
+            dataset = load_dataset(folder)
+        except InputError as error:
+            rows.append({"name": folder.name, "folder": str(folder), "problem": str(error)})
+            continue
+        rows.append(
+            {
+                "name": dataset.name,
+                "clips": len(dataset.clips),
+                "seconds": round(dataset.seconds, 1),
+                "segments": dataset.segment_count,
+                "pairs": list(dataset.pairs),
+                "licences": sorted({clip.licence or "unknown" for clip in dataset.clips}),
+                "folder": str(folder),
+            }
+        )
+    return rows
 
 
 def read_manifest(folder: Path) -> Iterator[Line]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vtlab.errors import InputError
 from vtlab.languages import UNSPACED
-from vtlab.metrics.rows import ReferenceSegment
+from vtlab.metrics.reference import ReferenceSegment
 from vtlab.segments import Interval
 
 SHARED = 0.5  # of the shorter of two cues: they belong together

@@ -95,6 +95,7 @@ def _environment() -> Environment:
         format_unit=display.format_unit,
         format_target=display.format_target,
         format_interval=display.format_interval,
+        format_number=display.format_number,
         format_p=display.format_p,
         format_verdict=display.format_verdict,
         summarize_pairing=summarize_pairing,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
@@ -28,10 +27,11 @@ from vtlab.evaluation.sweep.results import RESULT, ClipResult, Corpus, add_count
 from vtlab.evaluation.tracking.lookup import load_tracked_run
 from vtlab.evaluation.tracking.systems import load_system
 from vtlab.languages import language_name
+from vtlab.media.snippets import data_url
 from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import intervals
 from vtlab.metrics.display import describe, format_interval, format_target, format_unit, format_value, format_verdict
-from vtlab.metrics.registry import sort_headlines_first
+from vtlab.metrics.registry import choose_headlines, sort_headlines_first
 from vtlab.metrics.text import library
 from vtlab.record import Record
 from vtlab.releases.evidence import Gate
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 RESULTS = Path("out/eval")  # where `vtlab eval` leaves results by default
-CLIP_METRICS = ("chrf", "asr_chrf", "wer", "sync_onset_mean_abs_ms", "sync_within_150ms", "speed_max", "rtf")
 AROUND_S = 0.3  # heard before and after a segment
 LONGEST_S = 12.0  # of a snippet
 SOUND_KBPS = 40
@@ -118,14 +117,15 @@ class Run(HtmlPage):
         frame: DataFrame = library("pandas").DataFrame(rows)
         return frame.set_index("metric") if rows else frame
 
-    def clips(self, metrics: Iterable[str] = CLIP_METRICS) -> DataFrame:
-        """Return a row per clip: its status, these metrics, and why it failed."""
+    def clips(self, metrics: Iterable[str] | None = None) -> DataFrame:
+        """Return a row per clip: its status, these metrics (by default the headlines), and why it failed."""
         import pandas as pd
 
         rows = []
         for result in self.results:
             got = {} if result.measurement is None else result.measurement.values
-            values = {name: format_value(name, got[name]) for name in metrics if name in got}
+            names = choose_headlines(got) if metrics is None else metrics
+            values = {name: format_value(name, got[name]) for name in names if name in got}
             rows.append({"clip": result.clip, "status": result.status, **values, "why": result.error or ""})
         return pd.DataFrame(rows).set_index("clip").fillna("") if rows else pd.DataFrame()
 
@@ -213,8 +213,8 @@ def load_run(run: str | Path, results: str | Path = RESULTS, *, uri: str | None 
     Examples:
         >>> import vtlab
         >>> run = vtlab.load_run("smoke/beam_size=1")
-        >>> run.to_frame().loc["completeness", "value"]
-        '1.000'
+        >>> float(run.to_frame().loc["completeness", "value"])
+        1.0
     """
     path = Path(run)
     if not path.exists():
@@ -318,4 +318,4 @@ def _snippet(audio: Audio, start: float, end: float) -> str:
     with tempfile.TemporaryDirectory(prefix="vtlab-") as folder:
         out = Path(folder) / "sound.m4a"
         media.write_aac([piece.samples.astype(np.float32)[:, None]], piece.rate, 1, SOUND_KBPS, out)
-        return "data:audio/mp4;base64," + base64.b64encode(out.read_bytes()).decode()
+        return data_url(out.read_bytes(), "audio/mp4")

@@ -20,13 +20,13 @@ from vtlab.evaluation.suite.loss_definitions import LOSSES
 from vtlab.evaluation.sweep.forecast import Forecast
 from vtlab.evaluation.sweep.results import ClipResult, StageCount, add_counts
 from vtlab.evaluation.sweep.run import Outcome, Sweep
-from vtlab.metrics.display import format_interval, format_p, format_unit, format_value
+from vtlab.metrics.display import format_interval, format_number, format_p, format_unit, format_value
+from vtlab.metrics.registry import choose_costs, choose_headlines, sort_headlines_first
 from vtlab.releases.evidence import Difference
 
 PIPE_WIDTH = 160  # columns of a table that no terminal bounds
 STYLES = {"better": "green", "worse": "red", "different": "yellow", "no difference shown": "dim", "no interval": "dim"}
 # in the table of a sweep besides the gates' metrics, as far as they were measured and there is room
-SHOWN = ("wer", "chrf", "asr_chrf", "sync_within_150ms", "speech_overlap", "speed_p95", "voice_mos", "rtf")
 COLUMNS = 8
 
 
@@ -138,13 +138,13 @@ def _losses(found: ComparisonData, console: Console) -> Table:
 def _agreements(listened: Listening, console: Console) -> Table:
     table = _table(console, ("metric", "left"), ("rank correlation", "right"), ("p", "right"), ("pairs", "right"))
     for one in listened.agreements:
-        table.add_row(one.metric, f"{one.rho:+.2f}", format_p(one.p), str(one.pairs))
+        table.add_row(one.metric, format_number(one.rho, "1", signed=True), format_p(one.p), str(one.pairs))
     return table
 
 
 def describe_result(result: ClipResult, done: int, total: int, left_s: float) -> str:
     """Return a line on a new result: `[3/8] clip, configuration: finished in 4.2 s; about 20 s left`."""
-    took = "" if result.seconds is None else f" in {result.seconds:.1f} s"
+    took = "" if result.seconds is None else f" in {format_number(result.seconds, 's')} s"
     outcome = result.status if result.error is None else f"failed: {result.error}"
     left = f"; about {format_duration(left_s)} left" if done < total else ""
     return f"[{done}/{total}] {result.clip}, {result.configuration}: {outcome}{took}{left}"
@@ -188,7 +188,7 @@ def forecast_table(found: Forecast) -> list[str]:
     ]
     lines = [
         f"{suite.name}: {_count(len(plan.configurations), 'configuration')} on {_count(len(plan.clips), 'clip')} of "
-        f"{plan.job.dataset.name} ({seconds:.1f} s)",
+        f"{plan.job.dataset.name} ({format_number(seconds, 's')} s)",
         *(f"{name}: {', '.join(items)}" for name, items in named),
     ]
     if suite.losses:
@@ -261,7 +261,7 @@ def sweep_table(done: Sweep) -> list[str]:
             _clips(outcome, clips),
             *(format_value(name, outcome.corpus.values.get(name)) for name in measured),
             _gates(outcome),
-            f"{sum(result.seconds or 0 for result in outcome.results):.1f}",
+            format_number(sum(result.seconds or 0 for result in outcome.results), "s"),
         ]
         for outcome in done.outcomes
     ]
@@ -282,7 +282,7 @@ def sweep_table(done: Sweep) -> list[str]:
         ],
     )
     made = f"{done.made} results made, {done.found} found"
-    return [*lines, "", f"{made}, {done.seconds:.1f} s"]
+    return [*lines, "", f"{made}, {format_number(done.seconds, 's')} s"]
 
 
 def _count(number: int, thing: str) -> str:
@@ -295,8 +295,8 @@ def _all_stages(done: Sweep) -> dict[str, StageCount]:
 
 def _columns(done: Sweep) -> list[str]:
     measured = {name for outcome in done.outcomes for name in outcome.corpus.values}
-    names = dict.fromkeys([*(name for name in SHOWN if name in measured), *done.suite.gates])
-    return list(names)[:COLUMNS]
+    names = dict.fromkeys([*done.suite.gates, *choose_costs(measured)[:1], *choose_headlines(measured)])
+    return sort_headlines_first(list(names)[:COLUMNS])
 
 
 def _statuses(outcome: Outcome) -> dict[str, int]:

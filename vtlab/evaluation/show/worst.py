@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from vtlab import plots
 from vtlab.measurement.results import Measurement
+from vtlab.metrics.display import format_number, format_share, format_value
+from vtlab.metrics.partition import list_units
 from vtlab.metrics.registry import METRICS
-from vtlab.metrics.units import Unit, list_units
+from vtlab.metrics.units import Unit
 
 MOST = 10
 LATE_MS = plots.ONSET_MS
@@ -46,25 +48,24 @@ def _judge(unit: Unit) -> WorstSegment:
         add("not heard in the dub", 10)
     if row.onset_ms is not None and abs(row.onset_ms) > LATE_MS:
         side = "late" if row.onset_ms > 0 else "early"
-        add(f"starts {abs(row.onset_ms):.0f} ms {side}", abs(row.onset_ms) / LATE_MS)
+        add(f"starts {format_number(abs(row.onset_ms), 'ms')} ms {side}", abs(row.onset_ms) / LATE_MS)
     if row.offset_ms is not None and abs(row.offset_ms) > 3 * LATE_MS:
         side = "late" if row.offset_ms > 0 else "early"
-        add(f"ends {abs(row.offset_ms):.0f} ms {side}", abs(row.offset_ms) / LATE_MS / 3)
+        add(f"ends {format_number(abs(row.offset_ms), 'ms')} ms {side}", abs(row.offset_ms) / LATE_MS / 3)
     if row.text and row.recognised is not None:
         errors = METRICS["wer"].value([unit])
         if errors is not None and errors > MISHEARD:
-            add(f"misheard: {errors:.0%} of the words", 4 * errors)
-    for name, said in (("chrf", "translated unlike the reference"), ("asr_chrf", "heard unlike the reference")):
+            add(f"misheard: {format_share(errors)} of the words", 4 * errors)
+    for name, reason in (("chrf", "translated unlike the reference"), ("asr_chrf", "heard unlike the reference")):
         score = METRICS[name].value([unit])
         if score is not None and score < UNLIKE and (name == "chrf" or row.heard):
-            add(f"{said}: chrF {score:.0f}", (UNLIKE - score) / 15)
+            add(f"{reason}: chrF {format_value(name, score)}", (UNLIKE - score) / 15)
     low, high = plots.BEARABLE
     for line in unit.dub_segments:
         if line.speed is not None and not low - 1e-9 <= line.speed <= high + 1e-9:
-            add(
-                f"spoken at {line.speed:.2f} times the natural speed", 2 + 10 * max(line.speed - high, low - line.speed)
-            )
+            speed = format_value("speed_max", line.speed)
+            add(f"spoken at {speed} times the natural speed", 2 + 10 * max(line.speed - high, low - line.speed))
     lost = METRICS["truncated_words"].value([unit])
     if lost:
-        add(f"{lost:.0f} word{'s' * (lost > 1)} missing at the end", 2 * lost)
+        add(f"{format_value('truncated_words', lost)} word{'s' * (lost > 1)} missing at the end", 2 * lost)
     return WorstSegment(unit.clip, unit, tuple(reasons), badness)

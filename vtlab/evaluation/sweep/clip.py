@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 VERSION = 1  # of this module's work; rises when the same settings would give other results
 FAULT = "E_INTERNAL"
 PACKAGE = Path(__file__).parents[2]
-TIMED = frozenset(expand_word("cost"))
+COST_METRICS = frozenset(expand_word("cost"))
 KEPT_STAGES = tuple(stage for stage in STAGES if stage != "initialization")
 """The stages whose results the store keeps."""
 Checkpoint = Callable[[], None]
@@ -194,14 +194,14 @@ def _dub_and_measure(
     wanted = job.suite.wanted_metrics()
     settings = configuration.for_clip(clip)
     dub_clip = partial(_dub, clip, bench=bench, checkpoint=checkpoint)
-    made = dub_clip(settings, home)
-    record = made.record
-    if wanted & TIMED:
+    dubbed = dub_clip(settings, home)
+    record = dubbed.record
+    if wanted & COST_METRICS:
         record = replace_costs(record, time_dub(settings, clip.path, checkpoint))
-    measurement = _measure(made, record, clip, wanted, bench)
+    measurement = _measure(dubbed, record, clip, wanted, bench)
     golds: dict[Gold, Measurement] = {}
     absent: dict[Gold, str] = {}
-    records = [made.record]
+    records = [dubbed.record]
     if job.suite.losses:
         for kind in ("gold_transcript", "gold_translation", "gold_timings"):
             gold = _gold_settings(kind, settings, job, clip, measurement)
@@ -211,11 +211,11 @@ def _dub_and_measure(
             checkpoint()
             again = dub_clip(gold, home / kind)
             records.append(again.record)
-            golds[kind] = _measure(again, again.record, clip, wanted - TIMED, bench)
-    outputs = {kind: path.relative_to(home) for kind, path in made.files.items()}
+            golds[kind] = _measure(again, again.record, clip, wanted - COST_METRICS, bench)
+    outputs = {kind: path.relative_to(home) for kind, path in dubbed.files.items()}
     return ClipResult(
         **_origin(job, configuration, clip, key),
-        status="degraded" if made.degraded else "finished",
+        status="degraded" if dubbed.degraded else "finished",
         measurement=measurement,
         gold=golds,
         gold_absent=absent,
@@ -223,7 +223,7 @@ def _dub_and_measure(
         seconds=round(time.perf_counter() - began, 3),
         record=outputs.pop("record"),
         outputs=outputs,
-        media=made.media.relative_to(home),
+        media=dubbed.media.relative_to(home),
     )
 
 
@@ -258,14 +258,14 @@ def _dub(clip: Clip, settings: Settings, out: Path, *, bench: Bench, checkpoint:
     )
 
 
-def _measure(made: Dub, record: Record, clip: Clip, wanted: frozenset[str], bench: Bench) -> Measurement:
+def _measure(dubbed: Dub, record: Record, clip: Clip, wanted: frozenset[str], bench: Bench) -> Measurement:
     from vtlab.measurement.inspection import measure
     from vtlab.measurement.recognizer import Recognizer
 
     if bench.recognizer is None:
         bench.recognizer = Recognizer(threads=bench.threads)
     return measure(
-        made,
+        dubbed,
         clip.path,
         reference=clip,
         record=record,

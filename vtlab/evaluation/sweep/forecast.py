@@ -80,8 +80,8 @@ def forecast_sweep(plan: Plan) -> Forecast:
     """
     suite, folder = plan.job.suite, plan.job.folder
     results = list(_results(folder))
-    made = {key for result, home in results for key in _made(result, home)}
-    known, distinct, expected = set(made), set[tuple[str, str]](), {}
+    stored = {key for result, home in results for key in _stored_keys(result, home)}
+    known, distinct, expected = set(stored), set[tuple[str, str]](), {}
     own = [result for result, _ in results if result.suite == suite.name]
     rates = _rates(own) or _rates(result for result, _ in results)
     measured = 0
@@ -100,7 +100,7 @@ def forecast_sweep(plan: Plan) -> Forecast:
         StageForecast(
             stage,
             sum(one == stage for one, _ in distinct),
-            sum(one == stage for one, _ in distinct & made),
+            sum(one == stage for one, _ in distinct & stored),
         )
         for stage in KEPT_STAGES
     )
@@ -140,7 +140,7 @@ def _results(folder: Path) -> Iterator[tuple[ClipResult, Path]]:
             yield result, file.parent
 
 
-def _made(result: ClipResult, home: Path) -> list[tuple[str, str]]:
+def _stored_keys(result: ClipResult, home: Path) -> list[tuple[str, str]]:
     if result.record is None:
         return []
     try:

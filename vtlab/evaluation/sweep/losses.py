@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from vtlab.evaluation.suite.loss_definitions import LOSS_METRIC, LOSSES, PERFECT_BLEU, Gold
 from vtlab.measurement.results import Measurement
 from vtlab.metrics.bootstrap import SAMPLES, SEED, Sampled, sample, sample_both
-from vtlab.metrics.units import list_units
+from vtlab.metrics.partition import list_units
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vtlab import media, plots
-from vtlab.evaluation.compare.comparison import COSTS, first_shared
+from vtlab.evaluation.compare.comparison import find_shared
 from vtlab.evaluation.compare.figures import plot_losses, plot_quality_and_cost
 from vtlab.evaluation.compare.sounds import alternate_segments
 from vtlab.evaluation.compare.systems import from_results
@@ -21,9 +21,9 @@ from vtlab.evaluation.sweep.losses import find_losses
 from vtlab.evaluation.sweep.results import ClipResult, add_counts, aggregate_results, gold_measurements, measurements
 from vtlab.metrics.aggregation import aggregate
 from vtlab.metrics.bootstrap import intervals
+from vtlab.metrics.registry import choose_costs, choose_decisive
 from vtlab.metrics.rows import SegmentMeasure
 from vtlab.releases.evidence import Gate, judge_gates
-from vtlab.releases.policy import QUALITIES
 from vtlab.settings import dump_yaml
 
 PLOTS = "plots"  # the folder of a run's pictures
@@ -108,7 +108,7 @@ def write_trade(file: Path, configurations: Iterable[Sequence[ClipResult]]) -> b
     if len(found) < 2 or not shared:
         return False
     values = [aggregate([system.clips[clip] for clip in shared]).values for system in found]
-    quality, cost = first_shared(QUALITIES, values), first_shared(COSTS, values)
+    quality, cost = (find_shared(choose(values[0]), values) for choose in (choose_decisive, choose_costs))
     if quality is None or cost is None:
         return False
     both = {system.name: (own[quality], own[cost]) for system, own in zip(found, values, strict=True)}

@@ -72,8 +72,8 @@ def log_configuration(
     address = tracking_uri(uri)
     client = connect(address)
     key, content = run_key(suite, configuration, dataset, [result.clip for result in results]), _content(results)
-    with tempfile.TemporaryDirectory(prefix="vtlab-") as made:
-        written = Path(made)
+    with tempfile.TemporaryDirectory(prefix="vtlab-") as temporary:
+        written = Path(temporary)
         numbers = artifacts.summarize(results, suite.gates)
         records = {
             result.clip: _read_record(_home(folder, result) / result.record)
@@ -149,8 +149,8 @@ def attach_trade(runs: Mapping[str, Sequence[ClipResult]], *, uri: str | None = 
         runs: The results of each configuration, by its run's id.
         uri: The tracking store; see `tracking_uri`.
     """
-    with tempfile.TemporaryDirectory(prefix="vtlab-") as made:
-        file = Path(made) / "pareto.png"
+    with tempfile.TemporaryDirectory(prefix="vtlab-") as temporary:
+        file = Path(temporary) / "pareto.png"
         if artifacts.write_trade(file, runs.values()):
             for run_id in runs:
                 attach(run_id, [file], artifacts.PLOTS, uri=uri)

@@ -13,7 +13,7 @@ from vtlab.text.verbalization.addresses import spell_abbreviations, spell_addres
 from vtlab.text.verbalization.agreement import agree
 from vtlab.text.verbalization.dates import spell_clocks, spell_dates, spell_years
 from vtlab.text.verbalization.languages import WORDS
-from vtlab.text.verbalization.numbers import Numbers, apart, digits_pattern
+from vtlab.text.verbalization.numbers import Numbers, digits_pattern, separate
 from vtlab.text.verbalization.quantities import (
     spell_fractions,
     spell_measures,
@@ -45,7 +45,7 @@ def spell_out(text: str, language: str) -> str:
     """Return ``text`` with numbers and signs in words, for a voice to read.
 
     Args:
-        text: What ``vtlab.text.markup.strip_markup`` left of a line.
+        text: What ``vtlab.text.markup.strip_markup`` left of a segment.
         language: Code of the language it is written in; of one that neither ``num2words`` nor ``languages`` knows the
             figures stay as they are.
     """
@@ -58,9 +58,9 @@ def spell_out(text: str, language: str) -> str:
     if not numbers.known:
         return text
 
-    def spelt(match: re.Match[str]) -> str:
+    def spell(match: re.Match[str]) -> str:
         before, after = match.string[: match.start()], match.string[match.end() :]
-        return apart(match, agree(numbers.say(match.group()), language, before, after))
+        return separate(match, agree(numbers.say(match.group()), language, before, after))
 
     digits = digits_pattern(language)
-    return re.sub(rf"(?<![\w.,])-?{digits}(?!\w)|{digits}", spelt, text)
+    return re.sub(rf"(?<![\w.,])-?{digits}(?!\w)|{digits}", spell, text)

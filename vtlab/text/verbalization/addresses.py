@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from vtlab.text.verbalization.numbers import Numbers, apart
+from vtlab.text.verbalization.numbers import Numbers, separate
 from vtlab.text.verbalization.words import Words
 
 _ADDRESS = re.compile(
@@ -23,20 +23,20 @@ _VERSION = re.compile(r"(?<![\d.,])\d+(?:\.\d+){2,}(?!\w|,\d)")
 def spell_addresses(text: str, language: str, words: Words, numbers: Numbers) -> str:
     """Return ``text`` with addresses as one reads them out: ``ana@exemplo.com`` is "ana arroba exemplo ponto com"."""
 
-    def spelt(match: re.Match[str]) -> str:
+    def spell(match: re.Match[str]) -> str:
         core = match.group().rstrip(".,;:!?)")
         rest = match.group()[len(core) :]
         bare = re.sub(r"^(?:https?://)?(?:www\.)?", "", core).rstrip("/")
         spoken = re.sub(r"[@./_-]", lambda mark: f" {words.address[mark.group()]} ", bare)
         return " ".join(spoken.split()) + rest
 
-    return _ADDRESS.sub(spelt, text)
+    return _ADDRESS.sub(spell, text)
 
 
 def spell_phones(text: str, language: str, words: Words, numbers: Numbers) -> str:
     """Return ``text`` with telephone numbers figure by figure, a pause between their groups."""
 
-    def said(match: re.Match[str]) -> str:
+    def spell(match: re.Match[str]) -> str:
         groups = re.findall(r"\d+", match.group())
         years = [1000 <= int(group) <= 2100 for group in groups] == [True, True]
         if sum(map(len, groups)) < 7 or years:
@@ -44,19 +44,19 @@ def spell_phones(text: str, language: str, words: Words, numbers: Numbers) -> st
         plus = f"{words.signs['+']} " if match.group().startswith("+") else ""
         return plus + ", ".join(" ".join(numbers.cardinal(int(figure)) for figure in group) for group in groups)
 
-    return _PHONE.sub(said, text)
+    return _PHONE.sub(spell, text)
 
 
 def spell_versions(text: str, language: str, words: Words, numbers: Numbers) -> str:
     """Return ``text`` with versions (``3.11.2``) in words, part by part."""
 
-    def said(match: re.Match[str]) -> str:
+    def spell(match: re.Match[str]) -> str:
         parts = match.group().split(".")
         if words.decimal_comma and all(len(part) == 3 for part in parts[1:]):
             return match.group()  # thousands
-        return apart(match, f" {words.address['.']} ".join(numbers.cardinal(int(part)) for part in parts))
+        return separate(match, f" {words.address['.']} ".join(numbers.cardinal(int(part)) for part in parts))
 
-    return _VERSION.sub(said, text)
+    return _VERSION.sub(spell, text)
 
 
 def spell_abbreviations(text: str, language: str, words: Words, numbers: Numbers) -> str:

@@ -107,31 +107,31 @@ NO_NOUNS = _words("que para pero más con por che per mais sobre entre cada como
 MILLIONS = re.compile(r"lh(?:ão|ões)|ll[oó]n|lion[ei]|liard")
 
 
-def agree(said: str, language: str, before: str, after: str) -> str:
+def agree(spelt: str, language: str, before: str, after: str) -> str:
     """Return a number in words in the form that the noun after it asks for.
 
     Args:
-        said: The number in words, as one counts.
+        spelt: The number in words, as one counts.
         language: Code of the language.
         before: The text in front of the number, whose last word may be one that is numbered ("capítulo").
         after: The text behind it, which may begin with a noun.
     """
     agreement = AGREEMENTS.get(language)
     noun, numbered = WORD.match(after), LAST_WORD.search(before)
-    if agreement is None or noun is None or MILLIONS.search(said):
-        return said  # "dois milhões de pessoas" agrees with the millions
+    if agreement is None or noun is None or MILLIONS.search(spelt):
+        return spelt  # "dois milhões de pessoas" agrees with the millions
     if numbered is not None and numbered[1].casefold() in agreement.numbered:
-        return said
+        return spelt
     word = noun[1]
     if len(word) < 3 or word.casefold() in NO_NOUNS:
-        return said
+        return spelt
     if language == "de" and not word[0].isupper():
-        return said  # German writes its nouns with a capital
-    one = re.search(r"\b(?:um|uno|eins)$", said) is not None and " " not in said
+        return spelt  # German writes its nouns with a capital
+    one = re.search(r"\b(?:um|uno|eins)$", spelt) is not None and " " not in spelt
     feminine = re.fullmatch(agreement.one if one else agreement.many, word.casefold()) is not None
     forms = agreement.masculine_forms
     if feminine and word.casefold() not in agreement.masculine:
         forms = agreement.feminine_forms
     for pattern, form in forms:
-        said = re.sub(pattern, form, said)
-    return said
+        spelt = re.sub(pattern, form, spelt)
+    return spelt

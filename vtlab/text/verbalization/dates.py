@@ -22,7 +22,7 @@ _RATIO = re.compile(r"(?<![\d:])(\d{1,3}):(\d{1,3})(?![\d:])")
 def spell_dates(text: str, language: str, words: Words, numbers: Numbers) -> str:
     """Return ``text`` with dates in words."""
 
-    def said(match: re.Match[str], year: int, month: int, day: int) -> str:
+    def spell(match: re.Match[str], year: int, month: int, day: int) -> str:
         if not (1 <= month <= 12 and 1 <= day <= 31):
             return match.group()
         if language == "de":
@@ -36,21 +36,21 @@ def spell_dates(text: str, language: str, words: Words, numbers: Numbers) -> str
     def day_and_month(match: re.Match[str]) -> str:
         one, two, year = (int(part) for part in match.groups())
         month_first = language == "en" and "/" in match.group() and one <= 12
-        return said(match, year, one if month_first else two, two if month_first else one)
+        return spell(match, year, one if month_first else two, two if month_first else one)
 
-    text = _ISO_DATE.sub(lambda match: said(match, *(int(part) for part in match.groups())), text)
+    text = _ISO_DATE.sub(lambda match: spell(match, *(int(part) for part in match.groups())), text)
     return _DOTTED_DATE.sub(day_and_month, _SLASHED_DATE.sub(day_and_month, text))
 
 
 def _german_ordinal(ordinal: str, before: str) -> str:
-    """``der dritte``, ``am dritten``."""
+    """Return the ordinal with the ending that the word before asks for: ``der dritte``, ``am dritten``."""
     return ordinal if re.search(r"\b(?:der|die|das)\s$", before, re.IGNORECASE) else f"{ordinal}n"
 
 
 def spell_clocks(text: str, language: str, words: Words, numbers: Numbers) -> str:
     """Return ``text`` with times of the day in words."""
 
-    def said(match: re.Match[str]) -> str:
+    def spell(match: re.Match[str]) -> str:
         hour = int(match[1] or match[5])
         minute, second = int(match[2] or match[6] or 0), int(match[3] or 0)
         if hour > 24 or minute > 59 or second > 59 or (match[5] and language not in ("pt", "fr")):
@@ -65,7 +65,7 @@ def spell_clocks(text: str, language: str, words: Words, numbers: Numbers) -> st
             minutes = f"oh {minutes}"
         return words.hours[2].format(h=spoken, m=minutes) + seconds + half
 
-    text = _CLOCK.sub(said, text)
+    text = _CLOCK.sub(spell, text)
     if language == "en":
         text = _HALF_DAY.sub(lambda match: f"{numbers.cardinal(int(match[1]))} {match[2].lower()}.m.", text)
     return _RATIO.sub(rf"\1 {words.to} \2", text)

@@ -76,13 +76,13 @@ class Numbers:
         """Return a cardinal in words; in figures where the language has none."""
         return self._spell(value, "cardinal") or str(value)
 
-    def counted(self, value: Decimal, one: str, many: str) -> str:
+    def count(self, value: Decimal, one: str, many: str) -> str:
         """Return so many of a thing that has this singular and plural, in words."""
         noun = one if value == 1 else many
-        said = self.decimal(value)
+        spelt = self.decimal(value)
         if value == value.to_integral_value():
-            said = agree(said, self._language, "", f" {noun}")
-        return f"{said} {noun}"
+            spelt = agree(spelt, self._language, "", f" {noun}")
+        return f"{spelt} {noun}"
 
     def ordinal(self, value: int) -> str:
         """Return an ordinal in words; in figures where the language has none."""
@@ -90,12 +90,12 @@ class Numbers:
 
     def year(self, value: int) -> str:
         """Return a year in words."""
-        said = self._spell(value, "year") if self._code in ("en", "de") else None
-        return said or self.cardinal(value)
+        spelt = self._spell(value, "year") if self._code in ("en", "de") else None
+        return spelt or self.cardinal(value)
 
     def feminine(self, value: int) -> str:
         """Return the cardinal before a feminine noun, such as hours."""
-        said = self.cardinal(value)
+        spelt = self.cardinal(value)
         for masculine, feminine in (
             ("um", "uma"),
             ("dois", "duas"),
@@ -103,17 +103,17 @@ class Numbers:
             ("veintiuno", "veintiuna"),
             ("un", "une"),
         ):
-            said = re.sub(rf"\b{masculine}$", feminine, said)
-        return said
+            spelt = re.sub(rf"\b{masculine}$", feminine, spelt)
+        return spelt
 
     def _spell(self, value: int | Decimal, form: str) -> str | None:
         from num2words import num2words
 
         try:
-            said = str(num2words(value, lang=self._code, to=form))
+            spelt = str(num2words(value, lang=self._code, to=form))
         except (NotImplementedError, OverflowError, KeyError, IndexError, TypeError, ValueError):
             return None  # the library raises any of these for forms or sizes that a language lacks
-        return said.replace(",", "").replace("\xad", "")
+        return spelt.replace(",", "").replace("\xad", "")
 
 
 @cache
@@ -123,10 +123,10 @@ def _languages() -> frozenset[str]:
     return frozenset(CONVERTER_CLASSES)
 
 
-def apart(match: re.Match[str], said: str) -> str:
+def separate(match: re.Match[str], spelt: str) -> str:
     """Return the words of a match with spaces where letters touch its digits (``4K``)."""
     before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
-    return f"{' ' if _latin(before) else ''}{said}{' ' if _latin(after) else ''}"
+    return f"{' ' if _latin(before) else ''}{spelt}{' ' if _latin(after) else ''}"
 
 
 def _latin(letter: str) -> bool:

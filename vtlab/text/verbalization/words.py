@@ -1,4 +1,4 @@
-"""What is said in a language beside plain numbers: money, units, months, clocks, addresses, abbreviations."""
+"""The words of each language for all but plain numbers: money, units, months, clocks, addresses, abbreviations."""
 
 from __future__ import annotations
 
