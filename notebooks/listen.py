@@ -11,36 +11,34 @@ def _():
 
     import marimo as mo
 
-    from vtlab.apps.ballot import Ballot
+    from vtlab.apps.ballot import ListeningTest
     from vtlab.apps.launch import read_arguments
     from vtlab.errors import VtlabError
-    from vtlab.evaluation.compare import listening, votes
 
-    return Ballot, Path, VtlabError, listening, mo, read_arguments, votes
+    return ListeningTest, Path, VtlabError, mo, read_arguments
 
 
 @app.cell
-def _(Path, VtlabError, listening, mo, read_arguments, votes):
+def _(ListeningTest, Path, VtlabError, mo, read_arguments):
     # the page is told neither the names of the runs nor the votes
-    _arguments = read_arguments()
-    mo.stop("a" not in _arguments, mo.callout("Open this with: vtlab listen RUN_A RUN_B", kind="warn"))
-    seed, votes_file = int(_arguments["seed"]), Path(_arguments["votes"])
+    _given = read_arguments()
+    mo.stop("a" not in _given, mo.callout("Open this with: vtlab listen RUN_A RUN_B", kind="warn"))
     try:
-        pairs = votes.find_pairs(_arguments["a"], _arguments["b"], Path(_arguments["results"]))
-        votes.read_votes(votes_file)
+        test = ListeningTest(
+            _given["a"], _given["b"], Path(_given["results"]), Path(_given["votes"]), int(_given["seed"])
+        )
     except VtlabError:
         mo.stop(True, mo.callout("This test cannot be held: ask whoever invited you.", kind="danger"))
-    of = {pair.clip: pair.of for pair in pairs}
     mo.md(
         f"""
         # Which is better?
 
-        You hear two dubs of {listening.count_noun(len(pairs), "segment")}. Play both to the end, then say which is
-        better, or that there is no difference, and give marks from 1 to 5 (best) where you have an opinion. You may
-        stop at any time: under the same name you go on where you were.
+        You hear two dubs of {test.size}. Play both to the end, then say which is better, or that there is no
+        difference, and give marks from 1 to 5 (best) where you have an opinion. You may stop at any time: under the
+        same name you go on where you were.
         """
     )
-    return of, pairs, seed, votes_file
+    return (test,)
 
 
 @app.cell
@@ -51,15 +49,9 @@ def _(mo):
 
 
 @app.cell
-def _(Ballot, mo, name, of, pairs, seed, votes, votes_file):
+def _(mo, name, test):
     mo.stop(not name.value.strip(), mo.md("*Write your name to begin.*"))
-    listener = name.value.strip()
-    _votes = votes.current_votes(votes.read_votes(votes_file), of)
-    _heard = {vote.pair for vote in _votes if vote.listener == listener}
-    _left = [show for show in votes.shuffle_pairs(pairs, listener, seed) if show.pair.id not in _heard]
-    ballot = mo.ui.anywidget(
-        Ballot(_left, listener, len(_heard), votes_file.parent / "work", lambda vote: votes.add_vote(votes_file, vote))
-    )
+    ballot = mo.ui.anywidget(test.ballot(name.value.strip()))
     ballot
     return
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,20 @@ import anywidget
 import traitlets
 
 from vtlab.errors import ResourceError, VtlabError
-from vtlab.evaluation.compare.votes import SCALES, Ratings, Showing, Span, Vote, make_vote
+from vtlab.evaluation.compare.listening import count_noun
+from vtlab.evaluation.compare.votes import (
+    SCALES,
+    Ratings,
+    Showing,
+    Span,
+    Vote,
+    add_vote,
+    current_votes,
+    find_pairs,
+    make_vote,
+    read_votes,
+    shuffle_pairs,
+)
 from vtlab.media.snippets import data_url
 
 AROUND_S = 0.3  # of the video before and after a segment
@@ -25,6 +39,37 @@ class Excerpt:
 
     content: bytes
     picture: bool
+
+
+class ListeningTest:
+    """The pairs of two runs, and the votes on them.
+
+    Args:
+        run_a: `suite/configuration`, or a folder of results.
+        run_b: The other run.
+        results: Where `vtlab eval` left its results.
+        votes: The file of votes.
+        seed: Decides the order of pairs and sides.
+
+    Raises:
+        InputError: The runs have no segment in common, or the file is none of votes.
+    """
+
+    def __init__(self, run_a: str, run_b: str, results: Path, votes: Path, seed: int = 0) -> None:
+        self._pairs, self._votes, self._seed = find_pairs(run_a, run_b, results), votes, seed
+        read_votes(votes)
+
+    @property
+    def size(self) -> str:
+        """The number of segments, in words."""
+        return count_noun(len(self._pairs), "segment")
+
+    def ballot(self, listener: str) -> Ballot:
+        """Return the ballot of the pairs on which a listener has not voted."""
+        hashes = {pair.clip: pair.results_hash for pair in self._pairs}
+        heard = {vote.pair for vote in current_votes(read_votes(self._votes), hashes) if vote.listener == listener}
+        left = [one for one in shuffle_pairs(self._pairs, listener, self._seed) if one.pair.id not in heard]
+        return Ballot(left, listener, len(heard), self._votes.parent / "work", partial(add_vote, self._votes))
 
 
 class Ballot(anywidget.AnyWidget):
