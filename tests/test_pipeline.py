@@ -42,6 +42,10 @@ def computed(made: Dub) -> set[str]:
 # ---------------------------------------------------------------- the store
 
 
+def test_the_record_names_the_ffmpeg_that_wrote_the_files(sentences: tuple[Dubbing, Dub]) -> None:
+    assert sentences[1].record.ffmpeg == media.ffmpeg_version()
+
+
 def test_a_second_run_loads_nothing_and_makes_the_same(sentences: tuple[Dubbing, Dub]) -> None:
     dubbing, first = sentences
     pool = EnginePool()

@@ -27,8 +27,6 @@ from vtlab.weights import PACKAGED, find_packaged
 
 LEAST_DISK_MB = 500.0
 LEAST_MEMORY_MB = 2000.0  # the default configuration stays under this
-MUXING = ("aac", "mov_text", "srt")  # encoders that a result is made with
-BURNING = ("libx264", "subtitles", "pad")  # and those, with filters, for subtitles drawn into the picture
 
 
 @dataclass(frozen=True)
@@ -189,17 +187,21 @@ def _packages() -> Iterator[Check]:
 
 def _ffmpeg() -> Iterator[Check]:
     """The ffmpeg that a dub would run, and whether it has what is asked of it."""
-    from vtlab import media
+    from vtlab.media import ffmpeg
 
-    fix = "pip install imageio-ffmpeg, or install ffmpeg and set VTLAB_FFMPEG to its path"
+    fix = "pip install imageio-ffmpeg, and unset VTLAB_FFMPEG, or let it name another ffmpeg"
     try:
-        program, offered = media.ffmpeg_binary(), media.ffmpeg_offers()
+        build = ffmpeg.inspect_ffmpeg()
     except (ImportError, RuntimeError, EngineError) as error:
         yield Check("ffmpeg", False, True, str(error), fix)
         return
-    for name, features, needed in (("ffmpeg", MUXING, True), ("ffmpeg, to burn subtitles", BURNING, False)):
-        lacking = [feature for feature in features if feature not in offered]
-        yield Check(name, not lacking, needed, f"{program} lacks {', '.join(lacking)}" if lacking else program, fix)
+    shown = f"{build.version}, {build.program}"
+    for name, features, needed in (
+        ("ffmpeg", ffmpeg.MUXING, True),
+        ("ffmpeg, to burn subtitles", ffmpeg.BURNING, False),
+    ):
+        lacking = build.lacking(features)
+        yield Check(name, not lacking, needed, f"{shown} lacks {', '.join(lacking)}" if lacking else shown, fix)
 
 
 def _engines(settings: Settings) -> Iterator[Check]:

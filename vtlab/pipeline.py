@@ -124,6 +124,7 @@ def _dub(context: DubContext, destination: Destination) -> Dub:
         target = initialization.target_language(settings)
         check_engines(settings)
         info = media.probe(destination.video)
+        media.check_ffmpeg(burn=video_combination.encodes(info, settings.video_combination))
         suffix = video_combination.output_suffix(info, settings.video_combination)
         initialization.check_room(destination.video, info.duration_s, destination.folder, context.store.folder)
         destination.check(settings.source_language, target, suffix, settings.audio_sync.keep_speech_track)

@@ -175,6 +175,7 @@ class Record(_Part):
 
     schema_version: int = SCHEMA
     vtlab: str
+    ffmpeg: str | None = Field(None, description="version of the ffmpeg that wrote the files")
     created: str = Field(description="UTC, ISO 8601")
     source: Source
     source_language: str

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from vtlab import __version__, resources
+from vtlab import __version__, media, resources
 from vtlab.engines.choice import Choice
 from vtlab.engines.choice.pivot import Pivot
 from vtlab.engines.choice.translators import Leg
@@ -302,6 +302,7 @@ class DubContext:
         first = self.first_spoken
         return Record(
             vtlab=__version__,
+            ffmpeg=media.ffmpeg_version(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             source=source,
             source_language=source.language,

@@ -1,11 +1,16 @@
 """The ffmpeg program."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
+from dubbing import PEOPLE
 
 from vtlab import media
+from vtlab.engines.pool import EnginePool
 from vtlab.errors import Cancelled, EngineError, VtlabError
+from vtlab.pipeline import dub
 
 
 class Endless:
@@ -58,3 +63,41 @@ def test_no_ffmpeg_where_it_should_be(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("VTLAB_FFMPEG", str(tmp_path / "ffmpeg"))
     with pytest.raises(EngineError, match="VTLAB_FFMPEG"):
         media.run_ffmpeg(Broken(), 60, lambda: None, tmp_path)
+
+
+def program(folder: Path, *lines: str) -> Path:
+    """Return a program of that name that prints these lines, whatever it is asked."""
+    file = folder / "ffmpeg"
+    file.write_text("\n".join(("#!/bin/sh", *(f"echo '{line}'" for line in lines))))
+    file.chmod(0o755)
+    return file
+
+
+def test_the_systems_ffmpeg_is_not_used_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "ffmpeg version 5.1")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("VTLAB_FFMPEG", raising=False)
+    assert "imageio_ffmpeg" in media.ffmpeg_binary()
+    shipped = subprocess.run([media.ffmpeg_binary(), "-version"], capture_output=True, text=True, check=True).stdout
+    assert media.ffmpeg_version() in shipped.split()[2]
+
+
+def test_an_ffmpeg_of_ones_own_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ("ffmpeg version 4.2-x Copyright", " A..... aac  AAC", " S..... mov_text  text", " S..... srt  SubRip")
+    monkeypatch.setenv("VTLAB_FFMPEG", str(program(tmp_path, *lines)))
+    media.check_ffmpeg(burn=False)
+    assert media.ffmpeg_version() == "4.2-x"
+    with pytest.raises(EngineError, match=r"ffmpeg 4\.2-x .* lacks libx264, subtitles, pad\. Unset VTLAB_FFMPEG"):
+        media.check_ffmpeg(burn=True)
+
+
+def test_an_ffmpeg_that_lacks_what_is_needed_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("VTLAB_FFMPEG", str(program(tmp_path / "bin", "ffmpeg version 4.2")))
+    pool = EnginePool()
+    clip = PEOPLE / "fox_pt.flac"
+    with pytest.raises(EngineError, match="lacks aac, mov_text, srt"):
+        dub(clip, to="en", source="pt", out=tmp_path / "out", on_event=lambda event: None, pool=pool)
+    assert pool.loaded() == [] and not (tmp_path / "out").exists()

@@ -6,7 +6,7 @@ One clock for everything: seconds since the file's first timestamp, which is wha
 
 from vtlab.media.decoding import SPEECH_HZ, decode_blocks, decode_span, decode_speech, speech_blocks
 from vtlab.media.encoding import aac_rate, discard_on_failure, write_aac, write_flac
-from vtlab.media.ffmpeg import ffmpeg_binary, ffmpeg_offers, run_ffmpeg
+from vtlab.media.ffmpeg import check_ffmpeg, ffmpeg_binary, ffmpeg_version, inspect_ffmpeg, run_ffmpeg
 from vtlab.media.muxing import MP4_VIDEO, PREVIEW_HEIGHT, SubtitleTrack, excerpt, mux, preview
 from vtlab.media.streams import (
     AudioStream,
@@ -28,6 +28,7 @@ __all__ = [
     "SubtitleTrack",
     "VideoStream",
     "aac_rate",
+    "check_ffmpeg",
     "choose_audio",
     "count_frames",
     "decode_blocks",
@@ -36,7 +37,8 @@ __all__ = [
     "discard_on_failure",
     "excerpt",
     "ffmpeg_binary",
-    "ffmpeg_offers",
+    "ffmpeg_version",
+    "inspect_ffmpeg",
     "mux",
     "preview",
     "probe",
