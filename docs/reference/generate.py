@@ -20,6 +20,7 @@ from vtlab.record import Record
 from vtlab.settings import ENVIRONMENT_PREFIX, Section, Settings
 
 ROOT = Path(__file__).parents[2]
+EXECUTED_TUTORIAL = ROOT / "out" / "tutorial" / "tutorial.ipynb"  # made by `make docs`
 
 
 def main() -> None:
@@ -35,8 +36,11 @@ def main() -> None:
             page.write("\n".join(lines) + "\n")
     with mkdocs_gen_files.open("how-to/operate-the-server.md", "w") as page:
         page.write(server())
-    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        with mkdocs_gen_files.open(f"notebooks/{notebook.name}", "w") as page:
+    notebooks = {f"notebooks/{file.name}": file for file in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    if EXECUTED_TUTORIAL.is_file():
+        notebooks["tutorial.ipynb"] = EXECUTED_TUTORIAL
+    for name, notebook in notebooks.items():
+        with mkdocs_gen_files.open(name, "w") as page:
             page.write(notebook.read_text(encoding="utf-8"))
 
 
