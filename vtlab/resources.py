@@ -153,7 +153,7 @@ def _cgroup_cores(groups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> list
 
 
 def _cgroup_files(controller: str, name: str, name_1: str, groups: Path, membership: Path) -> list[str]:
-    """What the control groups around this process say in the file ``name``, or ``name_1`` in version 1."""
+    """Return what the control groups around this process say in the file ``name``, or ``name_1`` in version 1."""
     try:
         lines = membership.read_text().splitlines()
     except OSError:

@@ -57,11 +57,11 @@ def new(
 
     count = len(clips)
     transcripts, translations = (
-        _each(name, files, count) for name, files in (("--transcript", transcript), ("--translation", translation))
+        _spread(name, files, count) for name, files in (("--transcript", transcript), ("--translation", translation))
     )
-    ids = _each("--id", id, count)
+    ids = _spread("--id", id, count)
     sources, targets, licences, origins = (
-        _each(name, values, count, shared=True)
+        _spread(name, values, count, shared=True)
         for name, values in (("--from", source), ("--to", target), ("--licence", licence), ("--origin", origin))
     )
     wanted = [
@@ -85,7 +85,7 @@ def new(
         print(f"{clip.id}: {clip.pair}, {clip.seconds:.1f} s, {len(clip.segments)} segments, {clip.path}")
 
 
-def _each(name: str, values: Sequence[T] | None, count: int, shared: bool = False) -> Sequence[T | None]:
+def _spread(name: str, values: Sequence[T] | None, count: int, shared: bool = False) -> Sequence[T | None]:
     """Return a value per clip; one for all where it may be shared."""
     if not values:
         return [None] * count

@@ -1,1 +1,1 @@
-"""What is measured: each metric defined once, in the module of its subject; ``registry`` finds it by name."""
+"""Metrics: each defined once, in the module of its subject; ``registry`` finds it by name."""

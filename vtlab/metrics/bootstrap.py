@@ -1,4 +1,4 @@
-"""How sure a number is, and a difference of two: the bootstrap over rows, the same rows for both sides.
+"""Intervals of numbers and of differences: the bootstrap over rows, the same rows for both sides.
 
 What is drawn again and again, with replacement, are the segments of the source with all that belongs to them: texts,
 times, the dub's segments and cues. A corpus score is computed anew from the sums of each draw (n-gram counts, edit

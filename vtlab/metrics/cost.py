@@ -1,4 +1,4 @@
-"""What a dub cost, by its record."""
+"""Metrics of cost, by the record."""
 
 from __future__ import annotations
 

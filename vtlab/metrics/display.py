@@ -1,4 +1,4 @@
-"""How numbers are written for people: one formatter for terminal, pages, notebooks and apps."""
+"""Write numbers for people: one formatter for terminal, pages, notebooks and apps."""
 
 from __future__ import annotations
 

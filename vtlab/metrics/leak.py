@@ -1,4 +1,4 @@
-"""How much of the source's speech is left in a dub."""
+"""Measure how much of the source's speech is left in a dub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to measure, as metrics see it."""
+"""The material that metrics measure: files, sounds, texts and times of a dub and its source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well speech is recognised: the source's by the dubbing tool, the dub's by the evaluation's own recogniser.
+"""Metrics of recognition: the source's by the dubbing tool, the dub's by the evaluation's own recogniser.
 
 Error rates are errors ÷ reference words, summed over the corpus (``jiwer``), after one normaliser for reference and
 hypothesis. Without reference words there is no rate.

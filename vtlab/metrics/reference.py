@@ -1,4 +1,4 @@
-"""What ought to be said and when: a segment of a reference."""
+"""A segment of a reference: what ought to be said, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a dub sounds: loudness, peaks, how good the voice is, and what is left of the source's speech and background."""
+"""Metrics of sound: loudness, peaks, how good the voice is, and what is left of the source's speech and background."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def background_loss_db(dubbed: Audio, source: Audio, spoken: Sequence[Interval])
 
 
 def _squared_deviations(unit: Unit) -> Row | None:
-    """Of the segments' loudness from the mean of their own clip."""
+    """Return squared deviations of the segments' loudness from the mean of their own clip."""
     if not unit.timed:
         return None
     clip = [segment.loudness_lufs for segment in unit.clip_rows.dub_segments if segment.loudness_lufs is not None]

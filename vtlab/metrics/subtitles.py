@@ -1,4 +1,4 @@
-"""How good subtitles are: whether a reader can follow them, and how far they are from a reference's.
+"""Metrics of subtitles: whether a reader can follow them, and how far they are from a reference's.
 
 Targets are those of style guides (BBC, Netflix). A wide character (an
 ideograph) counts as two, a line break as the space that it stands for.
@@ -168,7 +168,7 @@ def _cues(rows: Sequence[CueMeasure]) -> list[Cue]:
     return [Cue(row.start, row.end, row.text) for row in rows]
 
 
-def _of_each(of: Callable[[Sequence[Cue]], float | None]) -> Callable[[Unit], list[float] | None]:
+def _per_unit(of: Callable[[Sequence[Cue]], float | None]) -> Callable[[Unit], list[float] | None]:
     """A number of every single cue."""
 
     def values(unit: Unit) -> list[float] | None:
@@ -201,7 +201,7 @@ def _suber(material: Material) -> tuple[float | None, str | None]:
 
 
 def _words_and_breaks(rows: ClipRows) -> float:
-    """What SubER divides by: one break ends a cue, one stands for each further line."""
+    """Return what SubER divides by: one break ends a cue, one stands for each further line."""
     lines = [line for cue in rows.reference_cues for line in cue.text.strip().split("\n")]
     return float(sum(len(line.split()) for line in lines) + len(lines))
 
@@ -230,15 +230,15 @@ METRICS = (
     ),
     _percentile(
         "subtitle_cps_p95", "1/s", "lower", "95th percentile of characters a second",
-        target=(None, 17.0), unit_values=_of_each(reading_speed_p95), percent=95,
+        target=(None, 17.0), unit_values=_per_unit(reading_speed_p95), percent=95,
     ),
     _percentile(
         "subtitle_max_line_chars", "characters", "lower", "longest line",
-        target=(None, 42.0), unit_values=_of_each(longest_line), percent=100,
+        target=(None, 42.0), unit_values=_per_unit(longest_line), percent=100,
     ),
     _percentile(
         "subtitle_max_lines", "lines", "lower", "most lines of a cue",
-        target=(None, 2.0), unit_values=_of_each(most_lines), percent=100,
+        target=(None, 2.0), unit_values=_per_unit(most_lines), percent=100,
     ),
     _total(
         "subtitle_overlaps", "cues", "lower", "cues that begin before an earlier one ends",
@@ -246,7 +246,7 @@ METRICS = (
     ),
     _percentile(
         "subtitle_min_duration_s", "s", "higher", "shortest cue",
-        target=(1.0, None), unit_values=_of_each(shortest), percent=0,
+        target=(1.0, None), unit_values=_per_unit(shortest), percent=0,
     ),
     _total(
         "subtitle_incomplete_sentences", "cues", "lower", "cues that break off inside a sentence",

@@ -111,7 +111,7 @@ def _spell(text: str, language: str) -> str:
 
 
 def _cut(chunks: Sequence[object], passed: int, pieces: Sequence[str]) -> int:
-    """Where in the hypothesis the reference's word number ``passed`` begins, by jiwer's alignment chunks."""
+    """Return where in the hypothesis the reference's word number ``passed`` begins, by jiwer's alignment chunks."""
     first = last = 0
     for chunk in chunks:
         ref_start, ref_end, hyp_start, hyp_end = (

@@ -1,4 +1,4 @@
-"""How well a dub keeps the time of its source: starts and ends of segments, coverage of speech, speed of the voice.
+"""Metrics of timing: starts and ends of segments, coverage of speech, speed of the voice.
 
 Times are seconds; drift is in milliseconds, dub − source. A segment that is not heard in the dub is not on time, and no
 mean counts it.
@@ -190,8 +190,8 @@ def _tails(unit: Unit) -> list[float] | None:
     return [s.cut_s for s in unit.dub_segments if s.cut_s is not None] if unit.timed else None
 
 
-def _said(unit: Unit) -> list[float] | None:
-    """Whether each of the tool's segments with words is heard; without its record, whether the source's segment is."""
+def _is_heard(unit: Unit) -> list[float] | None:
+    """Return 1 for each of the tool's segments that is heard, else 0; without its record, for the source's segment."""
     if unit.clip_rows.dubbed_speech is None or unit.segment is None or unit.segment.start is None:
         return None
     if any(segment.source_text is not None for segment in unit.clip_rows.dub_segments):
@@ -199,10 +199,10 @@ def _said(unit: Unit) -> list[float] | None:
     return [float(unit.segment.dubbed_start is not None)]
 
 
-def _said_of(units: Sequence[Unit]) -> str:
+def _heard_signature(units: Sequence[Unit]) -> str:
     by_source = any(all(s.source_text is None for s in unit.clip_rows.dub_segments) for unit in units)
     whose = "the source's lines" if by_source else "the tool's lines"
-    return f"of:{whose}|lines:{sum(len(_said(unit) or ()) for unit in units)}"
+    return f"of:{whose}|lines:{sum(len(_is_heard(unit) or ()) for unit in units)}"
 
 
 # ---------------------------------------------------------------- files
@@ -297,7 +297,8 @@ METRICS = (
     ),
     SumMetric(
         "completeness", "1", "higher", "segments heard in the dub ÷ segments that have something to say",
-        target=(1.0, None), group="sync", headline=90, needs=(TIMES,), counts=summed(_said), signature=_said_of,
+        target=(1.0, None), group="sync", headline=90, needs=(TIMES,), counts=summed(_is_heard),
+        signature=_heard_signature,
     ),
     FileMetric(
         "duration_error_frames", "frames", "lower", "difference of length, dub to source",

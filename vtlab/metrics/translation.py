@@ -1,4 +1,4 @@
-"""How good the translation is, as text and as it is heard in the dub: BLEU and chrF of ``sacrebleu``, and lengths.
+"""Metrics of the translation, as text and as it is heard in the dub: BLEU and chrF of ``sacrebleu``, and lengths.
 
 A corpus score is made of sums of sufficient statistics (n-gram counts), as sacrebleu's own significance tests do it
 (``_extract_corpus_statistics`` and ``_compute_score_from_stats`` of sacrebleu/metrics/base.py).

@@ -1,4 +1,4 @@
-"""What metrics are summed over and the bootstrap draws: the segments of clips, or whole clips."""
+"""The units that metrics are summed over and the bootstrap draws: the segments of clips, or whole clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a voice sounds, judged by a network."""
+"""Judge by a network how good a voice sounds."""
 
 from __future__ import annotations
 

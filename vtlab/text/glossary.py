@@ -1,4 +1,4 @@
-"""What must come through a translation unharmed: addresses, codes, placeholders, numbers and glossary terms.
+"""Keep what must come through a translation unharmed: addresses, codes, placeholders, numbers and glossary terms.
 
 A model is first left to translate the sentence as it stands, since most spans survive by themselves and a sentence
 reads best whole. What did not survive is replaced by a short code word that translation models copy (``X1``), and put

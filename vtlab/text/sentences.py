@@ -1,4 +1,4 @@
-"""Where sentences and clauses end, and whether a translation went round in circles.
+"""Find where sentences and clauses end, and tell whether a translation went round in circles.
 
 Translation models are trained on single sentences: given two they may silently drop one, given too long a one they
 loop. So the stage and the engines cut text here first. Rules rather than a model: a wrong cut costs a little

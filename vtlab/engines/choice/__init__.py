@@ -1,4 +1,4 @@
-"""Which engines do the work: the recogniser, the translators on the way from source to target, and the voices.
+"""Choose the engines that do the work: the recogniser, the translators from source to target, and the voices.
 
 Everything that an engine will load is found and hashed here, before any work; nothing is loaded yet.
 """

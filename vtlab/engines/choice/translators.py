@@ -1,4 +1,4 @@
-"""Which engines translate a pair: the first of the list that speaks it, or two of them through a pivot language."""
+"""Choose the engines that translate a pair: the first that speaks it, or two of them through a pivot language."""
 
 from __future__ import annotations
 

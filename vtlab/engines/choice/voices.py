@@ -1,4 +1,4 @@
-"""Who speaks: which engine of the list, and which of its voices for each speaker."""
+"""Choose who speaks: an engine of the list, and one of its voices for each speaker."""
 
 from __future__ import annotations
 

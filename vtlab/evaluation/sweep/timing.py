@@ -1,4 +1,4 @@
-"""What a dub costs a user: its time and memory when nothing is in the store and no engine is loaded."""
+"""Measure what a dub costs a user: its time and memory when nothing is in the store and no engine is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the tracking store can be reached, known within seconds and before anything is dubbed.
+"""Ask whether the tracking store can be reached, within seconds and before anything is dubbed.
 
 MLflow itself tries an unreachable server or database again for minutes.
 """
