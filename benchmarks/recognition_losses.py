@@ -79,7 +79,7 @@ class Loss:
 
 @dataclass
 class Figures:
-    """What recognition made of a set of files."""
+    """Sum up what recognition made of a set of files."""
 
     files: int = 0
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""How soon a cancelled session is quiet, cancelled at each of the eight stages and while its quality is measured.
+"""Time how soon a cancelled session is quiet, cancelled at each of the eight stages and while its quality is measured.
 
     python benchmarks/server_cancel.py [CLIP --pair en pt]
 

@@ -8,7 +8,6 @@ from vtlab.engines import Status
 from vtlab.engines.voice_activity import VoiceActivityEngine
 from vtlab.segments import Interval, merge_intervals
 from vtlab.settings import Section
-from vtlab.weights import Weights
 
 
 class LoudOptions(Section):
@@ -24,7 +23,7 @@ class Loud(VoiceActivityEngine):
         return Status(ready=True)
 
     @classmethod
-    def weights(cls, options: LoudOptions) -> tuple[Weights, ...]:
+    def weights(cls, options: LoudOptions) -> tuple[()]:
         return ()
 
     def __init__(self, options: LoudOptions, threads: int) -> None:

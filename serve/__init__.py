@@ -1,1 +1,1 @@
-"""What runs in production: releases, and the gRPC server that dubs with the current one."""
+"""The gRPC server, which dubs with the release in force."""

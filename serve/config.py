@@ -100,7 +100,7 @@ class Config(BaseModel):
 
     @property
     def limits(self) -> Limits:
-        """What the machine may be asked to bear."""
+        """Limit what the machine may be asked to bear."""
         return Limits(
             workers=self.workers,
             queue=self.queue,

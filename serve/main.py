@@ -1,4 +1,4 @@
-"""What `vtlab serve` does: options, log, release, server."""
+"""Run `vtlab serve`: options, log, release, server."""
 
 from __future__ import annotations
 

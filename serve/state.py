@@ -1,4 +1,4 @@
-"""What the server knows of a session: its state at a moment, its result, its insights. Plain data, no protobuf.
+"""Hold what the server knows of a session: its state at a moment, its result, its insights. Plain data, no protobuf.
 
 Times are seconds, sizes bytes, shares percent (0–100). What nobody knows or measured is `None`; what a message carries
 instead is decided where messages are made (`serve.rpc.messages`).

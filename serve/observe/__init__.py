@@ -1,1 +1,1 @@
-"""What operators and users see of the server: log, metrics, traces, insights, hardware."""
+"""Show operators and users what the server does: log, metrics, traces, insights, hardware."""

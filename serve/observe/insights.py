@@ -21,7 +21,7 @@ GOOD_TRANSLATION = 85.0  # from here on the gateway calls it high
 
 @dataclass(frozen=True)
 class Evidence:
-    """Which configuration dubs a session, and what an evaluation of it stands for.
+    """Hold the configuration that dubs a session, and what an evaluation of it stands for.
 
     Attributes:
         configuration: Its name; `None` before the work begins.
@@ -49,7 +49,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a kind of finding is about, for people, and what would change it."""
+    """Describe a kind of finding for people: its subject, and what would change it."""
 
     title: str
     change: str

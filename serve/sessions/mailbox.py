@@ -1,4 +1,4 @@
-"""What waits for one follower of a session."""
+"""Queue the messages that wait for one follower of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sessions are given: folders, limits, and the configuration to run."""
+"""Hold what sessions are given: folders, limits, and the configuration to run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Folders:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the machine may be asked to bear.
+    """Limit what the machine may be asked to bear.
 
     Attributes:
         workers: Sessions dubbed at once.

@@ -1,4 +1,4 @@
-"""What stages made, kept in the store: segments, and the placed segments with their mix.
+"""Keep what stages made in the store: segments, and the placed segments with their mix.
 
 A key names all that a result depends on: the stage's version, its settings, its engines, and the result of the stage
 before. Results are kept with what the stage found on the way, so that a dub which reuses them has the same findings.
